@@ -1,0 +1,58 @@
+# Onstage. Every target explains itself: `make help`.
+# Caches live outside of the checkout, so that a fresh clone builds fast.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export ONSTAGE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/onstage
+export CARGO_TARGET_DIR ?= $(ONSTAGE_CACHE)/target
+
+.PHONY: help demo test check fmt lint unit python page browser wheel bench build
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  \033[1m%-9s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## build everything, put the examples on stage and keep serving (CHECK=1: verify every answer and exit)
+	@scripts/setup.sh build
+	@scripts/build.sh release
+	@python3 scripts/demo.py --binary "$(CARGO_TARGET_DIR)/release/onstage" $(if $(CHECK),--check,)
+
+test: ## install what tests need and run everything
+	@scripts/setup.sh test
+	@scripts/test.sh all
+
+check: ## formatting, lints, licenses and types, without running tests
+	@scripts/setup.sh test
+	@scripts/test.sh static
+
+fmt: ## format all sources
+	@scripts/setup.sh test
+	cargo fmt --all
+	"$(ONSTAGE_CACHE)/tools/bin/ruff" format python examples scripts bench
+	cd ui && npm run --silent format
+
+unit: ## Rust tests, the end-to-end ones included
+	@scripts/setup.sh test
+	@scripts/test.sh rust
+
+python: ## tests of the Python SDK
+	@scripts/setup.sh test
+	@scripts/test.sh python
+
+browser: ## the page in a real browser, against a real server
+	@scripts/setup.sh test
+	@scripts/test.sh browser
+
+wheel: ## build the wheel, install it into a clean environment and run the quickstart
+	@scripts/setup.sh test
+	@scripts/test.sh wheel
+
+bench: ## measure against a bare hyper server in the same run
+	@scripts/setup.sh bench
+	@scripts/build.sh release
+	@cargo build --locked --release --quiet -p onstage-bench
+	@python3 bench/run.py --binary "$(CARGO_TARGET_DIR)/release/onstage"
+
+build: ## build the page and the release binary
+	@scripts/setup.sh build
+	@scripts/build.sh release
+	@echo "built $(CARGO_TARGET_DIR)/release/onstage"

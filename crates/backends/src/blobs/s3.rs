@@ -1,0 +1,58 @@
+//! Blobs in an S3 bucket: opened with retries, back-off and deadlines of the client.
+//! Must not sign or speak S3 by itself; credentials come from where every AWS client finds them.
+
+use super::objects::ObjectBlobs;
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder, path::Path,
+    prefix::PrefixStore,
+};
+use onstage_core::{Error, Result, ports::Blobs};
+use std::{sync::Arc, time::Duration};
+
+const RETRIES_MAX: usize = 4;
+/// No further try starts after so long; below the deadline of a call.
+const RETRY_MS_MAX: u64 = 60_000;
+const BACKOFF_MS: u64 = 100;
+const BACKOFF_MS_MAX: u64 = 10_000;
+const CONNECT_MS_MAX: u64 = 5_000;
+/// One request, body included.
+const REQUEST_MS_MAX: u64 = 60_000;
+
+/// `place` is `bucket` or `bucket/prefix`.
+pub(super) fn open(place: &str) -> Result<Arc<dyn Blobs>> {
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let client = ClientOptions::new()
+        .with_connect_timeout(Duration::from_millis(CONNECT_MS_MAX))
+        .with_timeout(Duration::from_millis(REQUEST_MS_MAX));
+    let bucket = AmazonS3Builder::from_env()
+        .with_bucket_name(bucket)
+        .with_client_options(client)
+        .with_retry(retries())
+        .build()
+        .map_err(|error| not_opened(place).because(error))?;
+    let prefix = Path::parse(prefix.trim_end_matches('/'))
+        .map_err(|error| not_opened(place).because(error))?;
+    let objects: Arc<dyn ObjectStore> = match prefix.as_ref() {
+        "" => Arc::new(bucket),
+        _ => Arc::new(PrefixStore::new(bucket, prefix)),
+    };
+    Ok(Arc::new(ObjectBlobs::new(objects)))
+}
+
+/// The client adds jitter to the back-off by itself.
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(BACKOFF_MS),
+            max_backoff: Duration::from_millis(BACKOFF_MS_MAX),
+            base: 2.0,
+        },
+        max_retries: RETRIES_MAX,
+        retry_timeout: Duration::from_millis(RETRY_MS_MAX),
+    }
+}
+
+fn not_opened(place: &str) -> Error {
+    Error::invalid(format!("blob storage `s3://{place}` cannot be opened"))
+        .hint("write it like `s3://bucket/prefix`; region and credentials come from the AWS environment or role")
+}

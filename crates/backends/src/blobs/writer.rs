@@ -1,0 +1,158 @@
+//! Writing a blob: hashed on the way, small ones put in one call, large ones in parts; invisible until whole.
+//! Must not hold more than a few parts in memory.
+
+use super::{error::blob_error, objects::in_time};
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use object_store::{
+    MultipartUpload, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutPayload, path::Path,
+};
+use onstage_core::{Error, Result, ports::BlobWriter, value::BlobRef};
+use sha2::{Digest, Sha256};
+use std::{collections::VecDeque, fmt::Write, sync::Arc};
+use tokio::task::JoinHandle;
+
+/// S3 takes parts of 5 MiB or more and at most 10,000 of them: this allows 78 GiB.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+/// Parts on their way at once.
+const PARTS_IN_FLIGHT_MAX: usize = 2;
+
+type Part = JoinHandle<Option<object_store::Result<()>>>;
+
+pub(super) struct Writer {
+    objects: Arc<dyn ObjectStore>,
+    place: Path,
+    hash: Sha256,
+    size_bytes: u64,
+    rest: BytesMut,
+    upload: Option<Box<dyn MultipartUpload>>,
+    parts: VecDeque<Part>,
+    /// A piece was lost, so that the blob can never be whole.
+    broken: bool,
+}
+
+impl Writer {
+    pub(super) fn new(objects: Arc<dyn ObjectStore>, place: Path) -> Self {
+        Self {
+            objects,
+            place,
+            hash: Sha256::new(),
+            size_bytes: 0,
+            rest: BytesMut::new(),
+            upload: None,
+            parts: VecDeque::new(),
+            broken: false,
+        }
+    }
+
+    async fn take_in(&mut self, mut bytes: Bytes) -> Result<()> {
+        self.hash.update(&bytes);
+        self.size_bytes += bytes.len() as u64;
+        while self.rest.len() + bytes.len() >= PART_BYTES {
+            let fits = bytes.split_to(PART_BYTES - self.rest.len());
+            self.rest.extend_from_slice(&fits);
+            let part = self.rest.split().freeze();
+            self.send_part(part).await?;
+        }
+        self.rest.extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    async fn send_part(&mut self, part: Bytes) -> Result<()> {
+        while self.parts.len() >= PARTS_IN_FLIGHT_MAX {
+            self.wait_for_part().await?;
+        }
+        if self.upload.is_none() {
+            let options = PutMultipartOptions::default();
+            let begin = self.objects.put_multipart_opts(&self.place, options);
+            self.upload = Some(in_time(self.place.as_ref(), begin).await?);
+        }
+        let upload = self.upload.as_mut();
+        let upload = upload.ok_or_else(|| Error::internal("an upload was begun"))?;
+        let sent = upload.put_part(PutPayload::from_bytes(part));
+        self.parts.push_back(crate::spawn::spawn("blob part", sent));
+        Ok(())
+    }
+
+    /// Waits for the oldest part on its way.
+    async fn wait_for_part(&mut self) -> Result<()> {
+        let Some(part) = self.parts.pop_front() else {
+            return Ok(());
+        };
+        let gone = || Error::unavailable(format!("a part of blob `{}` was not sent", self.place));
+        let joined = in_time(self.place.as_ref(), async { Ok(part.await) }).await?;
+        let sent = joined.map_err(|error| gone().because(error))?;
+        let sent = sent.ok_or_else(gone)?;
+        sent.map_err(|error| blob_error(self.place.as_ref(), error))
+    }
+
+    async fn complete(&mut self) -> Result<()> {
+        let rest = self.rest.split().freeze();
+        if self.upload.is_none() {
+            let payload = PutPayload::from_bytes(rest);
+            let put = self.objects.put(&self.place, payload);
+            return in_time(self.place.as_ref(), put).await.map(|_| ());
+        }
+        if !rest.is_empty() {
+            self.send_part(rest).await?;
+        }
+        while !self.parts.is_empty() {
+            self.wait_for_part().await?;
+        }
+        if let Some(upload) = &mut self.upload {
+            in_time(self.place.as_ref(), upload.complete()).await?;
+        }
+        self.upload = None;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl BlobWriter for Writer {
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let written = self.take_in(bytes).await;
+        self.broken |= written.is_err();
+        written
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<BlobRef> {
+        if self.broken {
+            let text = format!("blob `{}` lost a piece while it was written", self.place);
+            return Err(Error::unavailable(text).hint("write it again from its beginning"));
+        }
+        self.complete().await?;
+        let hash = std::mem::take(&mut self.hash).finalize();
+        Ok(BlobRef {
+            key: self.place.to_string(),
+            size_bytes: self.size_bytes,
+            sha256: hex(&hash),
+        })
+    }
+}
+
+/// An upload that was begun and not completed is taken back: parts on S3 would cost money for ever.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        for part in &self.parts {
+            part.abort();
+        }
+        let Some(mut upload) = self.upload.take() else {
+            return;
+        };
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let place = self.place.clone();
+            crate::spawn::spawn("blob upload abort", async move {
+                if let Err(error) = upload.abort().await {
+                    tracing::debug!(%error, blob = %place, "a begun upload was not taken back");
+                }
+            });
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string works");
+        text
+    })
+}

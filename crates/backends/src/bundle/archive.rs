@@ -1,0 +1,187 @@
+//! The raw entries of an archive as plain files and folders: long names joined, everything else refused.
+//! Does not write to disk.
+
+use super::{ENTRIES_MAX, PATH_BYTES_MAX, path, pax};
+use std::io::Read;
+use tar::{Archive, Entry, EntryType};
+
+/// A PAX or long-name header; real ones are a few hundred bytes.
+const META_BYTES_MAX: u64 = 64 * 1024;
+
+/// What an archive may hold.
+pub(super) enum Item {
+    Folder {
+        path: String,
+    },
+    File {
+        path: String,
+        size_bytes: u64,
+        executable: bool,
+    },
+}
+
+/// Walks the archive once, in order. `take` gets each item and, for a file, its bytes.
+///
+/// The tar library is asked for raw entries only, so that long names and PAX headers are read here, within limits.
+pub(super) fn each<R: Read>(
+    reader: R,
+    mut take: impl FnMut(Item, &mut dyn Read) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut archive = Archive::new(reader);
+    let entries = archive.entries().map_err(malformed)?.raw(true);
+    let mut pending = Pending::default();
+    for (count, entry) in entries.enumerate() {
+        if count >= ENTRIES_MAX * 2 {
+            return Err(format!("more than {ENTRIES_MAX} files and folders"));
+        }
+        let mut entry = entry.map_err(malformed)?;
+        match entry.header().entry_type() {
+            EntryType::GNULongName => pending.long_name(&mut entry)?,
+            EntryType::XHeader => pending.pax(&mut entry)?,
+            // A comment such as the commit that `git archive` writes; it may not change any entry.
+            EntryType::XGlobalHeader => global(&mut entry)?,
+            EntryType::Regular | EntryType::Directory => {
+                let item = pending.item(&entry)?;
+                take(item, &mut entry)?;
+            }
+            other => return Err(refused(&entry, other)),
+        }
+    }
+    if pending.is_empty() {
+        Ok(())
+    } else {
+        Err("it ends after a header without its file".to_owned())
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands errors over")]
+pub(super) fn malformed(error: std::io::Error) -> String {
+    format!("it is damaged or not a tar.gz: {error}")
+}
+
+/// What earlier headers said about the next entry.
+#[derive(Default)]
+struct Pending {
+    path: Option<Vec<u8>>,
+    size_bytes: Option<u64>,
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.path.is_none() && self.size_bytes.is_none()
+    }
+
+    fn set_path(&mut self, path: &[u8]) -> Result<(), String> {
+        if self.path.is_some() {
+            return Err("an entry is named twice".to_owned());
+        }
+        // Other programs end a name at a zero byte; here none may disagree about it.
+        if path.contains(&0) {
+            return Err("a name holds a zero byte".to_owned());
+        }
+        self.path = Some(path.to_owned());
+        Ok(())
+    }
+
+    fn long_name<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), String> {
+        let data = read_meta(entry)?;
+        self.set_path(data.strip_suffix(b"\0").unwrap_or(&data))
+    }
+
+    fn pax<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), String> {
+        let data = read_meta(entry)?;
+        for (key, value) in pax::records(&data)? {
+            match key {
+                "path" => self.set_path(value)?,
+                "size" => self.size_bytes = Some(decimal(value)?),
+                "linkpath" => return Err("it holds a link".to_owned()),
+                _ if key.starts_with("GNU.sparse.") => {
+                    return Err("it holds a sparse file".to_owned());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn item<R: Read>(&mut self, entry: &Entry<'_, R>) -> Result<Item, String> {
+        let header = entry.header();
+        let raw = match self.path.take() {
+            Some(path) => path,
+            None => header.path_bytes().into_owned(),
+        };
+        let path = path::clean(&raw)?;
+        let size_bytes = header.size().map_err(malformed)?;
+        if self
+            .size_bytes
+            .take()
+            .is_some_and(|said| said != size_bytes)
+        {
+            return Err(format!("entry `{path}` has two sizes"));
+        }
+        if header.entry_type() == EntryType::Directory {
+            if size_bytes != 0 {
+                return Err(format!("folder `{path}` has a size"));
+            }
+            return Ok(Item::Folder { path });
+        }
+        if path.is_empty() || raw.ends_with(b"/") {
+            return Err(format!(
+                "file `{}` has no name",
+                String::from_utf8_lossy(&raw)
+            ));
+        }
+        let executable = header.mode().map_err(malformed)? & 0o100 != 0;
+        Ok(Item::File {
+            path,
+            size_bytes,
+            executable,
+        })
+    }
+}
+
+fn read_meta<R: Read>(entry: &mut Entry<'_, R>) -> Result<Vec<u8>, String> {
+    let size = entry.header().size().map_err(malformed)?;
+    if size > META_BYTES_MAX {
+        return Err(format!("a header is longer than {META_BYTES_MAX} bytes"));
+    }
+    let mut data = Vec::with_capacity(size as usize);
+    entry.read_to_end(&mut data).map_err(malformed)?;
+    Ok(data)
+}
+
+fn global<R: Read>(entry: &mut Entry<'_, R>) -> Result<(), String> {
+    let data = read_meta(entry)?;
+    match pax::records(&data)?
+        .iter()
+        .find(|(key, _)| *key != "comment")
+    {
+        None => Ok(()),
+        Some((key, _)) => Err(format!("a global header sets `{key}`")),
+    }
+}
+
+fn decimal(value: &[u8]) -> Result<u64, String> {
+    std::str::from_utf8(value)
+        .ok()
+        .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| "a PAX header has a bad size".to_owned())
+}
+
+fn refused<R: Read>(entry: &Entry<'_, R>, what: EntryType) -> String {
+    let raw = entry.header().path_bytes();
+    let name = String::from_utf8_lossy(&raw[..raw.len().min(PATH_BYTES_MAX)]).into_owned();
+    let what = match what {
+        EntryType::Symlink => "a link",
+        EntryType::Link => "a hard link",
+        EntryType::Char | EntryType::Block => "a device",
+        EntryType::Fifo => "a pipe",
+        EntryType::GNUSparse => "a sparse file",
+        _ => "of an unknown type",
+    };
+    format!(
+        "`{}` is {what}; only files and folders may be in it",
+        name.escape_debug()
+    )
+}

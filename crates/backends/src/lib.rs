@@ -1,0 +1,11 @@
+//! The outside things of Onstage behind the ports of `onstage-core`: stores, blobs, processes, environments, tables.
+//! Never knows the engine or the gateway.
+
+pub mod blobs;
+pub mod bundle;
+pub mod clock;
+pub mod environment;
+pub mod process;
+mod spawn;
+pub mod store;
+pub mod tables;

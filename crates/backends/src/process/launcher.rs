@@ -1,0 +1,327 @@
+//! Starts workers: their bundle unpacked, their environment made, their socket connected.
+//! Does not speak the worker protocol.
+
+use super::{
+    child::{Confinement, confine},
+    dial_in::{self, Started},
+    lock::lock,
+    owned_dir::OwnedDir,
+    spawner::Spawner,
+    variables::{HostVariables, Variables},
+    worker::Worker,
+};
+use crate::{
+    bundle,
+    environment::{Environments, Prepared, write_sdk},
+};
+use async_trait::async_trait;
+use onstage_core::{
+    Error, Kind, Result,
+    outcome::Phase,
+    ports::{Blobs, Launcher, Preparing, WorkerProcess, WorkerSpec},
+    value::BlobRef,
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Fetching and unpacking one bundle.
+const UNPACK_SECONDS_MAX: u64 = 600;
+/// Folders for sockets must leave room for the socket's name: the system allows about 100 bytes in all.
+const SOCKET_BASE_BYTES_MAX: usize = 60;
+const PROTOCOL: &str = "1";
+
+/// What a host's workers compute: decides which section of the config says how large they may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Realtime,
+    Jobs,
+}
+
+/// Where a launcher keeps things and what it may pass on.
+#[derive(Debug, Clone)]
+pub struct LauncherSettings {
+    /// Bundles, environments and the SDK are kept here.
+    pub data_dir: PathBuf,
+    /// This process's environment. Workers see a few of these, installers a few more, and of the rest only the secrets that a model names.
+    pub variables: HostVariables,
+    pub purpose: Purpose,
+}
+
+/// Starts workers as processes of this host.
+#[derive(Debug)]
+pub struct ProcessLauncher {
+    settings: LauncherSettings,
+    blobs: SharedBlobs,
+    spawner: Arc<Spawner>,
+    environments: Environments,
+    sdk: PathBuf,
+    sockets: Arc<OwnedDir>,
+    scratch: Arc<OwnedDir>,
+    started: AtomicU64,
+}
+
+struct SharedBlobs(Arc<dyn Blobs>);
+
+impl std::fmt::Debug for SharedBlobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Blobs")
+    }
+}
+
+impl ProcessLauncher {
+    /// Writes the SDK and makes the folders. Blocks for some milliseconds. Errors: unavailable, full.
+    pub fn new(mut settings: LauncherSettings, blobs: Arc<dyn Blobs>) -> Result<Self> {
+        // Workers run in their own folders, where a relative path would lead elsewhere.
+        settings.data_dir = std::path::absolute(&settings.data_dir)
+            .map_err(|error| on_disk("the data folder has no absolute path", error))?;
+        let data_dir = &settings.data_dir;
+        let base = socket_base(&settings.variables);
+        let made = |what: &'static str| move |error| on_disk(what, error);
+        let spawner = Spawner::start().map_err(made("no thread can be started"))?;
+        Ok(Self {
+            sdk: write_sdk(data_dir)?,
+            sockets: Arc::new(
+                OwnedDir::create(&base).map_err(made("no folder for sockets can be made"))?,
+            ),
+            scratch: Arc::new(
+                OwnedDir::create(&data_dir.join("tmp"))
+                    .map_err(made("the data folder cannot be written"))?,
+            ),
+            environments: Environments::new(data_dir, settings.variables.clone(), spawner.clone()),
+            spawner,
+            blobs: SharedBlobs(blobs),
+            started: AtomicU64::new(0),
+            settings,
+        })
+    }
+
+    fn bundles_dir(&self) -> PathBuf {
+        self.settings.data_dir.join("bundles")
+    }
+
+    async fn unpack_once(&self, blob: &BlobRef, folder: &Path) -> Result<()> {
+        let base = self.bundles_dir();
+        fs::create_dir_all(&base)
+            .map_err(|error| on_disk("the data folder cannot be written", error))?;
+        let time_max = Duration::from_secs(UNPACK_SECONDS_MAX);
+        let _lock = lock(&folder.with_extension("lock"), "the bundle", time_max).await?;
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let archive = tempfile::Builder::new()
+            .prefix(".fetching-")
+            .tempdir_in(&base)
+            .map_err(|error| on_disk("the data folder cannot be written", error))?;
+        let file = archive.path().join("bundle.tar.gz");
+        tokio::time::timeout(time_max, self.blobs.0.fetch(&blob.key, &file))
+            .await
+            .map_err(|_| {
+                Error::timeout(format!("bundle `{}` did not arrive in time", blob.key))
+            })??;
+        let (blob, folder) = (blob.clone(), folder.to_owned());
+        tokio::task::spawn_blocking(move || {
+            check_arrived(&file, &blob)?;
+            bundle::unpack(&file, &folder).map(drop)
+        })
+        .await
+        .map_err(|error| Error::internal("unpacking a bundle failed").because(error))?
+    }
+
+    async fn environment(
+        &self,
+        spec: &WorkerSpec,
+        folder: &Path,
+        preparing: &dyn Preparing,
+    ) -> Result<Option<Prepared>> {
+        let section = &spec.config.environment;
+        let needs_none = section.requirements.is_none() && section.python.is_none();
+        if spec.config.model.command.is_some() && needs_none {
+            return Ok(None);
+        }
+        self.environments
+            .prepare(folder, section, preparing)
+            .await
+            .map(Some)
+    }
+
+    fn command(&self, spec: &WorkerSpec, folder: &Path, prepared: Option<&Prepared>) -> Command {
+        let mut command = match (&spec.config.model.command, prepared) {
+            (Some(words), _) => {
+                let mut command = Command::new(program(folder, &words[0]));
+                command.args(&words[1..]);
+                command
+            }
+            (None, prepared) => {
+                let python = prepared.map_or(Path::new("python3"), |prepared| &prepared.python);
+                let mut command = Command::new(python);
+                command.args(["-m", "onstage.worker"]);
+                command
+            }
+        };
+        command.current_dir(folder);
+        confine(
+            &mut command,
+            Confinement {
+                dies_with_parent: true,
+                no_new_rights: true,
+                data_bytes_max: self.memory_bytes_max(spec),
+            },
+        );
+        command
+    }
+
+    fn memory_bytes_max(&self, spec: &WorkerSpec) -> Option<u64> {
+        let realtime = spec.config.realtime.memory;
+        let memory = match self.settings.purpose {
+            Purpose::Realtime => realtime,
+            Purpose::Jobs => spec.config.jobs.memory.or(realtime),
+        };
+        memory.map(|size| size.0)
+    }
+
+    fn variables(
+        &self,
+        spec: &WorkerSpec,
+        prepared: Option<&Prepared>,
+        socket: &Path,
+        temp: &Path,
+    ) -> Result<Variables> {
+        let mut variables = Variables::base(&self.settings.variables);
+        variables.threads(self.threads(spec));
+        if let Some(programs) = prepared.and_then(|prepared| prepared.programs.as_deref()) {
+            variables.path_first(programs);
+        }
+        variables.set("TMPDIR", temp);
+        variables.set("PYTHONPATH", &self.sdk);
+        variables.set("PYTHONUNBUFFERED", "1");
+        variables.set("PYTHONUTF8", "1");
+        for name in &spec.config.environment.variables {
+            if let Some(value) = self.settings.variables.get(name) {
+                variables.set(name, value);
+            }
+        }
+        for name in &spec.config.secrets.names {
+            let value = self.settings.variables.get(name).ok_or_else(|| {
+                Error::user_code(format!("secret `{name}` is not set here")).hint(format!(
+                    "set `{name}` in the environment that Onstage is started with"
+                ))
+            })?;
+            variables.set(name, value);
+        }
+        for (name, value) in &spec.environment {
+            variables.set(name, value);
+        }
+        variables.set("ONSTAGE_SOCKET", socket);
+        variables.set("ONSTAGE_PROTOCOL", PROTOCOL);
+        variables.set("ONSTAGE_ENTRY", &spec.config.model.entry);
+        variables.set("ONSTAGE_WORKER", &spec.label);
+        Ok(variables)
+    }
+
+    /// So many threads as the model's share of the machine: all workers together should not have more than there are cores.
+    fn threads(&self, spec: &WorkerSpec) -> u32 {
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+        let (cpu, workers) = match self.settings.purpose {
+            Purpose::Realtime => (spec.config.realtime.cpu, spec.config.realtime.workers.max),
+            Purpose::Jobs => (
+                spec.config.jobs.cpu.or(spec.config.realtime.cpu),
+                spec.config.jobs.tasks,
+            ),
+        };
+        cpu.map_or(cores / workers.max(1), |cpu| cpu.ceil() as u32)
+            .max(1)
+    }
+}
+
+#[async_trait]
+impl Launcher for ProcessLauncher {
+    async fn launch(
+        &self,
+        spec: &WorkerSpec,
+        preparing: &dyn Preparing,
+    ) -> Result<Box<dyn WorkerProcess>> {
+        let folder = self.folder(&spec.bundle).await?;
+        let prepared = self.environment(spec, &folder, preparing).await?;
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let socket = self.sockets.path().join(format!("{number}.sock"));
+        let temp = self.scratch.path().join(number.to_string());
+        fs::create_dir(&temp)
+            .map_err(|error| on_disk("the data folder cannot be written", error))?;
+        let started = Started::prepare(spec, socket.clone(), temp.clone())?;
+        let mut command = self.command(spec, &folder, prepared.as_ref());
+        let variables = self.variables(spec, prepared.as_ref(), &socket, &temp)?;
+        command.env_clear().envs(variables.iter());
+        preparing.phase(Phase::Loading, "starting the worker");
+        let worker: Worker = dial_in::start(started, command, &self.spawner, spec).await?;
+        Ok(Box::new(
+            worker.keeping(self.sockets.clone(), self.scratch.clone()),
+        ))
+    }
+
+    async fn folder(&self, bundle: &BlobRef) -> Result<PathBuf> {
+        let digest = &bundle.sha256;
+        if digest.len() != 64
+            || !digest
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        {
+            return Err(Error::invalid(format!(
+                "bundle `{}` has no digest",
+                bundle.key
+            )));
+        }
+        let folder = self.bundles_dir().join(digest);
+        if !folder.is_dir() {
+            self.unpack_once(bundle, &folder).await?;
+        }
+        Ok(folder)
+    }
+}
+
+/// A program of the folder itself (`./serve`) by its path; others are looked up on PATH.
+fn program(folder: &Path, word: &str) -> PathBuf {
+    if word.contains('/') {
+        folder.join(word)
+    } else {
+        PathBuf::from(word)
+    }
+}
+
+fn check_arrived(file: &Path, blob: &BlobRef) -> Result<()> {
+    let digest = bundle::file_digest(file)
+        .map_err(|error| on_disk("the fetched bundle cannot be read", error))?;
+    if digest == blob.sha256 {
+        return Ok(());
+    }
+    Err(Error::unavailable(format!(
+        "bundle `{}` arrived damaged: its digest differs",
+        blob.key
+    )))
+}
+
+/// The user's own runtime folder where it is short enough, else the system's temporary one.
+fn socket_base(variables: &HostVariables) -> PathBuf {
+    variables
+        .get("XDG_RUNTIME_DIR")
+        .filter(|base| base.starts_with('/') && base.len() <= SOCKET_BASE_BYTES_MAX)
+        .map(PathBuf::from)
+        .filter(|base| base.is_dir())
+        .unwrap_or_else(|| PathBuf::from("/tmp"))
+}
+
+fn on_disk(what: &str, error: io::Error) -> Error {
+    let kind = if error.kind() == io::ErrorKind::StorageFull {
+        Kind::Full
+    } else {
+        Kind::Unavailable
+    };
+    Error::new(kind, what).because(error)
+}

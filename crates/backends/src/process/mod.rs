@@ -1,0 +1,27 @@
+//! Processes of this host: the launcher of workers and the driver of tasks.
+//! Does not know what workers and tasks compute.
+
+mod child;
+mod dial_in;
+mod driver;
+mod kernel_kills;
+mod launcher;
+mod lock;
+mod owned_dir;
+mod procfs;
+mod run;
+mod spawner;
+mod task_file;
+#[cfg(test)]
+mod tests;
+mod variables;
+mod worker;
+
+pub use driver::ProcessDriver;
+pub use launcher::{LauncherSettings, ProcessLauncher, Purpose};
+pub use variables::HostVariables;
+
+pub(crate) use lock::lock;
+pub(crate) use run::{Failed, Run, run};
+pub(crate) use spawner::Spawner;
+pub(crate) use variables::Variables;

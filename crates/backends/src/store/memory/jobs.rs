@@ -1,0 +1,294 @@
+//! Jobs in memory: each verb applies the lifecycle to the record under the lock.
+//! Must not decide by itself how a job moves.
+
+use super::{KnownKey, MemoryStore, State, newest};
+use crate::store::rules;
+use async_trait::async_trait;
+use onstage_core::{
+    Error, Id, Result, Timestamp,
+    batch::Chunk,
+    event::{Event, NewEvent},
+    job::{Job, JobFilter, JobKind, JobState, Lease, NewJob},
+    lifecycle::{self, Beat, RetryPolicy, RunEnd},
+    model::VersionId,
+    outcome::Failure,
+    ports::{Demand, Jobs, Page, RunningJob, Submitted},
+    task::Incarnation,
+};
+use std::collections::BTreeMap;
+
+#[async_trait]
+impl Jobs for MemoryStore {
+    async fn submit(&self, new: NewJob) -> Result<Submitted> {
+        let mut state = self.lock();
+        if let Some(job) = state.submitted_before(&new)? {
+            return Ok(Submitted { job, new: false });
+        }
+        if state.jobs.contains_key(&new.id) {
+            return Err(Error::conflict(format!("job `{}` exists already", new.id)));
+        }
+        let key = new.idempotency.clone();
+        let job = lifecycle::submitted(new);
+        if let Some(key) = key {
+            let known = KnownKey {
+                job: job.id.clone(),
+                body_sha256: key.body_sha256,
+                created_at: job.created_at,
+            };
+            state.keys.insert((key.scope, key.key), known);
+        }
+        if job.spec.kind() == JobKind::Prediction {
+            state.count_runs(&job.model, 1);
+        }
+        state.jobs.insert(job.id.clone(), job.clone());
+        Ok(Submitted { job, new: true })
+    }
+
+    async fn job(&self, id: &Id) -> Result<Option<Job>> {
+        Ok(self.lock().jobs.get(id).cloned())
+    }
+
+    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
+        newest(&self.lock().jobs, &page, |job| fits(job, filter))
+    }
+
+    async fn claim(
+        &self,
+        version: &VersionId,
+        owner: &Incarnation,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Job>> {
+        let mut state = self.lock();
+        let mut due: Vec<&mut Job> = state
+            .jobs
+            .values_mut()
+            .filter(|job| job.version == *version && is_due(job, now))
+            .collect();
+        due.sort_by(|a, b| place(a).cmp(&place(b)));
+        due.truncate(limit as usize);
+        due.into_iter()
+            .map(|job| lifecycle::claim(job, owner.clone(), now).map(|_| job.clone()))
+            .collect()
+    }
+
+    async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
+        lifecycle::beat(self.lock().leased(lease)?, lease, said)
+    }
+
+    async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()> {
+        let mut state = self.lock();
+        state.leased(lease)?.check_lease(lease)?;
+        let place = (lease.job.clone(), chunk.index);
+        state.chunks.entry(place).or_insert(chunk);
+        Ok(())
+    }
+
+    async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>> {
+        let state = self.lock();
+        let of_job = (job.clone(), 0)..=(job.clone(), u32::MAX);
+        Ok(state.chunks.range(of_job).map(|(_, c)| c.clone()).collect())
+    }
+
+    async fn finish(
+        &self,
+        lease: &Lease,
+        end: RunEnd,
+        policy: &RetryPolicy,
+        jitter: f64,
+        now: Timestamp,
+    ) -> Result<Job> {
+        self.lock().finish(lease, end, policy, jitter, now)
+    }
+
+    async fn finish_all(
+        &self,
+        ends: Vec<(Lease, RunEnd)>,
+        policy: &RetryPolicy,
+        jitter: f64,
+        now: Timestamp,
+    ) -> Result<Vec<Result<Job>>> {
+        let mut state = self.lock();
+        Ok(ends
+            .into_iter()
+            .map(|(lease, end)| state.finish(&lease, end, policy, jitter, now))
+            .collect())
+    }
+
+    async fn expire(
+        &self,
+        lease: &Lease,
+        observed: u64,
+        failure: Failure,
+        now: Timestamp,
+    ) -> Result<Job> {
+        let mut state = self.lock();
+        let job = state.leased(lease)?;
+        lifecycle::expire(job, lease, observed, failure, now)?;
+        Ok(job.clone())
+    }
+
+    async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job> {
+        let mut state = self.lock();
+        let job = state.jobs.get_mut(id).ok_or_else(|| rules::no_job(id))?;
+        lifecycle::request_cancel(job, now);
+        Ok(job.clone())
+    }
+
+    async fn running(&self) -> Result<Vec<RunningJob>> {
+        Ok(self.lock().jobs.values().filter_map(running).collect())
+    }
+
+    async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>> {
+        let state = self.lock();
+        let mut demands: BTreeMap<&VersionId, Demand> = BTreeMap::new();
+        for job in state.jobs.values() {
+            let is_running = matches!(job.state, JobState::Running { .. });
+            if !is_running && !is_due(job, now) {
+                continue;
+            }
+            let demand = demands.entry(&job.version).or_insert_with(|| Demand {
+                version: job.version.clone(),
+                queued: 0,
+                running: 0,
+                oldest_queued_at: None,
+            });
+            if is_running {
+                demand.running += 1;
+            } else {
+                demand.queued += 1;
+                let oldest = demand.oldest_queued_at.unwrap_or(job.created_at);
+                demand.oldest_queued_at = Some(oldest.min(job.created_at));
+            }
+        }
+        Ok(demands.into_values().collect())
+    }
+
+    async fn ahead(&self, job: &Job) -> Result<u64> {
+        let state = self.lock();
+        let ahead = |other: &&Job| {
+            other.version == job.version
+                && matches!(other.state, JobState::Queued { .. })
+                && place(other) < place(job)
+        };
+        Ok(state.jobs.values().filter(ahead).count() as u64)
+    }
+
+    async fn append_events(
+        &self,
+        job: &Id,
+        lease: Option<&Lease>,
+        events: Vec<NewEvent>,
+    ) -> Result<u64> {
+        let mut state = self.lock();
+        match lease {
+            Some(lease) => state.leased(lease)?.check_lease(lease)?,
+            None if !state.jobs.contains_key(job) => return Err(rules::no_job(job)),
+            None => {}
+        }
+        let log = state.events.entry(job.clone()).or_default();
+        for event in events {
+            log.push(Event {
+                seq: log.len() as u64 + 1,
+                kind: event.kind,
+                at: event.at,
+                data: event.data,
+            });
+        }
+        Ok(log.len() as u64)
+    }
+
+    async fn events(&self, job: &Id, after: u64, limit: u32) -> Result<Vec<Event>> {
+        let state = self.lock();
+        let log = state.events.get(job).map(Vec::as_slice).unwrap_or_default();
+        let newer = log.iter().filter(|event| event.seq > after);
+        Ok(newer.take(limit as usize).cloned().collect())
+    }
+
+    async fn delete_job(&self, id: &Id) -> Result<()> {
+        let mut state = self.lock();
+        let job = state.jobs.get(id).ok_or_else(|| rules::no_job(id))?;
+        if !job.state.is_final() {
+            return Err(rules::not_finished(id));
+        }
+        state.remove_job(id);
+        Ok(())
+    }
+}
+
+impl State {
+    /// The job of an earlier submission with the same key.
+    fn submitted_before(&self, new: &NewJob) -> Result<Option<Job>> {
+        let Some(key) = &new.idempotency else {
+            return Ok(None);
+        };
+        let place = (key.scope.clone(), key.key.clone());
+        let known = self.keys.get(&place);
+        match known.filter(|known| rules::key_is_known(known.created_at, new.created_at)) {
+            None => Ok(None),
+            Some(known) if known.body_sha256 != key.body_sha256 => Err(rules::other_body(key)),
+            Some(known) => Ok(self.jobs.get(&known.job).cloned()),
+        }
+    }
+
+    /// The job that a lease is on, whether or not it still holds.
+    fn leased(&mut self, lease: &Lease) -> Result<&mut Job> {
+        self.jobs
+            .get_mut(&lease.job)
+            .ok_or_else(|| rules::lease_on_nothing(lease))
+    }
+
+    fn finish(
+        &mut self,
+        lease: &Lease,
+        end: RunEnd,
+        policy: &RetryPolicy,
+        jitter: f64,
+        now: Timestamp,
+    ) -> Result<Job> {
+        let job = self.leased(lease)?;
+        lifecycle::finish(job, lease, end, policy, jitter, now)?;
+        Ok(job.clone())
+    }
+
+    /// Removes a job with all that hangs on it.
+    pub(super) fn remove_job(&mut self, id: &Id) {
+        self.jobs.remove(id);
+        self.events.remove(id);
+        self.chunks.retain(|(job, _), _| job != id);
+        self.keys.retain(|_, known| known.job != *id);
+    }
+}
+
+fn is_due(job: &Job, now: Timestamp) -> bool {
+    matches!(job.state, JobState::Queued { not_before } if not_before <= now)
+}
+
+/// Where a job stands in its version's queue.
+fn place(job: &Job) -> (Timestamp, &Id) {
+    (job.created_at, &job.id)
+}
+
+fn running(job: &Job) -> Option<RunningJob> {
+    match job.state {
+        JobState::Running { beat, .. } => Some(RunningJob {
+            lease: job.lease()?,
+            version: job.version.clone(),
+            beat,
+        }),
+        _ => None,
+    }
+}
+
+fn fits(job: &Job, filter: &JobFilter) -> bool {
+    filter.kind.is_none_or(|kind| job.spec.kind() == kind)
+        && filter
+            .model
+            .as_ref()
+            .is_none_or(|model| job.model == *model)
+        && filter
+            .state
+            .as_ref()
+            .is_none_or(|state| job.state.name() == state)
+        && filter.by.as_ref().is_none_or(|by| job.by == *by)
+}

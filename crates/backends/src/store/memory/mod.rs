@@ -1,0 +1,95 @@
+//! The in-memory store: the reference of the `Store` port, one locked state and the pure rules of the lifecycle.
+//! Must not know SQL; what it answers is what every other store has to answer.
+
+mod catalog;
+mod jobs;
+mod people;
+mod predictions;
+mod state;
+mod tasks;
+
+use onstage_core::{
+    Id, ModelName, Result, Timestamp,
+    batch::Chunk,
+    event::Event,
+    feedback::Feedback,
+    file::File,
+    job::Job,
+    model::{Model, Version, VersionId},
+    people::Credential,
+    ports::Page,
+    prediction::PredictionRecord,
+    task::Task,
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Everything in one lock, held only for the length of a verb.
+#[derive(Default)]
+pub(super) struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    catalog_revision: u64,
+    models: BTreeMap<ModelName, Model>,
+    versions: HashMap<VersionId, Version>,
+    jobs: BTreeMap<Id, Job>,
+    chunks: BTreeMap<(Id, u32), Chunk>,
+    events: HashMap<Id, Vec<Event>>,
+    keys: HashMap<(String, String), KnownKey>,
+    tasks: BTreeMap<Id, Task>,
+    predictions: BTreeMap<Id, PredictionRecord>,
+    runs: HashMap<ModelName, u64>,
+    credentials: BTreeMap<Id, Credential>,
+    feedback: BTreeMap<Id, Feedback>,
+    files: BTreeMap<Id, File>,
+    state: BTreeMap<(String, String), String>,
+}
+
+/// An idempotency key that was used.
+struct KnownKey {
+    job: Id,
+    body_sha256: String,
+    created_at: Timestamp,
+}
+
+impl MemoryStore {
+    /// A verb that panicked half way must not take the store with it, so a poisoned lock is taken over.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn catalog_changed(&mut self) {
+        self.catalog_revision += 1;
+    }
+
+    fn count_runs(&mut self, model: &ModelName, runs: u64) {
+        *self.runs.entry(model.clone()).or_default() += runs;
+    }
+}
+
+/// A page of a map by id, newest first, of the rows that `fits`.
+fn newest<T: Clone>(
+    rows: &BTreeMap<Id, T>,
+    page: &Page,
+    fits: impl Fn(&T) -> bool,
+) -> Result<Vec<T>> {
+    let older = |id: &Id| {
+        page.after
+            .as_deref()
+            .is_none_or(|after| id.as_str() < after)
+    };
+    Ok(rows
+        .iter()
+        .rev()
+        .filter(|(id, row)| older(id) && fits(row))
+        .take(page.limit as usize)
+        .map(|(_, row)| row.clone())
+        .collect())
+}

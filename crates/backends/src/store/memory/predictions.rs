@@ -1,0 +1,95 @@
+//! Records of realtime predictions and feedback on them, in memory.
+//! Must not know how they were computed or collected.
+
+use super::{MemoryStore, newest};
+use async_trait::async_trait;
+use onstage_core::{
+    Error, Id, ModelName, Result,
+    feedback::{Feedback, FeedbackFilter},
+    ports::{FeedbackBook, Page, Predictions},
+    prediction::{PredictionFilter, PredictionRecord},
+};
+
+#[async_trait]
+impl Predictions for MemoryStore {
+    async fn record(&self, predictions: Vec<PredictionRecord>) -> Result<()> {
+        let mut state = self.lock();
+        for record in predictions {
+            let model = record.model.clone();
+            let known = state.predictions.insert(record.id.clone(), record);
+            if known.is_none() {
+                state.count_runs(&model, 1);
+            }
+        }
+        Ok(())
+    }
+
+    async fn prediction(&self, id: &Id) -> Result<Option<PredictionRecord>> {
+        Ok(self.lock().predictions.get(id).cloned())
+    }
+
+    async fn predictions(
+        &self,
+        filter: &PredictionFilter,
+        page: Page,
+    ) -> Result<Vec<PredictionRecord>> {
+        newest(&self.lock().predictions, &page, |row| {
+            filter
+                .model
+                .as_ref()
+                .is_none_or(|model| row.model == *model)
+                && filter
+                    .status
+                    .as_ref()
+                    .is_none_or(|status| row.end.status_name() == status)
+                && filter.by.as_ref().is_none_or(|by| row.by == *by)
+        })
+    }
+
+    async fn delete_prediction(&self, id: &Id) -> Result<()> {
+        let removed = self.lock().predictions.remove(id);
+        removed
+            .map(|_| ())
+            .ok_or_else(|| Error::not_found(format!("prediction `{id}` does not exist")))
+    }
+
+    async fn run_count(&self, model: &ModelName) -> Result<u64> {
+        Ok(self.lock().runs.get(model).copied().unwrap_or(0))
+    }
+}
+
+#[async_trait]
+impl FeedbackBook for MemoryStore {
+    async fn put_feedback(&self, feedback: Feedback) -> Result<Feedback> {
+        let mut state = self.lock();
+        let same =
+            |row: &Feedback| row.prediction == feedback.prediction && row.who == feedback.who;
+        let taken = state
+            .feedback
+            .get(&feedback.id)
+            .is_some_and(|row| !same(row));
+        if taken {
+            return Err(Error::conflict(format!(
+                "feedback `{}` exists already",
+                feedback.id
+            )));
+        }
+        state.feedback.retain(|_, row| !same(row));
+        state.feedback.insert(feedback.id.clone(), feedback.clone());
+        Ok(feedback)
+    }
+
+    async fn feedback(&self, filter: &FeedbackFilter, page: Page) -> Result<Vec<Feedback>> {
+        newest(&self.lock().feedback, &page, |row| {
+            filter
+                .model
+                .as_ref()
+                .is_none_or(|model| row.model == *model)
+                && filter
+                    .prediction
+                    .as_ref()
+                    .is_none_or(|prediction| row.prediction == *prediction)
+                && filter.since.is_none_or(|since| row.created_at >= since)
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Random histories of jobs, played on a store and on a simple model of it, which must agree at every step.
+//! Knows only the `Store` port; actors may hold leases they lost long ago, and time is simulated.
+
+mod model;
+mod play;
+mod step;
+
+use crate::clock;
+use onstage_core::ports::Store;
+use proptest::{
+    collection::vec,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+const SEQUENCES: u32 = 10_000;
+const STEPS: usize = 50;
+/// Sequences that run at the same time on one file; they share its commits.
+const FILE_PLAYERS: u32 = 16;
+/// The seed of a failure to play again; `None` plays new ones.
+const REPLAY_SEED: Option<u128> = None;
+
+#[test]
+fn memory_agrees_with_the_model() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let seed = REPLAY_SEED.unwrap_or_else(clock::entropy);
+    sequences(seed, SEQUENCES, |steps| {
+        let store = crate::store::memory();
+        runtime.block_on(play::play(&*store, 0, steps))
+    });
+}
+
+#[test]
+fn sqlite_agrees_with_the_model() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let durability = crate::store::sql::Durability::Process;
+    let store = runtime.block_on(crate::store::sql::open(&path, durability));
+    let store: Arc<dyn Store> = Arc::new(store.unwrap());
+    let next = AtomicU64::new(0);
+    let seed = REPLAY_SEED.unwrap_or_else(clock::entropy);
+    std::thread::scope(|scope| {
+        for player in 0..FILE_PLAYERS {
+            let (store, next, handle) = (&store, &next, runtime.handle());
+            scope.spawn(move || {
+                let seed = seed.wrapping_add(u128::from(player));
+                sequences(seed, SEQUENCES / FILE_PLAYERS, |steps| {
+                    let world = next.fetch_add(1, Ordering::Relaxed);
+                    handle.block_on(play::play(&**store, world, steps))
+                });
+            });
+        }
+    });
+    let played = next.load(Ordering::Relaxed);
+    println!("played {played} sequences of {STEPS} steps on SQLite");
+    assert!(played >= u64::from(SEQUENCES));
+}
+
+/// Plays random sequences; panics with the shortest that fails, and its seed.
+fn sequences(
+    seed: u128,
+    count: u32,
+    play: impl Fn(&[step::Step]) -> Result<(), proptest::test_runner::TestCaseError>,
+) {
+    let config = Config {
+        cases: count,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(&seed.to_le_bytes());
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(config, random);
+    let outcome = runner.run(&vec(step::any(), STEPS), |steps| play(&steps));
+    if let Err(failure) = outcome {
+        panic!("seed {seed}: {failure}");
+    }
+}

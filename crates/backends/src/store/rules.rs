@@ -1,0 +1,186 @@
+//! Rules that every store applies to catalog records and keys: what may follow what, and the words of refusal.
+//! Pure; the rules for jobs are in core's `lifecycle`.
+
+use onstage_core::{
+    Error, Id, ModelName, Result, Timestamp,
+    job::{Idempotency, Lease},
+    model::{Model, NewVersion, Version, VersionState},
+    outcome::Phase,
+};
+
+/// How long an idempotency key is known.
+pub(super) const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
+
+pub(super) fn no_model(name: &ModelName) -> Error {
+    Error::not_found(format!("model `{name}` does not exist"))
+}
+
+pub(super) fn no_job(id: &Id) -> Error {
+    Error::not_found(format!("job `{id}` does not exist"))
+}
+
+/// A lease on a job that was deleted is a lost one: its holder must stop.
+pub(super) fn lease_on_nothing(lease: &Lease) -> Error {
+    Error::lost(format!(
+        "the lease on run {} of job `{}` is lost: the job does not exist",
+        lease.run, lease.job
+    ))
+}
+
+pub(super) fn model_busy(name: &ModelName) -> Error {
+    Error::conflict(format!("model `{name}` has queued or running jobs"))
+        .hint("cancel them or wait for them, then delete the model")
+}
+
+pub(super) fn not_finished(id: &Id) -> Error {
+    Error::conflict(format!("job `{id}` is not finished")).hint("cancel it first, then delete it")
+}
+
+pub(super) fn other_body(key: &Idempotency) -> Error {
+    Error::conflict(format!(
+        "idempotency key `{}` was used with another body",
+        key.key
+    ))
+    .hint("use a new key for a new request")
+}
+
+/// Whether a key that was used at `used_at` is still known to a submission at `now`.
+pub(super) fn key_is_known(used_at: Timestamp, now: Timestamp) -> bool {
+    now.0.saturating_sub(used_at.0) < IDEMPOTENCY_MS
+}
+
+/// The record that `wanted` makes of `known`, when it was made from the newest revision.
+pub(super) fn next_model(known: &Model, wanted: Model) -> Result<Model> {
+    if known.revision != wanted.revision {
+        return Err(Error::conflict(format!(
+            "model `{}` was changed by somebody else: it is at revision {}, not {}",
+            known.name, known.revision, wanted.revision
+        ))
+        .hint("read the model again and repeat the change"));
+    }
+    Ok(Model {
+        revision: known.revision + 1,
+        created_at: known.created_at,
+        ..wanted
+    })
+}
+
+pub(super) fn first_version(new: NewVersion, number: u32) -> Version {
+    Version {
+        id: new.id,
+        model: new.model,
+        number,
+        bundle: new.bundle,
+        config: new.config,
+        examples: new.examples,
+        state: queued_build(),
+        promote_when_ready: new.promote_when_ready,
+        created_at: new.created_at,
+    }
+}
+
+/// What a push of a version that is there already makes of it: nothing when it is building or ready, else a new build.
+pub(super) fn version_again(known: &Version, new: NewVersion) -> Result<Option<Version>> {
+    if known.model != new.model {
+        return Err(Error::conflict(format!(
+            "version `{}` belongs to model `{}`",
+            known.id, known.model
+        )));
+    }
+    match known.state {
+        VersionState::Building { .. } | VersionState::Ready { .. } => Ok(None),
+        VersionState::Failed { .. } | VersionState::Deleted => {
+            Ok(Some(first_version(new, known.number)))
+        }
+    }
+}
+
+fn queued_build() -> VersionState {
+    VersionState::Building {
+        phase: Phase::Queued,
+        text: "waiting to be built".to_owned(),
+    }
+}
+
+/// Building → any, ready or failed → deleted.
+pub(super) fn check_version_step(version: &Version, to: &VersionState) -> Result<()> {
+    use VersionState as State;
+    match (&version.state, to) {
+        (State::Building { .. }, _)
+        | (State::Ready { .. } | State::Failed { .. }, State::Deleted) => Ok(()),
+        (from, to) => Err(Error::conflict(format!(
+            "version `{}` cannot become {}: it is {}",
+            version.id,
+            to.name(),
+            from.name()
+        ))),
+    }
+}
+
+/// A number as an app-state value: whole ones without a fraction.
+pub(super) fn number_text(number: f64) -> Result<String> {
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    if !number.is_finite() {
+        return Err(Error::invalid("a counter must stay a finite number"));
+    }
+    if number.fract() == 0.0 && number.abs() <= WHOLE_MAX {
+        return Ok((number as i64).to_string());
+    }
+    Ok(number.to_string())
+}
+
+/// What adding `by` makes of the value there.
+pub(super) fn added(space: &str, key: &str, there: Option<&str>, by: f64) -> Result<String> {
+    let number: f64 = match there {
+        None => 0.0,
+        Some(text) => serde_json::from_str(text).map_err(|_| {
+            Error::invalid(format!(
+                "state `{key}` of `{space}` is not a number and cannot be added to"
+            ))
+        })?,
+    };
+    number_text(number + by)
+}
+
+/// Keys and values have limits, and values are JSON.
+pub(super) fn check_state_key(key: &str) -> Result<()> {
+    use onstage_core::limits::STATE_KEY_BYTES_MAX;
+    if key.len() > STATE_KEY_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "a state key has {} bytes; the most are {STATE_KEY_BYTES_MAX}",
+            key.len()
+        )));
+    }
+    Ok(())
+}
+
+pub(super) fn check_state_value(key: &str, json: &str) -> Result<()> {
+    use onstage_core::limits::STATE_VALUE_BYTES_MAX;
+    if json.len() > STATE_VALUE_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "the value of state `{key}` has {} bytes; the most are {STATE_VALUE_BYTES_MAX}",
+            json.len()
+        ))
+        .hint("keep large things in a file or a dataset, and its name in the state"));
+    }
+    serde_json::from_str::<serde::de::IgnoredAny>(json)
+        .map(|_| ())
+        .map_err(|error| {
+            Error::invalid(format!("the value of state `{key}` is not JSON")).because(error)
+        })
+}
+
+/// `[[key, value], …]` of entries whose values are JSON text.
+pub(super) fn items_text<'a>(items: impl Iterator<Item = (&'a str, &'a str)>) -> Result<String> {
+    let mut text = String::from("[");
+    for (key, value) in items {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        let key = serde_json::to_string(key)
+            .map_err(|error| Error::internal("a state key is text").because(error))?;
+        text.push_str(&format!("[{key},{value}]"));
+    }
+    text.push(']');
+    Ok(text)
+}

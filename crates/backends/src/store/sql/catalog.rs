@@ -1,0 +1,239 @@
+//! Models in SQL, and the revision that changes with every change of the catalog.
+//! Must not know how a version is built.
+
+use super::{SqlStore, error::store_error, migrations, row, versions};
+use crate::store::rules;
+use async_trait::async_trait;
+use onstage_core::{
+    ModelName, Result,
+    model::{Model, NewVersion, Version, VersionId, VersionState},
+    ports::{Catalog, Page},
+};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
+};
+
+const COLUMNS: [&str; 7] = [
+    "name",
+    "title",
+    "about",
+    "live",
+    "previous",
+    "revision",
+    "created_at",
+];
+const CATALOG_REVISION: &str = "catalog_revision";
+/// The tables whose rows go with their model by its name; versions go by their foreign key.
+const WITH_MODEL: [&str; 4] = ["jobs", "predictions", "feedback", "run_counts"];
+
+#[async_trait]
+impl Catalog for SqlStore {
+    async fn ensure_model(&self, model: Model) -> Result<Model> {
+        if let Some(known) = self.model(&model.name).await? {
+            return Ok(known);
+        }
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(ensure(transaction, model))
+            }))
+            .await
+    }
+
+    async fn model(&self, name: &ModelName) -> Result<Option<Model>> {
+        self.one(&select_one(name))
+            .await?
+            .as_ref()
+            .map(read)
+            .transpose()
+    }
+
+    async fn models(&self, page: Page) -> Result<Vec<Model>> {
+        let select = select()
+            .and_where_option(page.after.map(|after| Expr::col("name").gt(after)))
+            .order_by("name", Order::Asc)
+            .limit(u64::from(page.limit))
+            .take();
+        Ok(row::readable(&self.all(&select).await?, read))
+    }
+
+    async fn update_model(&self, model: Model) -> Result<Model> {
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(update(transaction, model))
+            }))
+            .await
+    }
+
+    async fn delete_model(&self, name: &ModelName) -> Result<()> {
+        let name = name.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { delete(transaction, &name).await })
+            }))
+            .await
+    }
+
+    async fn add_version(&self, new: NewVersion) -> Result<(Version, bool)> {
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(versions::add(transaction, new))
+            }))
+            .await
+    }
+
+    async fn version(&self, id: &VersionId) -> Result<Option<Version>> {
+        let row = self.one(&versions::select_one(id)).await?;
+        row.as_ref().map(versions::read).transpose()
+    }
+
+    async fn versions(&self, model: &ModelName) -> Result<Vec<Version>> {
+        let select = versions::select()
+            .and_where(Expr::col("model").eq(model.to_string()))
+            .order_by("number", Order::Desc)
+            .take();
+        Ok(row::readable(&self.all(&select).await?, versions::read))
+    }
+
+    async fn building(&self) -> Result<Vec<Version>> {
+        let select = versions::select()
+            .and_where(Expr::col("state").eq("building"))
+            .order_by("created_at", Order::Asc)
+            .order_by("id", Order::Asc)
+            .take();
+        Ok(row::readable(&self.all(&select).await?, versions::read))
+    }
+
+    async fn set_version_state(&self, id: &VersionId, state: VersionState) -> Result<Version> {
+        let id = id.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { versions::set_state(transaction, &id, state).await })
+            }))
+            .await
+    }
+
+    async fn catalog_revision(&self) -> Result<u64> {
+        super::in_time(migrations::number(&self.readers, CATALOG_REVISION)).await
+    }
+}
+
+/// Raises the catalog's revision.
+pub(super) async fn changed(transaction: &DatabaseTransaction) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("meta")
+        .columns(["name", "value"])
+        .values_panic([CATALOG_REVISION.into(), 1_i64.into()])
+        .on_conflict(
+            OnConflict::column("name")
+                .value("value", Expr::col(("meta", "value")).add(1_i64))
+                .to_owned(),
+        )
+        .take();
+    transaction.execute(&insert).await.map_err(store_error)?;
+    Ok(())
+}
+
+/// The model as it is there; not found when it is not.
+pub(super) async fn model(transaction: &DatabaseTransaction, name: &ModelName) -> Result<Model> {
+    let select = select_one(name);
+    let row = transaction.query_one(&select).await.map_err(store_error)?;
+    read(&row.ok_or_else(|| rules::no_model(name))?)
+}
+
+async fn ensure(transaction: &DatabaseTransaction, new: Model) -> Result<Model> {
+    let insert = Query::insert()
+        .into_table("models")
+        .columns(COLUMNS)
+        .values_panic([
+            new.name.to_string().into(),
+            new.title.as_str().into(),
+            new.about.as_str().into(),
+            new.live.as_ref().map(|id| id.0.clone()).into(),
+            new.previous.as_ref().map(|id| id.0.clone()).into(),
+            row::int(new.revision).into(),
+            new.created_at.0.into(),
+        ])
+        .on_conflict(OnConflict::column("name").do_nothing().to_owned())
+        .take();
+    let result = transaction.execute(&insert).await.map_err(store_error)?;
+    if result.rows_affected() == 0 {
+        return model(transaction, &new.name).await;
+    }
+    changed(transaction).await?;
+    Ok(new)
+}
+
+async fn update(transaction: &DatabaseTransaction, wanted: Model) -> Result<Model> {
+    let known = model(transaction, &wanted.name).await?;
+    let next = rules::next_model(&known, wanted)?;
+    let update = Query::update()
+        .table("models")
+        .value("title", next.title.as_str())
+        .value("about", next.about.as_str())
+        .value("live", next.live.as_ref().map(|id| id.0.clone()))
+        .value("previous", next.previous.as_ref().map(|id| id.0.clone()))
+        .value("revision", row::int(next.revision))
+        .and_where(Expr::col("name").eq(next.name.to_string()))
+        .and_where(Expr::col("revision").eq(row::int(known.revision)))
+        .take();
+    let result = transaction.execute(&update).await.map_err(store_error)?;
+    if result.rows_affected() == 0 {
+        let now = model(transaction, &next.name).await?;
+        return rules::next_model(
+            &now,
+            Model {
+                revision: known.revision,
+                ..next
+            },
+        );
+    }
+    changed(transaction).await?;
+    Ok(next)
+}
+
+async fn delete(transaction: &DatabaseTransaction, name: &ModelName) -> Result<()> {
+    model(transaction, name).await?;
+    let open = Query::select()
+        .column("id")
+        .from("jobs")
+        .and_where(Expr::col("model").eq(name.to_string()))
+        .and_where(Expr::col("state").is_in(["queued", "running"]))
+        .limit(1)
+        .take();
+    let open = transaction.query_one(&open).await.map_err(store_error)?;
+    if open.is_some() {
+        return Err(rules::model_busy(name));
+    }
+    let of_model = WITH_MODEL.map(|table| (table, "model"));
+    for (table, column) in of_model.into_iter().chain([("models", "name")]) {
+        let delete = Query::delete()
+            .from_table(table)
+            .and_where(Expr::col(column).eq(name.to_string()))
+            .take();
+        transaction.execute(&delete).await.map_err(store_error)?;
+    }
+    changed(transaction).await
+}
+
+fn select() -> SelectStatement {
+    Query::select().columns(COLUMNS).from("models").take()
+}
+
+fn select_one(name: &ModelName) -> SelectStatement {
+    select()
+        .and_where(Expr::col("name").eq(name.to_string()))
+        .take()
+}
+
+fn read(row: &QueryResult) -> Result<Model> {
+    Ok(Model {
+        name: row::parse(row, "name")?,
+        title: row::get(row, "title")?,
+        about: row::get(row, "about")?,
+        live: row::get::<Option<String>>(row, "live")?.map(VersionId),
+        previous: row::get::<Option<String>>(row, "previous")?.map(VersionId),
+        revision: row::count(row, "revision")?,
+        created_at: row::time(row, "created_at")?,
+    })
+}

@@ -1,0 +1,56 @@
+//! What the database's errors mean to a caller.
+//! Must not leak a driver's type any further.
+
+use super::sqlite;
+use onstage_core::{Error, Kind};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, sqlx};
+
+/// The error that crosses the port.
+pub(super) fn store_error(error: DbErr) -> Error {
+    let kind = kind_of(&error);
+    let text = match kind {
+        Kind::Full => "the store has no room left",
+        Kind::Unavailable => "the store does not answer",
+        Kind::Conflict => "the store has such a record already",
+        _ => "the store failed",
+    };
+    let said = Error::new(kind, text).because(error);
+    match kind {
+        Kind::Full => said.hint("free some disk space; nothing that was saved is lost"),
+        Kind::Unavailable => said.hint("it is safe to try again"),
+        _ => said,
+    }
+}
+
+/// An error that ends the transaction it happened in, not only its statement.
+pub(super) fn ends_transaction(error: &Error) -> bool {
+    matches!(error.kind, Kind::Full | Kind::Unavailable)
+}
+
+fn kind_of(error: &DbErr) -> Kind {
+    match error {
+        DbErr::ConnectionAcquire(ConnAcquireErr::Timeout | ConnAcquireErr::ConnectionClosed) => {
+            Kind::Unavailable
+        }
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => kind_of_cause(cause),
+        _ => Kind::Internal,
+    }
+}
+
+fn kind_of_cause(cause: &sqlx::Error) -> Kind {
+    match cause {
+        sqlx::Error::Database(error) if error.is_unique_violation() => Kind::Conflict,
+        sqlx::Error::Database(error) => error
+            .code()
+            .and_then(|code| code.parse().ok())
+            .map_or(Kind::Internal, sqlite::kind_of_code),
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => Kind::Full,
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Kind::Unavailable,
+        _ => Kind::Internal,
+    }
+}

@@ -1,0 +1,113 @@
+//! Feedback in SQL: one row per person and prediction.
+//! Must not know how it was collected.
+
+use super::{SqlStore, error::store_error, row};
+use async_trait::async_trait;
+use onstage_core::{
+    Error, Result,
+    feedback::{Feedback, FeedbackFilter},
+    ports::{FeedbackBook, Page},
+};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    sea_query::{Expr, ExprTrait, Query},
+};
+
+const COLUMNS: [&str; 12] = [
+    "id",
+    "prediction",
+    "model",
+    "version_number",
+    "rating",
+    "reason",
+    "comment",
+    "correction_json",
+    "who",
+    "input_json",
+    "output_json",
+    "created_at",
+];
+
+#[async_trait]
+impl FeedbackBook for SqlStore {
+    async fn put_feedback(&self, feedback: Feedback) -> Result<Feedback> {
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(put(transaction, feedback))
+            }))
+            .await
+    }
+
+    async fn feedback(&self, filter: &FeedbackFilter, page: Page) -> Result<Vec<Feedback>> {
+        let is = |column: &'static str| move |text: String| Expr::col(column).eq(text);
+        let model = filter.model.as_ref().map(ToString::to_string);
+        let prediction = filter.prediction.as_ref().map(ToString::to_string);
+        let since = filter
+            .since
+            .map(|since| Expr::col("created_at").gte(since.0));
+        let select = Query::select()
+            .columns(COLUMNS)
+            .from("feedback")
+            .and_where_option(model.map(is("model")))
+            .and_where_option(prediction.map(is("prediction")))
+            .and_where_option(since)
+            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
+            .order_by("id", Order::Desc)
+            .limit(u64::from(page.limit))
+            .take();
+        Ok(row::readable(&self.all(&select).await?, read))
+    }
+}
+
+async fn put(transaction: &DatabaseTransaction, feedback: Feedback) -> Result<Feedback> {
+    let older = Query::delete()
+        .from_table("feedback")
+        .and_where(Expr::col("prediction").eq(feedback.prediction.as_str()))
+        .and_where(Expr::col("who").eq(feedback.who.as_str()))
+        .take();
+    transaction.execute(&older).await.map_err(store_error)?;
+    let insert = Query::insert()
+        .into_table("feedback")
+        .columns(COLUMNS)
+        .values_panic(values(&feedback))
+        .take();
+    transaction.execute(&insert).await.map_err(store_error)?;
+    Ok(feedback)
+}
+
+fn values(feedback: &Feedback) -> [Expr; 12] {
+    [
+        feedback.id.as_str().into(),
+        feedback.prediction.as_str().into(),
+        feedback.model.to_string().into(),
+        i64::from(feedback.version_number).into(),
+        feedback.rating.map(i64::from).into(),
+        feedback.reason.clone().into(),
+        feedback.comment.clone().into(),
+        feedback.correction.clone().into(),
+        feedback.who.as_str().into(),
+        feedback.input.clone().into(),
+        feedback.output.clone().into(),
+        feedback.created_at.0.into(),
+    ]
+}
+
+fn read(row: &QueryResult) -> Result<Feedback> {
+    let rating = row::get::<Option<i64>>(row, "rating")?.map(i8::try_from);
+    Ok(Feedback {
+        id: row::id(row)?,
+        prediction: row::parse(row, "prediction")?,
+        model: row::parse(row, "model")?,
+        version_number: row::small(row, "version_number")?,
+        rating: rating
+            .transpose()
+            .map_err(|error| Error::internal("a rating is small").because(error))?,
+        reason: row::get(row, "reason")?,
+        comment: row::get(row, "comment")?,
+        correction: row::get(row, "correction_json")?,
+        who: row::parse(row, "who")?,
+        input: row::get(row, "input_json")?,
+        output: row::get(row, "output_json")?,
+        created_at: row::time(row, "created_at")?,
+    })
+}

@@ -1,0 +1,143 @@
+//! The SQLite store when its disk is full and when another process holds its lock.
+//! Real refusals of SQLite, not made-up errors.
+
+use super::{SqlStore, migrations, sqlite, writer::Writer};
+use crate::store::suite::make::{id, kind_of, new_job, prediction};
+use onstage_core::{
+    Kind,
+    job::{JobSpec, NewJob},
+    ports::{Jobs, Predictions},
+    value::Stored,
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+use std::path::Path;
+
+/// Pages that the small disk of a test has.
+const PAGES_MAX: u32 = 200;
+
+async fn small_store(path: &Path) -> (SqlStore, DatabaseConnection) {
+    let writing = sqlite::connect_writer(path, sqlite::Durability::Full)
+        .await
+        .unwrap();
+    migrations::bring_up_to_date(&writing).await.unwrap();
+    let limit = format!("PRAGMA max_page_count = {PAGES_MAX}");
+    writing.execute_unprepared(&limit).await.unwrap();
+    let readers = sqlite::connect_readers(path).await.unwrap();
+    let store = SqlStore {
+        readers,
+        writer: Writer::start(writing.clone()),
+    };
+    (store, writing)
+}
+
+fn large_job(text: &str) -> NewJob {
+    let input = Stored::Inline("x".repeat(60_000));
+    NewJob {
+        spec: JobSpec::Prediction { input },
+        ..new_job(text)
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, writing) = small_store(&folder.path().join("store.db")).await;
+    let mut kept = Vec::new();
+    let refused = loop {
+        let text = kept.len().to_string();
+        match store.submit(large_job(&text)).await {
+            Ok(submitted) => kept.push(submitted.job),
+            Err(error) => break error,
+        }
+        assert!(kept.len() < PAGES_MAX as usize, "the disk never gets full");
+    };
+    assert_eq!(refused.kind, Kind::Full, "{refused}");
+    assert!(refused.hint.is_some());
+    let group = (0..20).map(|place| store.submit(large_job(&format!("g{place}"))));
+    let group = futures::future::join_all(group).await;
+    let kinds: Vec<Kind> = group.into_iter().map(kind_of).collect();
+    assert_eq!(
+        kinds,
+        [Kind::Full; 20],
+        "nobody of a group is told it was kept"
+    );
+
+    writing
+        .execute_unprepared("PRAGMA max_page_count = 100000")
+        .await
+        .unwrap();
+    let after = store.submit(large_job("after")).await.unwrap().job;
+    for job in kept.iter().chain([&after]) {
+        assert_eq!(store.job(&job.id).await.unwrap().as_ref(), Some(job));
+    }
+    assert_eq!(store.job(&id("g0")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_lock_held_by_another_process_is_waited_for_and_then_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let (store, _writing) = small_store(&path).await;
+    store.submit(new_job("1")).await.unwrap();
+    let other = sqlite::connect_writer(&path, sqlite::Durability::Full)
+        .await
+        .unwrap();
+    let held = sqlite::begin(&other).await.unwrap();
+    let (job, record) = futures::join!(
+        store.submit(new_job("2")),
+        store.record(vec![prediction("p")])
+    );
+    assert_eq!(kind_of(job), Kind::Unavailable);
+    assert_eq!(kind_of(record), Kind::Unavailable);
+    assert!(
+        store.job(&id("1")).await.unwrap().is_some(),
+        "reading goes on"
+    );
+    held.rollback().await.unwrap();
+    store.submit(new_job("2")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, writing) = small_store(&folder.path().join("store.db")).await;
+    for text in ["1", "2", "3"] {
+        store.submit(new_job(text)).await.unwrap();
+    }
+    let damage = format!(
+        "UPDATE jobs SET spec_json = 'oops' WHERE id = '{}'",
+        id("2")
+    );
+    writing.execute_unprepared(&damage).await.unwrap();
+    let jobs = store
+        .jobs(&Default::default(), crate::store::suite::make::page(9))
+        .await
+        .unwrap();
+    assert_eq!(jobs.len(), 2);
+    let claimed = crate::store::suite::make::claim_again(&store, &id("3"), 200).await;
+    assert_eq!(claimed.run, 1);
+    assert_eq!(kind_of(store.job(&id("2")).await), Kind::Internal);
+}
+
+#[tokio::test]
+async fn the_file_is_synced_at_every_commit_and_checks_its_foreign_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, writing) = small_store(&folder.path().join("store.db")).await;
+    let ask = async |connection: &DatabaseConnection, name: &str| {
+        let ask =
+            sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, format!("PRAGMA {name}"));
+        let row = connection.query_one_raw(ask).await.unwrap().unwrap();
+        let number = row
+            .try_get_by_index::<i64>(0)
+            .map(|number| number.to_string());
+        number
+            .or_else(|_| row.try_get_by_index::<String>(0))
+            .unwrap()
+    };
+    assert_eq!(ask(&writing, "journal_mode").await, "wal");
+    assert_eq!(ask(&writing, "synchronous").await, "2");
+    assert_eq!(ask(&writing, "foreign_keys").await, "1");
+    assert_eq!(ask(&writing, "busy_timeout").await, "5000");
+    assert_eq!(ask(&store.readers, "query_only").await, "1");
+    assert_eq!(ask(&writing, "integrity_check").await, "ok");
+}

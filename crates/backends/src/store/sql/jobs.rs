@@ -1,0 +1,259 @@
+//! Jobs in SQL: the port's verbs, each one write or one read.
+//! Must not decide how a job moves; `lifecycle` does.
+
+use super::{SqlStore, chunks, error::store_error, events, job_row, row, submit, transition};
+use crate::store::rules;
+use async_trait::async_trait;
+use onstage_core::{
+    Id, Result, Timestamp,
+    batch::Chunk,
+    event::{Event, NewEvent},
+    job::{Job, JobFilter, Lease, NewJob},
+    lifecycle::{self, Beat, RetryPolicy, RunEnd},
+    model::VersionId,
+    outcome::Failure,
+    ports::{Demand, Jobs, Page, RunningJob, Submitted},
+    task::Incarnation,
+};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, Order,
+    sea_query::{Expr, ExprTrait, Query},
+};
+
+#[async_trait]
+impl Jobs for SqlStore {
+    async fn submit(&self, new: NewJob) -> Result<Submitted> {
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(submit::submit(transaction, new))
+            }))
+            .await
+    }
+
+    async fn job(&self, id: &Id) -> Result<Option<Job>> {
+        let select = job_row::select()
+            .and_where(Expr::col("id").eq(id.as_str()))
+            .take();
+        self.one(&select)
+            .await?
+            .as_ref()
+            .map(job_row::job)
+            .transpose()
+    }
+
+    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
+        let is = |column: &'static str| move |text: String| Expr::col(column).eq(text);
+        let kind = filter.kind.map(|kind| kind.name().to_owned());
+        let select = job_row::select()
+            .and_where_option(kind.map(is("kind")))
+            .and_where_option(
+                filter
+                    .model
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .map(is("model")),
+            )
+            .and_where_option(filter.state.clone().map(is("state")))
+            .and_where_option(
+                filter
+                    .by
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .map(is("principal")),
+            )
+            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
+            .order_by("id", Order::Desc)
+            .limit(u64::from(page.limit))
+            .take();
+        Ok(row::readable(&self.all(&select).await?, job_row::job))
+    }
+
+    async fn claim(
+        &self,
+        version: &VersionId,
+        owner: &Incarnation,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Job>> {
+        self.claim_due(version, owner, limit, now).await
+    }
+
+    async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
+        let lease = lease.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move {
+                    let rule = |job: &mut Job| lifecycle::beat(job, &lease, said.clone());
+                    let (_, cancel) = transition::under_lease(transaction, &lease, rule).await?;
+                    Ok(cancel)
+                })
+            }))
+            .await
+    }
+
+    async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()> {
+        let lease = lease.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { chunks::commit(transaction, &lease, &chunk).await })
+            }))
+            .await
+    }
+
+    async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>> {
+        let rows = self.all(&chunks::of_job(job)).await?;
+        rows.iter().map(chunks::read).collect()
+    }
+
+    async fn finish(
+        &self,
+        lease: &Lease,
+        end: RunEnd,
+        policy: &RetryPolicy,
+        jitter: f64,
+        now: Timestamp,
+    ) -> Result<Job> {
+        let (lease, policy) = (lease.clone(), policy.clone());
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(
+                    async move { finish(transaction, &lease, &end, &policy, jitter, now).await },
+                )
+            }))
+            .await
+    }
+
+    async fn finish_all(
+        &self,
+        ends: Vec<(Lease, RunEnd)>,
+        policy: &RetryPolicy,
+        jitter: f64,
+        now: Timestamp,
+    ) -> Result<Vec<Result<Job>>> {
+        let policy = policy.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move {
+                    let mut outcomes = Vec::with_capacity(ends.len());
+                    for (lease, end) in &ends {
+                        let ended = finish(transaction, lease, end, &policy, jitter, now).await;
+                        match ended {
+                            Err(error) if super::error::ends_transaction(&error) => {
+                                return Err(error);
+                            }
+                            outcome => outcomes.push(outcome),
+                        }
+                    }
+                    Ok(outcomes)
+                })
+            }))
+            .await
+    }
+
+    async fn expire(
+        &self,
+        lease: &Lease,
+        observed: u64,
+        failure: Failure,
+        now: Timestamp,
+    ) -> Result<Job> {
+        let lease = lease.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move {
+                    let rule = |job: &mut Job| {
+                        lifecycle::expire(job, &lease, observed, failure.clone(), now)
+                    };
+                    let (job, ()) = transition::under_lease(transaction, &lease, rule).await?;
+                    Ok(job)
+                })
+            }))
+            .await
+    }
+
+    async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job> {
+        let id = id.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move {
+                    let rule = |job: &mut Job| {
+                        lifecycle::request_cancel(job, now);
+                        Ok(())
+                    };
+                    let (job, ()) = transition::by_id(transaction, &id, rule).await?;
+                    Ok(job)
+                })
+            }))
+            .await
+    }
+
+    async fn running(&self) -> Result<Vec<RunningJob>> {
+        self.running_jobs().await
+    }
+
+    async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>> {
+        self.demand_of_versions(now).await
+    }
+
+    async fn ahead(&self, job: &Job) -> Result<u64> {
+        self.jobs_ahead(job).await
+    }
+
+    async fn append_events(
+        &self,
+        job: &Id,
+        lease: Option<&Lease>,
+        events: Vec<NewEvent>,
+    ) -> Result<u64> {
+        let (job, lease) = (job.clone(), lease.cloned());
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(
+                    async move { events::append(transaction, &job, lease.as_ref(), events).await },
+                )
+            }))
+            .await
+    }
+
+    async fn events(&self, job: &Id, after: u64, limit: u32) -> Result<Vec<Event>> {
+        let rows = self.all(&events::after(job, after, limit)).await?;
+        rows.iter().map(events::read).collect()
+    }
+
+    async fn delete_job(&self, id: &Id) -> Result<()> {
+        let id = id.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { delete(transaction, &id).await })
+            }))
+            .await
+    }
+}
+
+async fn finish(
+    transaction: &DatabaseTransaction,
+    lease: &Lease,
+    end: &RunEnd,
+    policy: &RetryPolicy,
+    jitter: f64,
+    now: Timestamp,
+) -> Result<Job> {
+    let rule = |job: &mut Job| lifecycle::finish(job, lease, end.clone(), policy, jitter, now);
+    let (job, ()) = transition::under_lease(transaction, lease, rule).await?;
+    Ok(job)
+}
+
+/// Chunks, events and keys go with their job.
+async fn delete(transaction: &DatabaseTransaction, id: &Id) -> Result<()> {
+    let found = transition::read(transaction, id).await?;
+    let found = found.ok_or_else(|| rules::no_job(id))?;
+    if !found.job.state.is_final() {
+        return Err(rules::not_finished(id));
+    }
+    let delete = Query::delete()
+        .from_table("jobs")
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .take();
+    transaction.execute(&delete).await.map_err(store_error)?;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The tables, as a numbered list of steps; opening a store applies the ones it lacks, in one transaction.
+//! Must not change a step that was released: add the next one.
+
+mod first;
+
+use super::{error::store_error, row, sqlite};
+use onstage_core::{Error, Result};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    sea_query::{
+        ColumnDef, Expr, ExprTrait, IndexCreateStatement, OnConflict, Query, Table,
+        TableCreateStatement,
+    },
+};
+
+/// One step: tables, then their indexes.
+pub(super) struct Step {
+    pub(super) tables: Vec<TableCreateStatement>,
+    pub(super) indexes: Vec<IndexCreateStatement>,
+}
+
+/// Every step so far; the first makes schema version 1.
+fn steps() -> Vec<Step> {
+    vec![first::step()]
+}
+
+const SCHEMA_VERSION: &str = "schema_version";
+
+/// Applies what is missing. Conflict when a newer Onstage made the tables.
+pub(super) async fn bring_up_to_date(connection: &DatabaseConnection) -> Result<()> {
+    let transaction = sqlite::begin(connection).await.map_err(store_error)?;
+    match apply(&transaction).await {
+        Ok(()) => transaction.commit().await.map_err(store_error),
+        Err(error) => {
+            transaction.rollback().await.map_err(store_error)?;
+            Err(error)
+        }
+    }
+}
+
+async fn apply(transaction: &DatabaseTransaction) -> Result<()> {
+    let meta = Table::create()
+        .table("meta")
+        .if_not_exists()
+        .col(
+            ColumnDef::new("name")
+                .string_len(64)
+                .not_null()
+                .primary_key(),
+        )
+        .col(ColumnDef::new("value").big_integer().not_null())
+        .take();
+    transaction.execute(&meta).await.map_err(store_error)?;
+    let there = number(transaction, SCHEMA_VERSION).await?;
+    let steps = steps();
+    let ours = steps.len() as u64;
+    check_not_newer(there, ours)?;
+    for step in steps.iter().skip(there as usize) {
+        for table in &step.tables {
+            transaction.execute(table).await.map_err(store_error)?;
+        }
+        for index in &step.indexes {
+            transaction.execute(index).await.map_err(store_error)?;
+        }
+    }
+    if there == ours {
+        return Ok(());
+    }
+    set_number(transaction, SCHEMA_VERSION, ours).await
+}
+
+fn check_not_newer(there: u64, ours: u64) -> Result<()> {
+    if there <= ours {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "the store has schema version {there}, and this Onstage knows versions up to {ours}"
+    ))
+    .hint("a newer Onstage made this data folder: upgrade Onstage, or use another data folder"))
+}
+
+/// A number of the `meta` table; 0 when it is not there.
+pub(super) async fn number(connection: &impl ConnectionTrait, name: &str) -> Result<u64> {
+    let select = Query::select()
+        .column("value")
+        .from("meta")
+        .and_where(Expr::col("name").eq(name))
+        .take();
+    let found = connection.query_one(&select).await.map_err(store_error)?;
+    found.map_or(Ok(0), |found| row::count(&found, "value"))
+}
+
+async fn set_number(connection: &impl ConnectionTrait, name: &str, value: u64) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("meta")
+        .columns(["name", "value"])
+        .values_panic([name.into(), row::int(value).into()])
+        .on_conflict(OnConflict::column("name").update_column("value").to_owned())
+        .take();
+    connection.execute(&insert).await.map_err(store_error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sql::sqlite::{Durability, connect_writer};
+    use onstage_core::Kind;
+
+    #[tokio::test]
+    async fn a_newer_schema_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let connection = connect_writer(&path, Durability::Full).await.unwrap();
+        bring_up_to_date(&connection).await.unwrap();
+        let newer = steps().len() as u64 + 3;
+        set_number(&connection, SCHEMA_VERSION, newer)
+            .await
+            .unwrap();
+        drop(connection);
+
+        let error = crate::store::sqlite(&path).await.err().unwrap();
+        assert_eq!(error.kind, Kind::Conflict);
+        for word in [newer.to_string(), steps().len().to_string()] {
+            assert!(error.message.contains(&word), "{error}");
+        }
+        assert!(error.hint.unwrap().contains("upgrade"));
+        let connection = connect_writer(&path, Durability::Full).await.unwrap();
+        assert_eq!(number(&connection, SCHEMA_VERSION).await.unwrap(), newer);
+    }
+}

@@ -1,0 +1,228 @@
+//! Records of realtime predictions in SQL, written in groups, and the count of all runs.
+//! Must not know how they were computed.
+
+use super::{SqlStore, error::store_error, row};
+use async_trait::async_trait;
+use onstage_core::{
+    Error, Id, ModelName, Result,
+    model::VersionId,
+    ports::{Page, Predictions},
+    prediction::{PredictionFilter, PredictionRecord},
+};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
+};
+use std::collections::{HashMap, HashSet};
+
+const COLUMNS: [&str; 15] = [
+    "id",
+    "model",
+    "version",
+    "version_number",
+    "status",
+    "input_json",
+    "end_json",
+    "logs",
+    "predict_ms",
+    "queue_ms",
+    "principal",
+    "source",
+    "created_at",
+    "started_at",
+    "completed_at",
+];
+/// Rows in one insert, below the limit that databases have on bound values.
+const INSERT_ROWS_MAX: usize = 200;
+
+#[async_trait]
+impl Predictions for SqlStore {
+    async fn record(&self, predictions: Vec<PredictionRecord>) -> Result<()> {
+        if predictions.is_empty() {
+            return Ok(());
+        }
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { record(transaction, &predictions).await })
+            }))
+            .await
+    }
+
+    async fn prediction(&self, id: &Id) -> Result<Option<PredictionRecord>> {
+        let select = select().and_where(Expr::col("id").eq(id.as_str())).take();
+        self.one(&select).await?.as_ref().map(read).transpose()
+    }
+
+    async fn predictions(
+        &self,
+        filter: &PredictionFilter,
+        page: Page,
+    ) -> Result<Vec<PredictionRecord>> {
+        let is = |column: &'static str| move |text: String| Expr::col(column).eq(text);
+        let select = select()
+            .and_where_option(
+                filter
+                    .model
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .map(is("model")),
+            )
+            .and_where_option(filter.status.clone().map(is("status")))
+            .and_where_option(
+                filter
+                    .by
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .map(is("principal")),
+            )
+            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
+            .order_by("id", Order::Desc)
+            .limit(u64::from(page.limit))
+            .take();
+        Ok(row::readable(&self.all(&select).await?, read))
+    }
+
+    async fn delete_prediction(&self, id: &Id) -> Result<()> {
+        let id = id.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { delete(transaction, &id).await })
+            }))
+            .await
+    }
+
+    async fn run_count(&self, model: &ModelName) -> Result<u64> {
+        let select = Query::select()
+            .column("runs")
+            .from("run_counts")
+            .and_where(Expr::col("model").eq(model.to_string()))
+            .take();
+        let found = self.one(&select).await?;
+        found.map_or(Ok(0), |found| row::count(&found, "runs"))
+    }
+}
+
+/// Adds to a model's count of runs, which outlives the records.
+pub(super) async fn count_runs(
+    transaction: &DatabaseTransaction,
+    model: &ModelName,
+    runs: i64,
+) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("run_counts")
+        .columns(["model", "runs"])
+        .values_panic([model.to_string().into(), runs.into()])
+        .on_conflict(
+            OnConflict::column("model")
+                .value("runs", Expr::col(("run_counts", "runs")).add(runs))
+                .to_owned(),
+        )
+        .take();
+    transaction.execute(&insert).await.map_err(store_error)?;
+    Ok(())
+}
+
+async fn record(transaction: &DatabaseTransaction, records: &[PredictionRecord]) -> Result<()> {
+    let mut runs: HashMap<&ModelName, i64> = HashMap::new();
+    for some in records.chunks(INSERT_ROWS_MAX) {
+        let mut known = known_ids(transaction, some).await?;
+        for record in some {
+            if known.insert(record.id.as_str().to_owned()) {
+                *runs.entry(&record.model).or_default() += 1;
+            }
+        }
+        write(transaction, some).await?;
+    }
+    for (model, runs) in runs {
+        count_runs(transaction, model, runs).await?;
+    }
+    Ok(())
+}
+
+async fn known_ids(
+    transaction: &DatabaseTransaction,
+    records: &[PredictionRecord],
+) -> Result<HashSet<String>> {
+    let select = Query::select()
+        .column("id")
+        .from("predictions")
+        .and_where(Expr::col("id").is_in(records.iter().map(|record| record.id.as_str())))
+        .take();
+    let rows = transaction.query_all(&select).await.map_err(store_error)?;
+    rows.iter().map(|found| row::get(found, "id")).collect()
+}
+
+/// A later row of the same id in one insert wins, as it would in two.
+async fn write(transaction: &DatabaseTransaction, records: &[PredictionRecord]) -> Result<()> {
+    let mut insert = Query::insert()
+        .into_table("predictions")
+        .columns(COLUMNS)
+        .on_conflict(
+            OnConflict::column("id")
+                .update_columns(COLUMNS.into_iter().skip(1))
+                .to_owned(),
+        )
+        .take();
+    for record in records {
+        insert.values_panic(values(record));
+    }
+    transaction.execute(&insert).await.map_err(store_error)?;
+    Ok(())
+}
+
+async fn delete(transaction: &DatabaseTransaction, id: &Id) -> Result<()> {
+    let delete = Query::delete()
+        .from_table("predictions")
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .take();
+    let result = transaction.execute(&delete).await.map_err(store_error)?;
+    match result.rows_affected() {
+        0 => Err(Error::not_found(format!(
+            "prediction `{id}` does not exist"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn select() -> SelectStatement {
+    Query::select().columns(COLUMNS).from("predictions").take()
+}
+
+fn values(record: &PredictionRecord) -> [Expr; 15] {
+    [
+        record.id.as_str().into(),
+        record.model.to_string().into(),
+        record.version.0.as_str().into(),
+        i64::from(record.version_number).into(),
+        record.end.status_name().into(),
+        row::to_json(&record.input).into(),
+        row::to_json(&record.end).into(),
+        record.logs.as_str().into(),
+        record.predict_ms.into(),
+        record.queue_ms.into(),
+        record.by.as_str().into(),
+        record.source.as_str().into(),
+        record.created_at.0.into(),
+        record.started_at.0.into(),
+        record.completed_at.0.into(),
+    ]
+}
+
+fn read(row: &QueryResult) -> Result<PredictionRecord> {
+    Ok(PredictionRecord {
+        id: row::id(row)?,
+        model: row::parse(row, "model")?,
+        version: VersionId(row::get(row, "version")?),
+        version_number: row::small(row, "version_number")?,
+        input: row::json(row, "input_json")?,
+        end: row::json(row, "end_json")?,
+        logs: row::get(row, "logs")?,
+        predict_ms: row::get(row, "predict_ms")?,
+        queue_ms: row::get(row, "queue_ms")?,
+        by: row::parse(row, "principal")?,
+        source: row::get(row, "source")?,
+        created_at: row::time(row, "created_at")?,
+        started_at: row::time(row, "started_at")?,
+        completed_at: row::time(row, "completed_at")?,
+    })
+}

@@ -1,0 +1,95 @@
+//! What dispatch and reaper look at: running jobs, demand per version, places in the queue.
+//! Only reads; its answers are hints.
+
+use super::{SqlStore, row};
+use onstage_core::{
+    Result, Timestamp,
+    job::{Job, Lease},
+    model::VersionId,
+    ports::{Demand, RunningJob},
+    task::Incarnation,
+};
+use sea_orm::{
+    QueryResult,
+    sea_query::{Alias, CaseStatement, Cond, Expr, ExprTrait, Func, Query},
+};
+
+impl SqlStore {
+    pub(super) async fn running_jobs(&self) -> Result<Vec<RunningJob>> {
+        let select = Query::select()
+            .columns(["id", "version", "run", "owner", "beat"])
+            .from("jobs")
+            .and_where(Expr::col("state").eq("running"))
+            .take();
+        Ok(row::readable(&self.all(&select).await?, running))
+    }
+
+    pub(super) async fn demand_of_versions(&self, now: Timestamp) -> Result<Vec<Demand>> {
+        let due = || {
+            Cond::all()
+                .add(Expr::col("state").eq("queued"))
+                .add(Expr::col("not_before").lte(now.0))
+        };
+        let one_if = |when: Cond| CaseStatement::new().case(when, 1_i64).finally(0_i64);
+        let is_running = Cond::all().add(Expr::col("state").eq("running"));
+        let oldest = CaseStatement::new().case(due(), Expr::col("created_at"));
+        let select = Query::select()
+            .column("version")
+            .expr_as(whole(one_if(due())), "queued")
+            .expr_as(whole(one_if(is_running)), "running")
+            .expr_as(Func::min(oldest), "oldest_queued_at")
+            .from("jobs")
+            .and_where(Expr::col("state").is_in(["queued", "running"]))
+            .group_by_col("version")
+            .take();
+        let mut demands = row::readable(&self.all(&select).await?, demand);
+        demands.retain(|demand| demand.queued + demand.running > 0);
+        demands.sort_by(|a, b| a.version.cmp(&b.version));
+        Ok(demands)
+    }
+
+    pub(super) async fn jobs_ahead(&self, job: &Job) -> Result<u64> {
+        let earlier = Cond::any()
+            .add(Expr::col("created_at").lt(job.created_at.0))
+            .add(
+                Cond::all()
+                    .add(Expr::col("created_at").eq(job.created_at.0))
+                    .add(Expr::col("id").lt(job.id.as_str())),
+            );
+        let select = Query::select()
+            .expr_as(Func::count(Expr::col("id")), "ahead")
+            .from("jobs")
+            .and_where(Expr::col("state").eq("queued"))
+            .and_where(Expr::col("version").eq(job.version.0.as_str()))
+            .cond_where(earlier)
+            .take();
+        let found = self.one(&select).await?;
+        found.map_or(Ok(0), |found| row::count(&found, "ahead"))
+    }
+}
+
+/// A sum as a whole number, which some databases would make a decimal.
+fn whole(counted: CaseStatement) -> Expr {
+    Func::sum(counted).cast_as(Alias::new("bigint"))
+}
+
+fn running(row: &QueryResult) -> Result<RunningJob> {
+    Ok(RunningJob {
+        lease: Lease {
+            job: row::id(row)?,
+            run: row::small(row, "run")?,
+            owner: Incarnation(row::get(row, "owner")?),
+        },
+        version: VersionId(row::get(row, "version")?),
+        beat: row::count(row, "beat")?,
+    })
+}
+
+fn demand(row: &QueryResult) -> Result<Demand> {
+    Ok(Demand {
+        version: VersionId(row::get(row, "version")?),
+        queued: row::count(row, "queued")?,
+        running: row::count(row, "running")?,
+        oldest_queued_at: row::maybe_time(row, "oldest_queued_at")?,
+    })
+}

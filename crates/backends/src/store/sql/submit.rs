@@ -1,0 +1,112 @@
+//! The submission of a job: the job and its idempotency key in one transaction.
+//! Must not know who submits.
+
+use super::{error::store_error, job_row, predictions::count_runs, row, transition};
+use crate::store::rules;
+use onstage_core::{
+    Error, Id, Result, Timestamp,
+    job::{Idempotency, Job, JobKind, NewJob},
+    lifecycle,
+    ports::Submitted,
+};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction,
+    sea_query::{Expr, ExprTrait, OnConflict, Query},
+};
+
+pub(super) async fn submit(transaction: &DatabaseTransaction, new: NewJob) -> Result<Submitted> {
+    if let Some(key) = &new.idempotency {
+        forget_old_keys(transaction, new.created_at).await?;
+        if let Some(job) = submitted_before(transaction, key, new.created_at).await? {
+            return Ok(Submitted { job, new: false });
+        }
+    }
+    let key = new.idempotency.clone();
+    let job = lifecycle::submitted(new);
+    insert(transaction, &job).await?;
+    if let Some(key) = key {
+        remember(transaction, &key, &job).await?;
+    }
+    if job.spec.kind() == JobKind::Prediction {
+        count_runs(transaction, &job.model, 1).await?;
+    }
+    Ok(Submitted { job, new: true })
+}
+
+async fn insert(transaction: &DatabaseTransaction, job: &Job) -> Result<()> {
+    let values = job_row::fixed_values(job)
+        .into_iter()
+        .chain(job_row::moving_values(job))
+        .chain([0_i64.into(), 0_i64.into()]);
+    let columns = job_row::FIXED
+        .into_iter()
+        .chain(job_row::MOVING)
+        .chain(["revision", "events"]);
+    let insert = Query::insert()
+        .into_table("jobs")
+        .columns(columns)
+        .values_panic(values)
+        .on_conflict(OnConflict::column("id").do_nothing().to_owned())
+        .take();
+    let result = transaction.execute(&insert).await.map_err(store_error)?;
+    if result.rows_affected() == 1 {
+        return Ok(());
+    }
+    Err(Error::conflict(format!("job `{}` exists already", job.id)))
+}
+
+/// The job of an earlier submission with the same key; a conflict when its body was another.
+async fn submitted_before(
+    transaction: &DatabaseTransaction,
+    key: &Idempotency,
+    now: Timestamp,
+) -> Result<Option<Job>> {
+    let select = Query::select()
+        .columns(["body_sha256", "job", "created_at"])
+        .from("idempotency")
+        .and_where(Expr::col("scope").eq(key.scope.as_str()))
+        .and_where(Expr::col("name").eq(key.key.as_str()))
+        .take();
+    let known = transaction.query_one(&select).await.map_err(store_error)?;
+    let Some(known) = known else { return Ok(None) };
+    if !rules::key_is_known(row::time(&known, "created_at")?, now) {
+        return Ok(None);
+    }
+    if row::get::<String>(&known, "body_sha256")? != key.body_sha256 {
+        return Err(rules::other_body(key));
+    }
+    let id: Id = row::parse(&known, "job")?;
+    let found = transition::read(transaction, &id).await?;
+    Ok(found.map(|found| found.job))
+}
+
+async fn remember(transaction: &DatabaseTransaction, key: &Idempotency, job: &Job) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("idempotency")
+        .columns(["scope", "name", "body_sha256", "job", "created_at"])
+        .values_panic([
+            key.scope.as_str().into(),
+            key.key.as_str().into(),
+            key.body_sha256.as_str().into(),
+            job.id.as_str().into(),
+            job.created_at.0.into(),
+        ])
+        .on_conflict(
+            OnConflict::columns(["scope", "name"])
+                .update_columns(["body_sha256", "job", "created_at"])
+                .to_owned(),
+        )
+        .take();
+    transaction.execute(&insert).await.map_err(store_error)?;
+    Ok(())
+}
+
+async fn forget_old_keys(transaction: &DatabaseTransaction, now: Timestamp) -> Result<()> {
+    let oldest = now.0.saturating_sub(rules::IDEMPOTENCY_MS);
+    let delete = Query::delete()
+        .from_table("idempotency")
+        .and_where(Expr::col("created_at").lte(oldest))
+        .take();
+    transaction.execute(&delete).await.map_err(store_error)?;
+    Ok(())
+}

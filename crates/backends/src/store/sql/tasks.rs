@@ -1,0 +1,156 @@
+//! Tasks in SQL, as they register themselves.
+//! Must not know how they are started.
+
+use super::{SqlStore, error::store_error, row};
+use async_trait::async_trait;
+use onstage_core::{
+    Error, Id, Result, Timestamp,
+    model::VersionId,
+    ports::{Page, Tasks},
+    task::{Incarnation, Task},
+};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    sea_query::{Expr, ExprTrait, OnConflict, Query, UpdateStatement},
+};
+
+const COLUMNS: [&str; 9] = [
+    "id",
+    "version",
+    "incarnation",
+    "host",
+    "pid",
+    "started_at",
+    "ended_at",
+    "ended_because",
+    "beat",
+];
+
+#[async_trait]
+impl Tasks for SqlStore {
+    async fn register_task(&self, task: Task) -> Result<()> {
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { register(transaction, &task).await })
+            }))
+            .await
+    }
+
+    async fn beat_task(&self, id: &Id, incarnation: &Incarnation) -> Result<()> {
+        let (id, incarnation) = (id.clone(), incarnation.clone());
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { beat(transaction, &id, &incarnation).await })
+            }))
+            .await
+    }
+
+    async fn end_task(&self, id: &Id, why: &str, now: Timestamp) -> Result<()> {
+        let (id, why) = (id.clone(), why.to_owned());
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { end(transaction, &id, &why, now).await })
+            }))
+            .await
+    }
+
+    async fn tasks(&self, page: Page) -> Result<Vec<Task>> {
+        let select = Query::select()
+            .columns(COLUMNS)
+            .from("tasks")
+            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
+            .order_by("id", Order::Desc)
+            .limit(u64::from(page.limit))
+            .take();
+        Ok(row::readable(&self.all(&select).await?, read))
+    }
+}
+
+async fn register(transaction: &DatabaseTransaction, task: &Task) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("tasks")
+        .columns(COLUMNS)
+        .values_panic([
+            task.id.as_str().into(),
+            task.version.0.as_str().into(),
+            task.incarnation.0.as_str().into(),
+            task.host.as_str().into(),
+            i64::from(task.pid).into(),
+            task.started_at.0.into(),
+            row::millis(task.ended_at).into(),
+            task.end.clone().into(),
+            row::int(task.beat).into(),
+        ])
+        .on_conflict(OnConflict::column("id").do_nothing().to_owned())
+        .take();
+    let result = transaction.execute(&insert).await.map_err(store_error)?;
+    if result.rows_affected() == 1 {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "task `{}` is registered already",
+        task.id
+    )))
+}
+
+async fn beat(transaction: &DatabaseTransaction, id: &Id, incarnation: &Incarnation) -> Result<()> {
+    let update = living(id)
+        .value("beat", Expr::col("beat").add(1_i64))
+        .and_where(Expr::col("incarnation").eq(incarnation.0.as_str()))
+        .take();
+    let result = transaction.execute(&update).await.map_err(store_error)?;
+    if result.rows_affected() == 1 {
+        return Ok(());
+    }
+    check_there(transaction, id).await?;
+    Err(Error::lost(format!(
+        "task `{id}` has ended or is another's"
+    )))
+}
+
+/// The first end stays.
+async fn end(transaction: &DatabaseTransaction, id: &Id, why: &str, now: Timestamp) -> Result<()> {
+    let update = living(id)
+        .value("ended_at", now.0)
+        .value("ended_because", why)
+        .take();
+    let result = transaction.execute(&update).await.map_err(store_error)?;
+    match result.rows_affected() {
+        1 => Ok(()),
+        _ => check_there(transaction, id).await,
+    }
+}
+
+fn living(id: &Id) -> UpdateStatement {
+    Query::update()
+        .table("tasks")
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .and_where(Expr::col("ended_at").is_null())
+        .take()
+}
+
+async fn check_there(transaction: &DatabaseTransaction, id: &Id) -> Result<()> {
+    let select = Query::select()
+        .column("id")
+        .from("tasks")
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .take();
+    let there = transaction.query_one(&select).await.map_err(store_error)?;
+    there
+        .map(|_| ())
+        .ok_or_else(|| Error::not_found(format!("task `{id}` does not exist")))
+}
+
+fn read(row: &QueryResult) -> Result<Task> {
+    Ok(Task {
+        id: row::id(row)?,
+        version: VersionId(row::get(row, "version")?),
+        incarnation: Incarnation(row::get(row, "incarnation")?),
+        host: row::get(row, "host")?,
+        pid: row::small(row, "pid")?,
+        started_at: row::time(row, "started_at")?,
+        ended_at: row::maybe_time(row, "ended_at")?,
+        end: row::get(row, "ended_because")?,
+        beat: row::count(row, "beat")?,
+    })
+}

@@ -1,0 +1,101 @@
+//! One move of a job: read the row, apply a rule of the lifecycle, write it back if nobody else did meanwhile.
+//! Must not know which rule.
+
+use super::{error::store_error, job_row};
+use crate::store::rules;
+use onstage_core::{
+    Error, Id, Result,
+    job::{Job, JobState, Lease},
+};
+use sea_orm::{
+    ConnectionTrait,
+    sea_query::{Expr, ExprTrait, LockType, Query, UpdateStatement},
+};
+
+/// How often a move is tried again after somebody else was first.
+const TRIES_MAX: u32 = 8;
+
+/// Moves the job of a lease. A job that is gone is a lost lease.
+pub(super) async fn under_lease<T>(
+    connection: &impl ConnectionTrait,
+    lease: &Lease,
+    rule: impl Fn(&mut Job) -> Result<T> + Send,
+) -> Result<(Job, T)>
+where
+    T: Send,
+{
+    let gone = || rules::lease_on_nothing(lease);
+    moved(connection, &lease.job, gone, rule).await
+}
+
+/// Moves a job by its id.
+pub(super) async fn by_id<T: Send>(
+    connection: &impl ConnectionTrait,
+    id: &Id,
+    rule: impl Fn(&mut Job) -> Result<T> + Send,
+) -> Result<(Job, T)> {
+    moved(connection, id, || rules::no_job(id), rule).await
+}
+
+async fn moved<T: Send>(
+    connection: &impl ConnectionTrait,
+    id: &Id,
+    gone: impl Fn() -> Error + Send,
+    rule: impl Fn(&mut Job) -> Result<T> + Send,
+) -> Result<(Job, T)> {
+    for _ in 0..TRIES_MAX {
+        let before = read(connection, id).await?.ok_or_else(&gone)?;
+        let mut job = before.job.clone();
+        let answer = rule(&mut job)?;
+        if job == before.job || write(connection, &before, &job).await? {
+            return Ok((job, answer));
+        }
+    }
+    Err(Error::unavailable(format!(
+        "job `{id}` is changed by too many at once"
+    )))
+}
+
+/// The job with its revision. Databases that can, keep the row from changing until the transaction ends.
+pub(super) async fn read(
+    connection: &impl ConnectionTrait,
+    id: &Id,
+) -> Result<Option<job_row::Read>> {
+    let select = job_row::select()
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .lock(LockType::Update)
+        .take();
+    let row = connection.query_one(&select).await.map_err(store_error)?;
+    row.as_ref().map(job_row::read).transpose()
+}
+
+/// Writes `after` if the row is still as `before` was read: the compare-and-set. False when somebody else was first.
+pub(super) async fn write(
+    connection: &impl ConnectionTrait,
+    before: &job_row::Read,
+    after: &Job,
+) -> Result<bool> {
+    let update = compare_and_set(before, after);
+    let result = connection.execute(&update).await.map_err(store_error)?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// State, run and owner fence out an old lease; the revision also fences out anything else that changed the row meanwhile.
+fn compare_and_set(before: &job_row::Read, after: &Job) -> UpdateStatement {
+    let values = job_row::moving_values(after);
+    let mut update = Query::update()
+        .table("jobs")
+        .values(job_row::MOVING.into_iter().zip(values))
+        .value("revision", (before.revision + 1) as i64)
+        .and_where(Expr::col("id").eq(before.job.id.as_str()))
+        .and_where(Expr::col("state").eq(before.job.state.name()))
+        .and_where(Expr::col("run").eq(i64::from(before.job.run)))
+        .and_where(Expr::col("revision").eq(before.revision as i64))
+        .take();
+    if let JobState::Running { owner, beat, .. } = &before.job.state {
+        update
+            .and_where(Expr::col("owner").eq(owner.0.as_str()))
+            .and_where(Expr::col("beat").eq(*beat as i64));
+    }
+    update
+}

@@ -1,0 +1,192 @@
+//! The writer: the one owner of the one connection that writes. What is queued at a moment shares one commit.
+//! Must not know what is written.
+
+use super::{
+    error::{ends_transaction, store_error},
+    in_time, sqlite,
+};
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use onstage_core::{Error, Result};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Writes that wait for the writer; more wait outside, within their deadline.
+const QUEUED_WRITES_MAX: usize = 4_096;
+/// Writes that share one commit.
+const GROUP_WRITES_MAX: usize = 256;
+/// After so long without a write, the log is moved into the file.
+const IDLE_CHECKPOINT_MS: u64 = 30_000;
+
+/// A write's work inside a transaction. It may be run once; an error undoes what it wrote.
+pub(super) type Work<T> =
+    Box<dyn for<'a> FnOnce(&'a DatabaseTransaction) -> BoxFuture<'a, Result<T>> + Send>;
+
+/// A handle to the writer, which ends when the last handle is gone.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Box<dyn Write>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: DatabaseConnection) -> Self {
+        let (queue, writes) = mpsc::channel(QUEUED_WRITES_MAX);
+        crate::spawn::spawn("store writer", run(connection, writes));
+        Self { queue }
+    }
+
+    /// Runs `work` in a transaction; its answer comes after the commit.
+    pub(super) async fn write<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let write = Box::new(Pending {
+            work: Some(work),
+            value: None,
+            reply,
+        });
+        in_time(async {
+            let sent = self.queue.send(write).await;
+            sent.map_err(|_| Error::unavailable("the store is closed"))?;
+            let gone = |_| Error::unavailable("the store's writer is gone");
+            answer.await.map_err(gone)?
+        })
+        .await
+    }
+}
+
+/// A queued write with its type hidden.
+#[async_trait]
+trait Write: Send {
+    /// Whether its caller has stopped waiting.
+    fn is_abandoned(&self) -> bool;
+    /// Does the work and keeps its value until the commit.
+    async fn run(&mut self, transaction: &DatabaseTransaction) -> Result<()>;
+    fn answer(self: Box<Self>, outcome: Result<()>);
+}
+
+struct Pending<T> {
+    work: Option<Work<T>>,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+#[async_trait]
+impl<T: Send + 'static> Write for Pending<T> {
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    async fn run(&mut self, transaction: &DatabaseTransaction) -> Result<()> {
+        let work = self.work.take();
+        let work = work.ok_or_else(|| Error::internal("a write is run once"))?;
+        self.value = Some(work(transaction).await?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<()>) {
+        let Self { value, reply, .. } = *self;
+        let missing = || Error::internal("a write that ran has a value");
+        // A failed send means that nobody waits any more: the caller was told that the outcome is not known.
+        let _ = reply.send(outcome.and_then(|()| value.ok_or_else(missing)));
+    }
+}
+
+async fn run(connection: DatabaseConnection, mut writes: mpsc::Receiver<Box<dyn Write>>) {
+    let idle = Duration::from_millis(IDLE_CHECKPOINT_MS);
+    let mut group = Vec::with_capacity(GROUP_WRITES_MAX);
+    let mut log_is_empty = false;
+    loop {
+        let next = writes.recv_many(&mut group, GROUP_WRITES_MAX);
+        match tokio::time::timeout(idle, next).await {
+            Ok(0) => break,
+            Ok(_) => {
+                group.retain(|write| !write.is_abandoned());
+                commit_group(&connection, std::mem::take(&mut group)).await;
+                log_is_empty = false;
+            }
+            Err(_) if !log_is_empty => {
+                log_is_empty = true;
+                if let Err(error) = sqlite::checkpoint(&connection).await {
+                    tracing::debug!(%error, "the store's log was not emptied");
+                }
+            }
+            Err(_) => {}
+        }
+    }
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "the store's writing connection was not closed cleanly");
+    }
+}
+
+/// One transaction for all; each write has its own answer, given after the commit.
+async fn commit_group(connection: &DatabaseConnection, group: Vec<Box<dyn Write>>) {
+    if group.is_empty() {
+        return;
+    }
+    let transaction = match sqlite::begin(connection).await {
+        Ok(transaction) => transaction,
+        Err(error) => return answer_all(group, &store_error(error)),
+    };
+    let alone = group.len() == 1;
+    let mut done = Vec::with_capacity(group.len());
+    let mut rest = group.into_iter();
+    while let Some(mut write) = rest.next() {
+        let outcome = match alone {
+            true => write.run(&transaction).await,
+            false => run_undoable(&transaction, write.as_mut()).await,
+        };
+        match outcome {
+            Err(error) if alone || ends_transaction(&error) => {
+                roll_back(transaction).await;
+                let others = done
+                    .into_iter()
+                    .map(|(write, _)| write)
+                    .chain(rest)
+                    .collect();
+                answer_all(others, &error);
+                return write.answer(Err(error));
+            }
+            outcome => done.push((write, outcome)),
+        }
+    }
+    match transaction.commit().await {
+        Ok(()) => done
+            .into_iter()
+            .for_each(|(write, outcome)| write.answer(outcome)),
+        Err(error) => {
+            let group = done.into_iter().map(|(write, _)| write).collect();
+            answer_all(group, &store_error(error));
+        }
+    }
+}
+
+/// Runs one write of several, so that its failure undoes nothing but itself.
+async fn run_undoable(transaction: &DatabaseTransaction, write: &mut dyn Write) -> Result<()> {
+    let part = transaction.begin().await.map_err(store_error)?;
+    match write.run(&part).await {
+        Ok(()) => part.commit().await.map_err(store_error),
+        Err(error) => match part.rollback().await {
+            Ok(()) => Err(error),
+            // On a full disk SQLite may have undone the whole transaction by itself.
+            Err(_) if ends_transaction(&error) => Err(error),
+            Err(cause) => {
+                let text = "the store could not undo a refused write";
+                Err(Error::unavailable(text).because(cause))
+            }
+        },
+    }
+}
+
+async fn roll_back(transaction: DatabaseTransaction) {
+    if let Err(error) = transaction.rollback().await {
+        tracing::debug!(%error, "the database had rolled back by itself");
+    }
+}
+
+/// Tells a whole group that it was not written, and why.
+fn answer_all(group: Vec<Box<dyn Write>>, error: &Error) {
+    for write in group {
+        let mut copy = Error::new(error.kind, error.to_string());
+        copy.hint.clone_from(&error.hint);
+        write.answer(Err(copy));
+    }
+}

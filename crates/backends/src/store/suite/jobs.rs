@@ -1,0 +1,241 @@
+//! Cases for looking at jobs, cancelling and deleting them.
+//! Each starts with an empty store.
+
+use super::make::{
+    self, after, at, claimed, id, ids, kind_of, name, new_job, owner, page, policy, version,
+};
+use onstage_core::{
+    Kind,
+    job::{JobFilter, JobKind, JobState, NewJob},
+    ports::{Demand, RunningJob, Store},
+};
+
+pub(super) async fn lists_are_filtered_and_in_pages(store: &dyn Store) {
+    for text in ["1", "2", "3"] {
+        store.submit(new_job(text)).await.unwrap();
+    }
+    let other = NewJob {
+        model: name("lab/sex"),
+        version: version("v-sex"),
+        by: id("other"),
+        ..new_job("4")
+    };
+    store.submit(other).await.unwrap();
+    store.request_cancel(&id("2"), at(1)).await.unwrap();
+
+    let list = async |filter: JobFilter, page| {
+        let jobs = store.jobs(&filter, page).await.unwrap();
+        ids(jobs.iter().map(|job| &job.id))
+    };
+    let all = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| id(text).to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        list(JobFilter::default(), page(9)).await,
+        all(&["4", "3", "2", "1"])
+    );
+    assert_eq!(list(JobFilter::default(), page(2)).await, all(&["4", "3"]));
+    assert_eq!(
+        list(JobFilter::default(), after(&id("3"), 9)).await,
+        all(&["2", "1"])
+    );
+    assert_eq!(
+        list(JobFilter::default(), after(&id("1"), 9)).await,
+        all(&[])
+    );
+    let model = JobFilter {
+        model: Some(name("lab/age")),
+        ..Default::default()
+    };
+    assert_eq!(list(model.clone(), page(9)).await, all(&["3", "2", "1"]));
+    let state = JobFilter {
+        state: Some("queued".to_owned()),
+        ..model
+    };
+    assert_eq!(list(state, page(9)).await, all(&["3", "1"]));
+    let by = JobFilter {
+        by: Some(id("other")),
+        ..Default::default()
+    };
+    assert_eq!(list(by, page(9)).await, all(&["4"]));
+    let kind = |kind| JobFilter {
+        kind: Some(kind),
+        ..Default::default()
+    };
+    assert_eq!(list(kind(JobKind::Batch), page(9)).await, all(&[]));
+    assert_eq!(list(kind(JobKind::Prediction), page(9)).await.len(), 4);
+}
+
+pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
+    assert!(store.demand(at(1)).await.unwrap().is_empty());
+    for (text, created) in [("1", 100), ("2", 90), ("3", 95)] {
+        store
+            .submit(NewJob {
+                created_at: at(created),
+                ..new_job(text)
+            })
+            .await
+            .unwrap();
+    }
+    store
+        .submit(NewJob {
+            version: version("later"),
+            created_at: at(500),
+            ..new_job("4")
+        })
+        .await
+        .unwrap();
+    store
+        .claim(&version("v-one"), &owner("me"), 1, at(100))
+        .await
+        .unwrap();
+    let one = Demand {
+        version: version("v-one"),
+        queued: 2,
+        running: 1,
+        oldest_queued_at: Some(at(95)),
+    };
+    assert_eq!(
+        store.demand(at(100)).await.unwrap(),
+        std::slice::from_ref(&one)
+    );
+    let later = Demand {
+        version: version("later"),
+        queued: 1,
+        running: 0,
+        oldest_queued_at: Some(at(500)),
+    };
+    assert_eq!(store.demand(at(500)).await.unwrap(), [later, one]);
+}
+
+pub(super) async fn places_in_the_queue_are_counted(store: &dyn Store) {
+    for (text, created) in [("1", 100), ("2", 90), ("3", 100)] {
+        store
+            .submit(NewJob {
+                created_at: at(created),
+                ..new_job(text)
+            })
+            .await
+            .unwrap();
+    }
+    store
+        .submit(NewJob {
+            version: version("other"),
+            created_at: at(1),
+            ..new_job("0")
+        })
+        .await
+        .unwrap();
+    for (text, ahead) in [("2", 0), ("1", 1), ("3", 2)] {
+        let job = store.job(&id(text)).await.unwrap().unwrap();
+        assert_eq!(store.ahead(&job).await.unwrap(), ahead, "{text}");
+    }
+}
+
+pub(super) async fn running_jobs_are_watched_by_their_beat(store: &dyn Store) {
+    let lease = claimed(store, "1").await;
+    store.submit(new_job("2")).await.unwrap();
+    store.beat(&lease, make::beat()).await.unwrap();
+    let running = RunningJob {
+        lease: lease.clone(),
+        version: version("v-one"),
+        beat: 1,
+    };
+    assert_eq!(store.running().await.unwrap(), [running]);
+    store
+        .finish(&lease, make::output("1"), &policy(), 0.0, at(300))
+        .await
+        .unwrap();
+    assert!(store.running().await.unwrap().is_empty());
+}
+
+pub(super) async fn a_finished_job_is_deleted_with_what_hangs_on_it(store: &dyn Store) {
+    store.submit(make::keyed("1", "key", "body")).await.unwrap();
+    let lease = make::claim_again(store, &id("1"), 200)
+        .await
+        .lease()
+        .unwrap();
+    store.commit_chunk(&lease, make::chunk(0, 1)).await.unwrap();
+    store
+        .append_events(&id("1"), Some(&lease), vec![make::event("{}")])
+        .await
+        .unwrap();
+    store
+        .finish(&lease, make::output("1"), &policy(), 0.0, at(300))
+        .await
+        .unwrap();
+
+    store.delete_job(&id("1")).await.unwrap();
+    assert_eq!(store.job(&id("1")).await.unwrap(), None);
+    assert!(store.chunks(&id("1")).await.unwrap().is_empty());
+    assert!(store.events(&id("1"), 0, 9).await.unwrap().is_empty());
+    let again = store.submit(make::keyed("1", "key", "body")).await.unwrap();
+    assert!(again.new, "its key is free, and so is its id");
+    assert_eq!(
+        store.append_events(&id("1"), None, vec![]).await.unwrap(),
+        0,
+        "a new job has a new log"
+    );
+}
+
+pub(super) async fn an_open_job_is_not_deleted(store: &dyn Store) {
+    let lease = claimed(store, "1").await;
+    assert_eq!(kind_of(store.delete_job(&id("1")).await), Kind::Conflict);
+    store.submit(new_job("2")).await.unwrap();
+    assert_eq!(kind_of(store.delete_job(&id("2")).await), Kind::Conflict);
+    assert!(!store.beat(&lease, make::beat()).await.unwrap());
+}
+
+pub(super) async fn unknown_jobs_are_said_to_be_unknown(store: &dyn Store) {
+    let none = id("none");
+    assert_eq!(store.job(&none).await.unwrap(), None);
+    assert_eq!(kind_of(store.delete_job(&none).await), Kind::NotFound);
+    assert_eq!(
+        kind_of(store.request_cancel(&none, at(1)).await),
+        Kind::NotFound
+    );
+    assert!(store.chunks(&none).await.unwrap().is_empty());
+    assert!(store.events(&none, 0, 9).await.unwrap().is_empty());
+}
+
+pub(super) async fn cancelling_ends_what_waits_and_tells_what_runs(store: &dyn Store) {
+    store.submit(new_job("1")).await.unwrap();
+    let waiting = store.request_cancel(&id("1"), at(150)).await.unwrap();
+    assert_eq!(
+        waiting.state,
+        JobState::Canceled {
+            completed_at: at(150)
+        }
+    );
+    assert_eq!(store.job(&id("1")).await.unwrap(), Some(waiting));
+
+    let lease = claimed(store, "2").await;
+    let told = store.request_cancel(&id("2"), at(210)).await.unwrap();
+    assert!(matches!(
+        told.state,
+        JobState::Running {
+            cancel_requested: true,
+            ..
+        }
+    ));
+    assert!(
+        store.beat(&lease, make::beat()).await.unwrap(),
+        "the next beat says so"
+    );
+    let end = onstage_core::lifecycle::RunEnd::Canceled;
+    let ended = store
+        .finish(&lease, end, &policy(), 0.0, at(220))
+        .await
+        .unwrap();
+    assert_eq!(
+        ended.state,
+        JobState::Canceled {
+            completed_at: at(220)
+        }
+    );
+    let after = store.request_cancel(&id("2"), at(230)).await.unwrap();
+    assert_eq!(after, ended, "cancelling what has ended changes nothing");
+}

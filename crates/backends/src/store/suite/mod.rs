@@ -1,0 +1,146 @@
+//! The conformance suite of the `Store` port: one named test per case and store, so that no store can leave one out.
+//! A case knows only the port; what a file adds (two openings, reopening) is in `durable`.
+
+mod bench;
+mod catalog;
+mod claims;
+mod durable;
+mod events;
+mod feedback;
+mod files;
+mod jobs;
+mod leases;
+pub(super) mod make;
+mod people;
+mod predictions;
+mod state;
+mod submissions;
+mod tasks;
+
+/// Expands every case into a test over a store in memory and one over a fresh SQLite file.
+macro_rules! every_store {
+    ($($area:ident { $($case:ident),+ $(,)? })+) => {
+        mod memory { $(
+            mod $area { $(
+                #[tokio::test]
+                async fn $case() {
+                    crate::store::suite::$area::$case(&*crate::store::memory()).await;
+                }
+            )+ }
+        )+ }
+        mod sqlite { $(
+            mod $area { $(
+                #[tokio::test]
+                async fn $case() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let url = format!("sqlite://{}/store.db", folder.path().display());
+                    let store = crate::store::open(&url).await.unwrap();
+                    crate::store::suite::$area::$case(&*store).await;
+                }
+            )+ }
+        )+ }
+    };
+}
+
+every_store! {
+    catalog {
+        a_model_is_made_once,
+        models_are_listed_by_name_in_pages,
+        a_change_needs_the_newest_revision,
+        versions_are_numbered_per_model,
+        the_same_version_is_added_once,
+        a_failed_or_deleted_version_is_built_again_under_its_number,
+        a_version_moves_only_forward,
+        building_versions_come_oldest_first,
+        the_revision_changes_with_every_change,
+        deleting_a_model_takes_what_is_its_own,
+        a_model_with_open_jobs_stays,
+        concurrent_pushes_get_different_numbers,
+    }
+    submissions {
+        a_job_comes_back_as_it_was_submitted,
+        a_job_submitted_running_is_leased_at_once,
+        the_same_key_and_body_is_the_same_job,
+        the_same_key_and_another_body_is_refused,
+        keys_of_two_scopes_do_not_meet,
+        a_key_is_forgotten_after_a_day,
+        many_submissions_of_one_key_make_one_job,
+        many_submissions_at_once_are_all_kept,
+        the_same_id_is_refused,
+    }
+    jobs {
+        lists_are_filtered_and_in_pages,
+        demand_counts_due_and_running_jobs,
+        places_in_the_queue_are_counted,
+        running_jobs_are_watched_by_their_beat,
+        a_finished_job_is_deleted_with_what_hangs_on_it,
+        an_open_job_is_not_deleted,
+        unknown_jobs_are_said_to_be_unknown,
+        cancelling_ends_what_waits_and_tells_what_runs,
+    }
+    claims {
+        due_jobs_are_claimed_oldest_first,
+        a_job_is_not_claimed_before_its_time,
+        only_jobs_of_the_version_are_claimed,
+        concurrent_claims_get_each_job_once,
+    }
+    leases {
+        a_beat_keeps_phase_and_progress,
+        every_end_of_a_run_is_kept,
+        a_lost_lease_writes_nothing,
+        a_second_end_is_refused,
+        many_ends_have_one_answer_each,
+        an_expired_run_goes_back_to_the_queue,
+        a_beat_saves_a_run_from_its_reaper,
+        a_chunk_is_committed_once,
+        of_two_ends_at_once_one_counts,
+        a_lease_on_a_deleted_job_is_lost,
+    }
+    events {
+        events_are_numbered_from_one_without_gaps,
+        events_are_read_after_a_number,
+        a_lost_lease_appends_nothing,
+        concurrent_writers_share_the_numbers,
+        events_of_unknown_jobs_are_refused,
+    }
+    tasks {
+        a_task_registers_once,
+        beats_count_and_need_the_incarnation,
+        the_first_end_stays,
+        tasks_are_listed_in_pages,
+    }
+    predictions {
+        a_record_comes_back_and_is_overwritten,
+        a_group_is_written_together,
+        lists_are_filtered_and_in_pages,
+        a_deleted_one_is_gone,
+        runs_are_counted_once_each,
+    }
+    people {
+        a_credential_is_found_by_its_secret,
+        a_doubled_credential_is_refused,
+        a_login_link_is_taken_once,
+        tokens_are_not_taken,
+        credentials_are_listed_by_kind,
+        use_and_removal_are_kept,
+        expired_credentials_are_swept,
+    }
+    feedback {
+        a_person_has_one_feedback_per_prediction,
+        feedback_is_filtered_and_in_pages,
+        an_id_of_anothers_feedback_is_refused,
+    }
+    files {
+        a_file_is_added_listed_and_removed,
+        a_doubled_file_is_refused,
+    }
+    state {
+        values_are_put_got_and_deleted,
+        counters_add_up,
+        concurrent_additions_are_all_counted,
+        what_is_not_a_number_is_not_added_to,
+        items_are_sorted_and_below_their_prefix,
+        spaces_do_not_meet,
+        too_large_keys_and_values_are_refused,
+    }
+}

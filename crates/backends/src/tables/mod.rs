@@ -1,0 +1,81 @@
+//! Tables: CSV, JSON lines and Parquet, row by row.
+//! Does not know what the rows are for.
+
+mod cells;
+mod csv_read;
+mod csv_write;
+mod jsonl_read;
+mod jsonl_write;
+mod metered;
+mod parquet_read;
+mod parquet_types;
+mod parquet_write;
+mod sniff;
+#[cfg(test)]
+mod tests;
+
+use onstage_core::{
+    Error, Kind, Result,
+    batch::TableFormat,
+    ports::{TableReader, TableWriter, Tables},
+};
+use std::{fs::File, io, path::Path};
+
+/// One row as text. A quote that is never closed would otherwise make the rest of the file one row.
+pub const ROW_BYTES_MAX: u64 = 16 << 20;
+/// Columns of a table.
+pub const COLUMNS_MAX: usize = 10_000;
+
+/// Tables in files of this host.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FileTables;
+
+impl Tables for FileTables {
+    fn open(&self, path: &Path, format: TableFormat) -> Result<Box<dyn TableReader>> {
+        let file =
+            File::open(path).map_err(|error| on_disk("the table cannot be opened", error))?;
+        if file.metadata().is_ok_and(|meta| meta.len() == 0) {
+            return Err(Error::invalid("the table is an empty file"));
+        }
+        Ok(match format {
+            TableFormat::Csv => Box::new(csv_read::CsvReader::open(file)?),
+            TableFormat::Jsonl => Box::new(jsonl_read::JsonlReader::open(file)?),
+            TableFormat::Parquet => Box::new(parquet_read::ParquetReader::open(file)?),
+        })
+    }
+
+    fn create(
+        &self,
+        path: &Path,
+        format: TableFormat,
+        columns: &[String],
+    ) -> Result<Box<dyn TableWriter>> {
+        let columns = cells::Columns::new(columns)?;
+        let file = File::create(path).map_err(cannot_write)?;
+        Ok(match format {
+            TableFormat::Csv => Box::new(csv_write::CsvWriter::new(file, columns)?),
+            TableFormat::Jsonl => Box::new(jsonl_write::JsonlWriter::new(file, columns)),
+            TableFormat::Parquet => {
+                let beside = path.parent().unwrap_or(Path::new("."));
+                Box::new(parquet_write::ParquetWriter::new(file, columns, beside)?)
+            }
+        })
+    }
+}
+
+fn no_rows() -> Error {
+    Error::invalid("the table has no rows")
+}
+
+fn cannot_write(error: io::Error) -> Error {
+    on_disk("the table cannot be written", error)
+}
+
+fn on_disk(what: &str, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Full,
+        io::ErrorKind::NotFound => Kind::NotFound,
+        _ => Kind::Unavailable,
+    };
+    Error::new(kind, what).because(error)
+}

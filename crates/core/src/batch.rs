@@ -1,0 +1,96 @@
+//! Batch jobs: every row of a table through a model, in chunks that are committed one by one.
+//! Does not read tables.
+
+use crate::value::BlobRef;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableFormat {
+    Csv,
+    Jsonl,
+    Parquet,
+}
+
+impl TableFormat {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv",
+            Self::Jsonl => "application/x-ndjson",
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+
+    /// The format a file name's ending says.
+    pub fn of_file_name(name: &str) -> Option<Self> {
+        let ending = name.rsplit_once('.')?.1.to_ascii_lowercase();
+        match ending.as_str() {
+            "csv" | "tsv" | "txt" => Some(Self::Csv),
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            "parquet" | "pq" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+
+/// What a batch job computes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchSpec {
+    pub table: BlobRef,
+    pub table_name: String,
+    pub format: TableFormat,
+    /// Input name to column name; inputs not named take the column of their own name.
+    #[serde(default)]
+    pub map: BTreeMap<String, String>,
+    /// A column with the true answer: the result then says how many answers equal it.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Only the first so many rows.
+    #[serde(default)]
+    pub limit_rows: Option<u64>,
+    /// Only these rows (by index): a retry of failed ones.
+    #[serde(default)]
+    pub only_rows_of: Option<crate::Id>,
+}
+
+/// How the rows of a batch job ended so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    pub done: u64,
+    pub failed: u64,
+    /// Rows whose answer equals the label column, when one was named.
+    pub matched: u64,
+}
+
+impl Counts {
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            done: self.done + other.done,
+            failed: self.failed + other.failed,
+            matched: self.matched + other.matched,
+        }
+    }
+}
+
+/// A committed piece of a batch job's output: rows `first_row..first_row + rows` as JSON lines in a blob, one
+/// `{"index", "input", "output"}` or `{"index", "input", "error"}` each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    pub index: u32,
+    pub first_row: u64,
+    pub rows: u64,
+    pub counts: Counts,
+    pub blob: BlobRef,
+    /// The run that committed it.
+    pub run: u32,
+}

@@ -1,0 +1,29 @@
+//! The nouns, pure rules and ports of Onstage: what every other crate agrees on.
+//! Knows nothing of tokio, sockets, files, HTTP, SQL or environment variables; time is passed in.
+
+pub mod batch;
+pub mod config;
+pub mod error;
+pub mod event;
+pub mod feedback;
+pub mod file;
+pub mod id;
+pub mod job;
+pub mod lifecycle;
+pub mod limits;
+pub mod model;
+pub mod name;
+pub mod outcome;
+pub mod people;
+pub mod ports;
+pub mod prediction;
+pub mod schema;
+pub mod task;
+pub mod time;
+pub mod value;
+pub mod wire;
+
+pub use error::{Error, Kind, Result};
+pub use id::Id;
+pub use name::ModelName;
+pub use time::{Clock, Timestamp};

@@ -1,0 +1,113 @@
+//! Models and their versions as records.
+//! Does not know how a version is built or run.
+
+use crate::{
+    ModelName, Timestamp, config::ModelConfig, outcome::Phase, schema::ModelSchema, value::BlobRef,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A version's id: SHA-256 over the model's name, the bundle and the environment, 64 lower-case hex digits.
+/// The same content pushed twice is the same version.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VersionId(pub String);
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A named prototype.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    pub name: ModelName,
+    pub title: String,
+    pub about: String,
+    /// The version that answers.
+    pub live: Option<VersionId>,
+    /// The version that answered before, for rollback.
+    pub previous: Option<VersionId>,
+    /// +1 at every change of this record: what a compare-and-set compares.
+    pub revision: u64,
+    pub created_at: Timestamp,
+}
+
+/// An immutable build of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    pub id: VersionId,
+    pub model: ModelName,
+    /// v1, v2, …: counted per model.
+    pub number: u32,
+    pub bundle: BlobRef,
+    pub config: ModelConfig,
+    /// The examples beside the model, as JSON text of `[{"name", "input", "output"?, "tolerance"?}, …]`.
+    pub examples: String,
+    pub state: VersionState,
+    /// Whether to promote this version as soon as it is ready.
+    pub promote_when_ready: bool,
+    pub created_at: Timestamp,
+}
+
+/// Where a version stands. Ready and failed are final.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum VersionState {
+    /// Its environment is made, its schema read and its examples tried. `text` says what is happening, for people.
+    Building {
+        phase: Phase,
+        text: String,
+    },
+    Ready {
+        schema: Box<ModelSchema>,
+    },
+    Failed {
+        error: BuildFailure,
+    },
+    Deleted,
+}
+
+impl VersionState {
+    /// The word for the store and the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Building { .. } => "building",
+            Self::Ready { .. } => "ready",
+            Self::Failed { .. } => "failed",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// Why a version could not be built, for the scientist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildFailure {
+    /// A word of the worker protocol's error kinds, or `environment_failed`, `example_failed`, `bundle_invalid`, `timeout`, `worker_lost`, `out_of_memory`.
+    pub kind: String,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceback: Option<String>,
+}
+
+impl Version {
+    pub fn schema(&self) -> Option<&ModelSchema> {
+        match &self.state {
+            VersionState::Ready { schema } => Some(schema),
+            _ => None,
+        }
+    }
+}
+
+/// What a push brings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewVersion {
+    pub id: VersionId,
+    pub model: ModelName,
+    pub bundle: BlobRef,
+    pub config: ModelConfig,
+    pub examples: String,
+    pub promote_when_ready: bool,
+    pub created_at: Timestamp,
+}

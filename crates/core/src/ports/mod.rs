@@ -1,0 +1,19 @@
+//! The ports: one minimal trait per kind of outside thing. Implementations live in `onstage-backends`.
+//! Every call has a deadline inside its implementation; every error is `crate::Error`.
+
+mod blobs;
+mod check;
+mod driver;
+mod launcher;
+mod store;
+mod tables;
+
+pub use blobs::{BlobWriter, Blobs};
+pub use check::{CheckError, InputCheck, OutputCheck};
+pub use driver::{Capabilities, Driver, RunState, Running, TaskSpec};
+pub use launcher::{Attached, Exit, Launcher, Preparing, WorkerProcess, WorkerSpec};
+pub use store::{
+    AppState, Catalog, Demand, FeedbackBook, Files, Jobs, Page, People, Predictions, RunningJob,
+    StateOp, Store, Submitted, Tasks,
+};
+pub use tables::{Row, TableReader, TableWriter, Tables};

@@ -1,0 +1,238 @@
+//! The store: records, as domain verbs grouped by what they are about.
+//!
+//! Every write that changes a job or a model is a compare-and-set on what was read; zero rows changed means somebody else was first.
+//! Answers of lists and of `demand` and `running` are hints and may lag; conditions re-check them. No transaction spans two calls.
+//! Errors: not found, conflict, lost (a lease), unavailable (the database does not answer, safe to retry), full (no space left).
+
+use crate::{
+    Id, ModelName, Result, Timestamp,
+    batch::Chunk,
+    event::{Event, NewEvent},
+    feedback::{Feedback, FeedbackFilter},
+    file::File,
+    job::{Job, JobFilter, Lease, NewJob},
+    lifecycle::{Beat, RetryPolicy, RunEnd},
+    model::{Model, NewVersion, Version, VersionId, VersionState},
+    outcome::Failure,
+    people::{Credential, CredentialKind},
+    prediction::{PredictionFilter, PredictionRecord},
+    task::{Incarnation, Task},
+};
+use async_trait::async_trait;
+
+/// Everything.
+pub trait Store:
+    Catalog + Jobs + Tasks + Predictions + People + FeedbackBook + Files + AppState
+{
+}
+impl<T: Catalog + Jobs + Tasks + Predictions + People + FeedbackBook + Files + AppState> Store
+    for T
+{
+}
+
+/// A page of a list, newest (greatest id) first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Only what sorts after (is older than) this cursor: the id (for models: the name) of the last row of the page before.
+    pub after: Option<String>,
+    pub limit: u32,
+}
+
+/// Models and versions.
+#[async_trait]
+pub trait Catalog: Send + Sync + 'static {
+    /// Makes the model when it is not there; answers what is there.
+    async fn ensure_model(&self, model: Model) -> Result<Model>;
+    async fn model(&self, name: &ModelName) -> Result<Option<Model>>;
+    /// By name, ascending.
+    async fn models(&self, page: Page) -> Result<Vec<Model>>;
+    /// Changes title, about, live and previous when the record still has `model.revision`; answers it with the next revision. Conflict otherwise.
+    async fn update_model(&self, model: Model) -> Result<Model>;
+    /// Removes the model with its versions, predictions, finished jobs and feedback. Conflict while jobs are queued or running.
+    async fn delete_model(&self, name: &ModelName) -> Result<()>;
+    /// Adds a version in state building, numbered after the highest; the bool is false when the same id was there already (a deleted or failed one goes back to building, keeping its number).
+    async fn add_version(&self, new: NewVersion) -> Result<(Version, bool)>;
+    async fn version(&self, id: &VersionId) -> Result<Option<Version>>;
+    /// Newest first.
+    async fn versions(&self, model: &ModelName) -> Result<Vec<Version>>;
+    /// All versions in state building, oldest first.
+    async fn building(&self) -> Result<Vec<Version>>;
+    /// Building → any, ready or failed → deleted; anything else is a conflict.
+    async fn set_version_state(&self, id: &VersionId, state: VersionState) -> Result<Version>;
+    /// A number that changes whenever a model or version does: what watchers poll cheaply.
+    async fn catalog_revision(&self) -> Result<u64>;
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submitted {
+    pub job: Job,
+    /// False when the idempotency key was known and the job is the one submitted before.
+    pub new: bool,
+}
+
+/// How much work a version has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    pub version: VersionId,
+    /// Queued and due.
+    pub queued: u64,
+    pub running: u64,
+    pub oldest_queued_at: Option<Timestamp>,
+}
+
+/// A running job as the reaper watches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningJob {
+    pub lease: Lease,
+    pub version: VersionId,
+    pub beat: u64,
+}
+
+/// Durable queued work.
+#[async_trait]
+pub trait Jobs: Send + Sync + 'static {
+    /// Durable when answered. Conflict when the idempotency key was used with another body.
+    async fn submit(&self, new: NewJob) -> Result<Submitted>;
+    async fn job(&self, id: &Id) -> Result<Option<Job>>;
+    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>>;
+    /// Claims up to `limit` due jobs of a version, oldest first, each by compare-and-set.
+    async fn claim(
+        &self,
+        version: &VersionId,
+        owner: &Incarnation,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Job>>;
+    /// A sign of life under the lease; answers whether cancelling was asked for.
+    async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool>;
+    /// Records a finished chunk of a batch job under the lease. A chunk index that is there already stays as it is.
+    async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()>;
+    /// By index.
+    async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>>;
+    /// Ends the run under the lease; answers the job as it then is. `jitter` is uniform in 0..1.
+    async fn finish(
+        &self,
+        lease: &Lease,
+        end: RunEnd,
+        policy: &RetryPolicy,
+        jitter: f64,
+        now: Timestamp,
+    ) -> Result<Job>;
+    /// Ends many runs in one commit, each under its own lease; one result each, in order. For small predictions in a row.
+    async fn finish_all(
+        &self,
+        ends: Vec<(Lease, RunEnd)>,
+        policy: &RetryPolicy,
+        jitter: f64,
+        now: Timestamp,
+    ) -> Result<Vec<Result<Job>>>;
+    /// Ends a run whose task is gone, if its beat is still `observed`.
+    async fn expire(
+        &self,
+        lease: &Lease,
+        observed: u64,
+        failure: Failure,
+        now: Timestamp,
+    ) -> Result<Job>;
+    /// What `lifecycle::request_cancel` does; answers the job as it then is.
+    async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job>;
+    /// Every running job with its beat.
+    async fn running(&self) -> Result<Vec<RunningJob>>;
+    /// Versions with queued or running jobs.
+    async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>>;
+    /// How many queued jobs of the same version are ahead of this one.
+    async fn ahead(&self, job: &Job) -> Result<u64>;
+    /// Appends to the job's event log; answers the last number. With a lease, only while it holds.
+    async fn append_events(
+        &self,
+        job: &Id,
+        lease: Option<&Lease>,
+        events: Vec<NewEvent>,
+    ) -> Result<u64>;
+    /// Events after a number, ascending.
+    async fn events(&self, job: &Id, after: u64, limit: u32) -> Result<Vec<Event>>;
+    /// Removes a finished job with its chunks and events. Conflict when it is not finished.
+    async fn delete_job(&self, id: &Id) -> Result<()>;
+}
+
+/// Tasks, as they register themselves.
+#[async_trait]
+pub trait Tasks: Send + Sync + 'static {
+    /// Conflict when the id is registered already: a doubled launch exits at once.
+    async fn register_task(&self, task: Task) -> Result<()>;
+    async fn beat_task(&self, id: &Id, incarnation: &Incarnation) -> Result<()>;
+    async fn end_task(&self, id: &Id, why: &str, now: Timestamp) -> Result<()>;
+    /// Newest first.
+    async fn tasks(&self, page: Page) -> Result<Vec<Task>>;
+}
+
+/// Records of realtime predictions.
+#[async_trait]
+pub trait Predictions: Send + Sync + 'static {
+    /// Writes a group; an id that is there already is overwritten.
+    async fn record(&self, predictions: Vec<PredictionRecord>) -> Result<()>;
+    async fn prediction(&self, id: &Id) -> Result<Option<PredictionRecord>>;
+    async fn predictions(
+        &self,
+        filter: &PredictionFilter,
+        page: Page,
+    ) -> Result<Vec<PredictionRecord>>;
+    async fn delete_prediction(&self, id: &Id) -> Result<()>;
+    /// Realtime and background predictions of a model so far.
+    async fn run_count(&self, model: &ModelName) -> Result<u64>;
+}
+
+/// Credentials.
+#[async_trait]
+pub trait People: Send + Sync + 'static {
+    async fn add_credential(&self, credential: Credential) -> Result<()>;
+    /// By the SHA-256 of the secret; expired ones too, the caller judges.
+    async fn credential(&self, secret_sha256: &str) -> Result<Option<Credential>>;
+    /// Takes a one-time credential out: of two callers one gets it.
+    async fn take_credential(&self, secret_sha256: &str) -> Result<Option<Credential>>;
+    async fn credentials(&self, kind: CredentialKind, page: Page) -> Result<Vec<Credential>>;
+    /// Not found when there is none.
+    async fn remove_credential(&self, id: &Id) -> Result<()>;
+    async fn touch_credential(&self, id: &Id, now: Timestamp) -> Result<()>;
+    /// Removes what expired before `now`.
+    async fn sweep_credentials(&self, now: Timestamp) -> Result<u64>;
+}
+
+/// Feedback.
+#[async_trait]
+pub trait FeedbackBook: Send + Sync + 'static {
+    /// One per person and prediction; the newer replaces.
+    async fn put_feedback(&self, feedback: Feedback) -> Result<Feedback>;
+    async fn feedback(&self, filter: &FeedbackFilter, page: Page) -> Result<Vec<Feedback>>;
+}
+
+/// Uploaded files.
+#[async_trait]
+pub trait Files: Send + Sync + 'static {
+    async fn add_file(&self, file: File) -> Result<()>;
+    async fn file(&self, id: &Id) -> Result<Option<File>>;
+    async fn files(&self, page: Page) -> Result<Vec<File>>;
+    /// Not found when there is none.
+    async fn remove_file(&self, id: &Id) -> Result<File>;
+}
+
+/// An operation on a model's durable state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StateOp {
+    /// Answers the counter's new value. Invalid when the value there is not a number.
+    Add(f64),
+    /// Answers the value's JSON text, `null` when there is none.
+    Get,
+    /// JSON text; `null` deletes. Answers `null`.
+    Put(String),
+    /// Answers `[[key, value], …]` for keys with this prefix, sorted, at most `STATE_ITEMS_MAX`.
+    Items,
+}
+
+/// Small durable state of models, with atomic counters.
+#[async_trait]
+pub trait AppState: Send + Sync + 'static {
+    /// `space` is `owner/model` for a model's own state or `owner//name` for a shared space. Answers JSON text.
+    async fn state(&self, space: &str, key: &str, op: StateOp) -> Result<String>;
+}

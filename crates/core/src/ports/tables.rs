@@ -1,0 +1,37 @@
+//! Tables: rows out of CSV, JSON lines and Parquet files, and into them again.
+//! Both directions hold one row group in memory, never the whole table.
+
+use crate::{Result, batch::TableFormat};
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// A row by column name, in the table's column order; or why this row cannot be read (ragged, bad encoding) while others can.
+pub type Row = std::result::Result<Map<String, Value>, String>;
+
+/// Opens and creates tables. Calls block; the engine makes them off its async threads.
+pub trait Tables: Send + Sync + 'static {
+    /// Errors: invalid, when the file as a whole is not such a table (no header, wrong encoding, not Parquet).
+    fn open(&self, path: &Path, format: TableFormat) -> Result<Box<dyn TableReader>>;
+    /// `columns` are the output's columns in order; values of other columns are refused.
+    fn create(
+        &self,
+        path: &Path,
+        format: TableFormat,
+        columns: &[String],
+    ) -> Result<Box<dyn TableWriter>>;
+}
+
+pub trait TableReader: Send {
+    /// Column names in order; for JSON lines, those of the first row.
+    fn columns(&self) -> &[String];
+    /// How many rows there are, where the format says so without reading them.
+    fn rows_total(&self) -> Option<u64>;
+    /// The next row; `None` at the end.
+    fn next_row(&mut self) -> Option<Row>;
+}
+
+pub trait TableWriter: Send {
+    fn write(&mut self, row: &Map<String, Value>) -> Result<()>;
+    /// Flushes and closes the file.
+    fn finish(self: Box<Self>) -> Result<()>;
+}

@@ -1,0 +1,57 @@
+//! The record of a realtime prediction, written behind its answer.
+//! Background predictions are jobs; a list of predictions shows both.
+
+use crate::{
+    Id, ModelName, Timestamp,
+    model::VersionId,
+    outcome::{Failure, Status},
+    value::Stored,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictionRecord {
+    pub id: Id,
+    pub model: ModelName,
+    pub version: VersionId,
+    pub version_number: u32,
+    pub input: Stored,
+    pub end: PredictionEnd,
+    pub logs: String,
+    /// From dispatch to the worker until its answer.
+    pub predict_ms: f64,
+    /// From acceptance until dispatch.
+    pub queue_ms: f64,
+    pub by: Id,
+    pub source: String,
+    pub created_at: Timestamp,
+    pub started_at: Timestamp,
+    pub completed_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PredictionEnd {
+    Output(Stored),
+    Failure(Failure),
+}
+
+impl PredictionEnd {
+    /// `succeeded`, `failed` or `canceled`: the wire's status as the store filters by it.
+    pub fn status_name(&self) -> &'static str {
+        match self {
+            Self::Output(_) => "succeeded",
+            Self::Failure(failure) if failure.status() == Status::Canceled => "canceled",
+            Self::Failure(_) => "failed",
+        }
+    }
+}
+
+/// Which predictions a list shows. Absent fields do not filter.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PredictionFilter {
+    pub model: Option<ModelName>,
+    /// `succeeded`, `failed` or `canceled`.
+    pub status: Option<String>,
+    pub by: Option<Id>,
+}

@@ -1,0 +1,94 @@
+//! What a worker says about its model: title, inputs, outputs, how it may be called.
+//! Does not validate inputs; that is the `InputCheck` port.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The answer to `describe` (see `docs/worker-protocol.md`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSchema {
+    #[serde(default)]
+    pub title: String,
+    #[serde(default)]
+    pub help: String,
+    #[serde(default)]
+    pub function: String,
+    /// Predictions of this model are jobs.
+    #[serde(default)]
+    pub background: bool,
+    /// The output comes in pieces.
+    #[serde(default)]
+    pub streams: bool,
+    #[serde(default)]
+    pub many: Option<Many>,
+    pub components: Components,
+}
+
+/// The vectorised form of predict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Many {
+    /// Inputs per microbatch at most.
+    pub max: u32,
+    /// How long an idle worker waits for more.
+    #[serde(default)]
+    pub wait_ms: WaitMs,
+}
+
+/// How long the batcher may wait: a number of milliseconds, or left to the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum WaitMs {
+    Fixed(f64),
+    Auto(Auto),
+}
+
+/// The word `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auto {
+    Auto,
+}
+
+impl Default for WaitMs {
+    fn default() -> Self {
+        Self::Fixed(0.0)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Components {
+    /// `Input`, `Output` and what they refer to, as JSON Schemas.
+    pub schemas: Map<String, Value>,
+}
+
+impl ModelSchema {
+    pub fn input(&self) -> Option<&Value> {
+        self.components.schemas.get("Input")
+    }
+
+    pub fn output(&self) -> Option<&Value> {
+        self.components.schemas.get("Output")
+    }
+
+    /// The properties of `Input` in the order the author wrote them.
+    pub fn fields(&self) -> Vec<(&str, &Value)> {
+        let mut fields: Vec<(&str, &Value)> = self
+            .input()
+            .and_then(|input| input.get("properties"))
+            .and_then(Value::as_object)
+            .map(|properties| {
+                properties
+                    .iter()
+                    .map(|(name, field)| (name.as_str(), field))
+                    .collect()
+            })
+            .unwrap_or_default();
+        fields.sort_by_key(|(_, field)| {
+            field
+                .get("x-order")
+                .and_then(Value::as_i64)
+                .unwrap_or(i64::MAX)
+        });
+        fields
+    }
+}

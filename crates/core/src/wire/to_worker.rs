@@ -1,0 +1,153 @@
+//! Host to worker: the messages of the worker protocol that we send.
+//! Inputs are written as the raw JSON they came in; nothing here parses them.
+
+use super::frame::Frame;
+use crate::value::Value;
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+
+/// An item of a microbatch on its way to a worker.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Unique per connection.
+    pub id: u64,
+    pub input: Value,
+    pub seed: u64,
+    /// From now.
+    pub deadline_ms: Option<u64>,
+}
+
+/// What the host says.
+#[derive(Debug, Clone)]
+pub enum ToWorker<'a> {
+    Describe,
+    Setup {
+        weights: Option<&'a str>,
+        tempdir: &'a str,
+        seed: u64,
+    },
+    Predict {
+        items: &'a [Item],
+    },
+    Cancel {
+        id: u64,
+    },
+    Ping {
+        n: u64,
+    },
+    State {
+        request: u64,
+        answer: Result<&'a str, &'a str>,
+    },
+    Exit,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "t", rename_all = "lowercase")]
+enum Plain<'a> {
+    Describe,
+    Setup {
+        weights: Option<&'a str>,
+        tempdir: &'a str,
+        seed: u64,
+    },
+    Cancel {
+        id: u64,
+    },
+    Ping {
+        n: u64,
+    },
+    State {
+        request: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
+    },
+    Exit,
+}
+
+impl ToWorker<'_> {
+    pub fn frame(&self) -> Frame {
+        match self {
+            Self::Describe => plain(&Plain::Describe),
+            Self::Setup {
+                weights,
+                tempdir,
+                seed,
+            } => plain(&Plain::Setup {
+                weights: *weights,
+                tempdir,
+                seed: *seed,
+            }),
+            Self::Predict { items } => predict(items),
+            Self::Cancel { id } => plain(&Plain::Cancel { id: *id }),
+            Self::Ping { n } => plain(&Plain::Ping { n: *n }),
+            Self::State {
+                request,
+                answer: Err(error),
+            } => plain(&Plain::State {
+                request: *request,
+                error: Some(error),
+            }),
+            Self::State {
+                request,
+                answer: Ok(value),
+            } => Frame::new(format!(
+                r#"{{"t":"state","request":{request},"value":{value}}}"#
+            )),
+            Self::Exit => plain(&Plain::Exit),
+        }
+    }
+}
+
+fn plain(message: &Plain<'_>) -> Frame {
+    Frame::new(serde_json::to_vec(message).expect("plain messages are always JSON"))
+}
+
+/// Writes the header by hand, so that inputs are copied once and never parsed.
+fn predict(items: &[Item]) -> Frame {
+    let bytes: usize = items.iter().map(|item| item.input.json.len() + 80).sum();
+    let mut header = BytesMut::with_capacity(bytes + 64);
+    let mut attachments: Vec<Bytes> = Vec::new();
+    header.put_slice(b"{\"t\":\"predict\",\"items\":[");
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            header.put_u8(b',');
+        }
+        put(
+            &mut header,
+            format_args!("{{\"id\":{},\"seed\":{},", item.id, item.seed),
+        );
+        if let Some(deadline_ms) = item.deadline_ms {
+            put(&mut header, format_args!("\"deadline_ms\":{deadline_ms},"));
+        }
+        if !item.input.attachments.is_empty() {
+            put(
+                &mut header,
+                format_args!(
+                    "\"span\":[{},{}],",
+                    attachments.len(),
+                    item.input.attachments.len()
+                ),
+            );
+            attachments.extend(item.input.attachments.iter().cloned());
+        }
+        header.put_slice(b"\"input\":");
+        header.put_slice(&item.input.json);
+        header.put_u8(b'}');
+    }
+    header.put_u8(b']');
+    if !attachments.is_empty() {
+        let sizes: Vec<usize> = attachments.iter().map(Bytes::len).collect();
+        put(&mut header, format_args!(",\"attachments\":{sizes:?}"));
+    }
+    header.put_u8(b'}');
+    Frame {
+        header: header.freeze(),
+        attachments,
+    }
+}
+
+fn put(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
+    use std::fmt::Write as _;
+    out.write_fmt(text).expect("writing to memory cannot fail");
+}

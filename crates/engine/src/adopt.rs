@@ -1,0 +1,186 @@
+//! The adoption of a realtime prediction that was handed over to a job: beats while it runs, copies its events, commits its end.
+//! Does not run anything itself; when this front dies, the lease runs out and a task runs the job again.
+
+use crate::{house::House, ticket::Ticket, values::store_value};
+use onstage_core::{
+    Kind, Result,
+    event::{EventKind, NewEvent},
+    job::{JobOutput, Lease},
+    lifecycle::{Beat, RetryPolicy, RunEnd},
+    outcome::{Phase, Reason},
+};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+/// Time between two beats.
+const BEAT_EVERY: Duration = Duration::from_secs(2);
+/// First wait before a commit is tried again, and how often.
+const COMMIT_WAIT: Duration = Duration::from_millis(200);
+const COMMIT_TRIES_MAX: u32 = 12;
+
+/// Runs until the job's end is committed or its lease is lost.
+pub(crate) async fn adopt(house: Arc<House>, ticket: Ticket, lease: Lease) {
+    ticket.0.handed_over.store(true, Relaxed);
+    let mut adopted = Adopted {
+        house,
+        ticket,
+        lease,
+        copied: 0,
+    };
+    if let Err(error) = adopted.run().await {
+        tracing::warn!(job = %adopted.lease.job, %error, "an adopted job was let go");
+        adopted.ticket.0.pool.cancel(&adopted.ticket.0);
+    }
+}
+
+struct Adopted {
+    house: Arc<House>,
+    ticket: Ticket,
+    lease: Lease,
+    /// The number of the last event that the job's log has.
+    copied: u64,
+}
+
+impl Adopted {
+    async fn run(&mut self) -> Result<()> {
+        let mut beats = tokio::time::interval(BEAT_EVERY);
+        while self.ticket.finished().is_none() {
+            tokio::select! {
+                _ = beats.tick() => self.beat().await?,
+                _ = self.ticket.done() => {}
+            }
+        }
+        self.copy_events().await;
+        self.commit().await
+    }
+
+    async fn beat(&mut self) -> Result<()> {
+        self.copy_events().await;
+        let snapshot = self.ticket.snapshot();
+        let said = Beat {
+            phase: match snapshot.phase {
+                Phase::Done => Phase::Running,
+                phase => phase,
+            },
+            progress: snapshot.progress,
+        };
+        match self.store().beat(&self.lease, said).await {
+            Ok(true) => {
+                self.ticket.0.pool.cancel(&self.ticket.0);
+                Ok(())
+            }
+            Ok(false) => Ok(()),
+            Err(error) if error.kind == Kind::Lost => Err(error),
+            Err(error) => {
+                tracing::warn!(job = %self.lease.job, %error, "a beat failed; the next may work");
+                Ok(())
+            }
+        }
+    }
+
+    /// The end itself is told by the job's record.
+    async fn copy_events(&mut self) {
+        let events = self.ticket.events_after(self.copied);
+        let Some(last) = events.last().map(|event| event.seq) else {
+            return;
+        };
+        let new: Vec<NewEvent> = events
+            .into_iter()
+            .filter(|event| event.kind != EventKind::Completed)
+            .map(|event| NewEvent {
+                kind: event.kind,
+                at: event.at,
+                data: event.data,
+            })
+            .collect();
+        let copied = match new.is_empty() {
+            true => Ok(0),
+            false => {
+                let store = self.store();
+                store
+                    .append_events(&self.lease.job, Some(&self.lease), new)
+                    .await
+            }
+        };
+        match copied {
+            Ok(_) => self.copied = last,
+            Err(error) => tracing::debug!(job = %self.lease.job, %error, "events were not copied"),
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        let mut wait = COMMIT_WAIT;
+        for _ in 1..COMMIT_TRIES_MAX {
+            match self.finish().await {
+                Err(error) if error.kind.retryable() || error.kind == Kind::Full => {
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                finished => return finished,
+            }
+        }
+        self.finish().await
+    }
+
+    async fn finish(&self) -> Result<()> {
+        let parts = &self.house.stage.parts;
+        let end = self.end().await?;
+        let (jitter, now) = (parts.jitter(), parts.clock.now());
+        let policy = self.policy();
+        match self
+            .store()
+            .finish(&self.lease, end, &policy, jitter, now)
+            .await
+        {
+            Ok(job) => {
+                let completed = NewEvent {
+                    kind: EventKind::Completed,
+                    at: now,
+                    data: serde_json::json!({"status": job.state.status()}).to_string(),
+                };
+                if job.state.is_final() {
+                    // For whoever watches; readers go by the record.
+                    let _ = self
+                        .store()
+                        .append_events(&job.id, None, vec![completed])
+                        .await;
+                }
+                self.house.stage.registry.remove(&self.ticket.0);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn end(&self) -> Result<RunEnd> {
+        let finished = self.ticket.done().await;
+        Ok(match &finished.outcome {
+            Ok(value) => {
+                let prefix = format!("jobs/{}/run-{}", self.lease.job, self.lease.run);
+                let blobs = &*self.house.stage.parts.blobs;
+                RunEnd::Succeeded(JobOutput::Prediction {
+                    output: store_value(blobs, &prefix, value).await?,
+                    predict_ms: finished.predict_ms.round() as u64,
+                })
+            }
+            Err(failure) if failure.reason == Reason::Canceled => RunEnd::Canceled,
+            Err(_) if self.house.is_closed() => RunEnd::HandedBack,
+            Err(failure) => RunEnd::Failed(failure.clone()),
+        })
+    }
+
+    fn policy(&self) -> RetryPolicy {
+        let jobs = &self.ticket.loaded().version.config.jobs;
+        let reason = |word: &String| serde_json::from_value::<Reason>(word.as_str().into()).ok();
+        RetryPolicy {
+            retries: jobs.retries,
+            retry_on: jobs.retry_on.iter().filter_map(reason).collect(),
+        }
+    }
+
+    fn store(&self) -> &dyn onstage_core::ports::Store {
+        &*self.house.stage.parts.store
+    }
+}

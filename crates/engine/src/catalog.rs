@@ -1,0 +1,274 @@
+//! The cached catalog: which version answers for each model, kept current by watching one number in the store.
+//! Does not build versions; switching to another one waits until that one has a worker, when the old one had.
+
+use crate::{
+    ask::Loaded,
+    parts::{Parts, Settings},
+};
+use arc_swap::ArcSwap;
+use onstage_core::{
+    Error, ModelName, Result,
+    model::{Model, Version, VersionId, VersionState},
+    ports::Page,
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+use tokio::sync::{Notify, watch};
+
+/// Models read in one page.
+const PAGE_MODELS: u32 = 200;
+/// Compiled versions kept beside those that are live.
+const LOADED_MAX: usize = 256;
+
+/// What a model has in the cache.
+#[derive(Clone)]
+pub(crate) struct Standing {
+    pub loaded: Option<Arc<Loaded>>,
+    /// The version that the record names, which may not answer yet.
+    pub wanted: Option<VersionId>,
+    /// Why the wanted version does not answer although it should.
+    pub trouble: Option<String>,
+}
+
+pub(crate) struct Catalog {
+    parts: Parts,
+    live: ArcSwap<HashMap<ModelName, Standing>>,
+    loaded: Mutex<HashMap<VersionId, Arc<Loaded>>>,
+    pub changed: watch::Sender<u64>,
+    pub nudged: Notify,
+}
+
+/// A model whose record names another version than the one that answers.
+pub(crate) struct Switch {
+    pub model: ModelName,
+    pub to: Option<Arc<Loaded>>,
+}
+
+impl Catalog {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            parts,
+            live: ArcSwap::default(),
+            loaded: Mutex::new(HashMap::new()),
+            changed: watch::Sender::new(0),
+            nudged: Notify::new(),
+        })
+    }
+
+    pub(crate) fn live(&self, model: &ModelName) -> Option<Arc<Loaded>> {
+        self.live.load().get(model)?.loaded.clone()
+    }
+
+    pub(crate) fn standing(&self, model: &ModelName) -> Option<Standing> {
+        self.live.load().get(model).cloned()
+    }
+
+    pub(crate) fn is_live(&self, version: &Version) -> bool {
+        self.live(&version.model)
+            .is_some_and(|loaded| loaded.version.id == version.id)
+    }
+
+    /// Any ready version, compiled.
+    pub(crate) async fn loaded(&self, id: &VersionId) -> Result<Arc<Loaded>> {
+        if let Some(loaded) = self.cached(id) {
+            return Ok(loaded);
+        }
+        let version = self.parts.store.version(id).await?;
+        let version =
+            version.ok_or_else(|| Error::not_found(format!("there is no version `{id}`")))?;
+        let loaded = Arc::new(load(&self.parts, version)?);
+        let mut cache = self.cache();
+        if cache.len() >= LOADED_MAX {
+            let live = self.live.load();
+            cache.retain(|id, _| live.values().any(|it| it.wanted.as_ref() == Some(id)));
+        }
+        Ok(cache.entry(id.clone()).or_insert(loaded).clone())
+    }
+
+    pub(crate) fn cached(&self, id: &VersionId) -> Option<Arc<Loaded>> {
+        self.cache().get(id).cloned()
+    }
+
+    fn cache(&self) -> MutexGuard<'_, HashMap<VersionId, Arc<Loaded>>> {
+        self.loaded
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Reads all models; answers the switches that are due. Models without a version that answers so far are switched at once.
+    pub(crate) async fn refresh(&self) -> Result<Vec<Switch>> {
+        let models = self.read_models().await?;
+        let mut switches = Vec::new();
+        for model in &models {
+            let standing = self.standing(&model.name);
+            let answers = standing
+                .and_then(|it| it.loaded)
+                .map(|loaded| loaded.version.id.clone());
+            if answers == model.live {
+                self.note(&model.name, model.live.as_ref(), None);
+                continue;
+            }
+            match self.wanted(model).await {
+                Ok(to) => switches.push(Switch {
+                    model: model.name.clone(),
+                    to,
+                }),
+                Err(error) => self.note(&model.name, model.live.as_ref(), Some(error.to_string())),
+            }
+        }
+        switches.extend(self.vanished(&models));
+        Ok(switches)
+    }
+
+    async fn wanted(&self, model: &Model) -> Result<Option<Arc<Loaded>>> {
+        match &model.live {
+            Some(id) => self.loaded(id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Models that are in the cache and no longer in the store.
+    fn vanished(&self, models: &[Model]) -> Vec<Switch> {
+        let live = self.live.load();
+        let known = |name: &ModelName| models.iter().any(|model| model.name == *name);
+        live.keys()
+            .filter(|name| !known(name))
+            .map(|name| Switch {
+                model: name.clone(),
+                to: None,
+            })
+            .collect()
+    }
+
+    async fn read_models(&self) -> Result<Vec<Model>> {
+        let mut models: Vec<Model> = Vec::new();
+        loop {
+            let page = Page {
+                after: models.last().map(|model| model.name.to_string()),
+                limit: PAGE_MODELS,
+            };
+            let read = self.parts.store.models(page).await?;
+            let whole = read.len() < PAGE_MODELS as usize;
+            models.extend(read);
+            if whole {
+                return Ok(models);
+            }
+        }
+    }
+
+    /// From now on this version answers.
+    pub(crate) fn switch(&self, model: &ModelName, to: Option<&Arc<Loaded>>) {
+        self.live.rcu(|live| {
+            let mut live = HashMap::clone(live);
+            match to {
+                Some(loaded) => {
+                    let standing = Standing {
+                        wanted: Some(loaded.version.id.clone()),
+                        loaded: Some(loaded.clone()),
+                        trouble: None,
+                    };
+                    live.insert(model.clone(), standing);
+                }
+                None => {
+                    live.remove(model);
+                }
+            }
+            live
+        });
+        self.changed.send_modify(|changed| *changed += 1);
+    }
+
+    /// Notes why a model's wanted version does not answer.
+    pub(crate) fn note(
+        &self,
+        model: &ModelName,
+        wanted: Option<&VersionId>,
+        trouble: Option<String>,
+    ) {
+        let standing = self.standing(model);
+        let same = standing
+            .as_ref()
+            .is_some_and(|it| it.trouble == trouble && it.wanted.as_ref() == wanted);
+        if same || (standing.is_none() && trouble.is_none()) {
+            return;
+        }
+        let noted = Standing {
+            loaded: standing.and_then(|it| it.loaded),
+            wanted: wanted.cloned(),
+            trouble,
+        };
+        self.live.rcu(|live| {
+            let mut live = HashMap::clone(live);
+            live.insert(model.clone(), noted.clone());
+            live
+        });
+    }
+}
+
+/// Watches the catalog's revision; calls `tell` with what is to be switched after every change.
+pub(crate) async fn watch(
+    catalog: Arc<Catalog>,
+    settings: Arc<Settings>,
+    stop: tokio_util::sync::CancellationToken,
+    tell: impl Fn(Vec<Switch>) + Send,
+) {
+    let mut seen = None;
+    let mut failing = false;
+    loop {
+        match look(&catalog, &mut seen).await {
+            Ok(Some(switches)) => tell(switches),
+            Ok(None) => failing = false,
+            Err(error) if !failing => {
+                failing = true;
+                tracing::warn!(%error, "the catalog cannot be read now; what is cached goes on answering");
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = catalog.nudged.notified() => {}
+            () = tokio::time::sleep(settings.catalog_poll) => {}
+        }
+    }
+}
+
+async fn look(catalog: &Catalog, seen: &mut Option<u64>) -> Result<Option<Vec<Switch>>> {
+    let revision = catalog.parts.store.catalog_revision().await?;
+    if *seen == Some(revision) {
+        return Ok(None);
+    }
+    let switches = catalog.refresh().await?;
+    *seen = Some(revision);
+    catalog.changed.send_modify(|changed| *changed += 1);
+    Ok(Some(switches))
+}
+
+fn load(parts: &Parts, version: Version) -> Result<Loaded> {
+    let id = &version.id;
+    let schema = match &version.state {
+        VersionState::Ready { schema } => (**schema).clone(),
+        VersionState::Building { text, .. } => {
+            return Err(Error::conflict(format!(
+                "version `{id}` is still being built: {text}"
+            )));
+        }
+        VersionState::Failed { error } => {
+            return Err(Error::conflict(format!(
+                "version `{id}` could not be built: {}",
+                error.message
+            )));
+        }
+        VersionState::Deleted => {
+            return Err(Error::not_found(format!("version `{id}` was deleted")));
+        }
+    };
+    Ok(Loaded {
+        model: version.model.clone(),
+        input: parts.checks.input(&schema)?,
+        output: parts.checks.output(&schema)?,
+        schema,
+        version,
+    })
+}

@@ -1,0 +1,249 @@
+//! The engine's handle: what the gateway holds.
+//! Does not know HTTP; owns no state of its own but the parts it started.
+
+use crate::{
+    adopt,
+    ask::{Ask, Loaded, Readiness, Refused},
+    builder::Builder,
+    catalog::{self, Catalog},
+    dispatch,
+    gauges::Gauges,
+    house::House,
+    parts::{Parts, Settings},
+    pool::{Host, Pool, Stage},
+    reaper,
+    recorder::Recorder,
+    registry::Registry,
+    spawn::spawn,
+    ticket::Ticket,
+};
+use onstage_core::{Id, ModelName, Result, job::Lease, model::VersionId};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How long the records may take to be written at the shutdown.
+const FLUSH_MAX: Duration = Duration::from_secs(10);
+/// How long adopted jobs may take to be committed after their predictions ended.
+const ADOPTED_MAX: Duration = Duration::from_secs(5);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    house: Arc<House>,
+    builder: Arc<Builder>,
+    dispatch_nudge: Arc<Notify>,
+    stop: CancellationToken,
+    adopted: Arc<Adopted>,
+}
+
+#[derive(Default)]
+struct Adopted {
+    count: AtomicU32,
+    fewer: Notify,
+}
+
+impl Engine {
+    /// Starts the catalog watcher, builder, dispatch, reaper, recorder.
+    pub async fn start(parts: Parts, settings: Settings) -> Result<Self> {
+        let settings = Arc::new(settings);
+        let registry = Arc::new(Registry::default());
+        let recorder = Recorder::start(parts.clone(), &settings, registry.clone());
+        let catalog = Catalog::new(parts.clone());
+        let stage = Stage {
+            host: Host::new(settings.workers_total_max),
+            parts,
+            settings,
+            recorder,
+            registry,
+        };
+        let house = House::new(stage, catalog);
+        // What is live answers from the first request on.
+        let switches = house.catalog.refresh().await?;
+        house.switch(switches);
+        let builder = Builder::new(house.clone());
+        let engine = Self(Arc::new(Inner {
+            house,
+            builder,
+            dispatch_nudge: Arc::new(Notify::new()),
+            stop: CancellationToken::new(),
+            adopted: Arc::default(),
+        }));
+        engine.start_loops();
+        Ok(engine)
+    }
+
+    fn start_loops(&self) {
+        let Inner {
+            house,
+            builder,
+            dispatch_nudge,
+            stop,
+            ..
+        } = &*self.0;
+        let Stage {
+            parts, settings, ..
+        } = &house.stage;
+        let rollout = house.clone();
+        let tell = move |switches| rollout.switch(switches);
+        let watch = catalog::watch(house.catalog.clone(), settings.clone(), stop.clone(), tell);
+        spawn("catalog watch", watch);
+        spawn("builder", builder.clone().run(stop.clone()));
+        let to_dispatch = dispatch::Settings {
+            incarnation: settings.incarnation.clone(),
+            tasks_total_max: settings.tasks_total_max,
+        };
+        let nudge = dispatch_nudge.clone();
+        spawn(
+            "dispatch",
+            dispatch::run(parts.clone(), to_dispatch, nudge.clone(), stop.clone()),
+        );
+        let to_reaper = reaper::Settings {
+            sole_front: settings.sole_front.then(|| settings.incarnation.clone()),
+        };
+        spawn(
+            "reaper",
+            reaper::run(parts.clone(), to_reaper, nudge, stop.clone()),
+        );
+    }
+
+    /// The version that answers for a model, from cache.
+    pub fn live(&self, model: &ModelName) -> Option<Arc<Loaded>> {
+        self.0.house.catalog.live(model)
+    }
+
+    /// Any ready version. Errors: not found; conflict while it is building or when it failed.
+    pub async fn loaded(&self, id: &VersionId) -> Result<Arc<Loaded>> {
+        self.0.house.catalog.loaded(id).await
+    }
+
+    pub fn predict(&self, ask: Ask) -> Result<Ticket, Refused> {
+        self.0.house.predict(ask)
+    }
+
+    /// A prediction in flight on this front, or finished and not yet recorded.
+    pub fn find(&self, id: &Id) -> Option<Ticket> {
+        self.0.house.stage.registry.find(id).map(Ticket)
+    }
+
+    /// True when it was in flight here and is now being cancelled.
+    pub fn cancel(&self, id: &Id) -> bool {
+        match self.find(id) {
+            Some(ticket) if ticket.finished().is_none() => {
+                ticket.0.pool.cancel(&ticket.0);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes over the job that a realtime prediction was handed to: beats while it runs, commits its end.
+    pub fn adopt(&self, ticket: Ticket, lease: Lease) {
+        let adopted = self.0.adopted.clone();
+        adopted.count.fetch_add(1, Relaxed);
+        let work = adopt::adopt(self.0.house.clone(), ticket, lease);
+        spawn("adopted job", async move {
+            work.await;
+            adopted.count.fetch_sub(1, Relaxed);
+            adopted.fewer.notify_waiters();
+        });
+    }
+
+    pub fn readiness(&self, model: &ModelName) -> Readiness {
+        let standing = self.0.house.catalog.standing(model);
+        let Some(loaded) = standing.as_ref().and_then(|it| it.loaded.as_ref()) else {
+            let trouble = standing.and_then(|it| it.trouble);
+            return Readiness {
+                state: if trouble.is_some() { "failed" } else { "none" },
+                workers: 0,
+                text: trouble.unwrap_or_else(|| "no version answers yet".to_owned()),
+            };
+        };
+        let pool = self.0.house.pool_of(&loaded.version.id);
+        let mut readiness = pool.map_or_else(asleep, |pool| pool.readiness());
+        if let Some(trouble) = standing.and_then(|it| it.trouble) {
+            readiness.text = trouble;
+        }
+        readiness
+    }
+
+    /// Starts a worker if there is none. A version that was never asked for is read first, in the background.
+    pub fn warm(&self, version: &VersionId) {
+        let (house, version) = (self.0.house.clone(), version.clone());
+        spawn("warm-up", async move {
+            match house.catalog.loaded(&version).await {
+                Ok(loaded) => {
+                    if let Some(pool) = house.pool(&loaded) {
+                        pool.warm();
+                    }
+                }
+                Err(error) => tracing::debug!(%version, %error, "a version was not warmed"),
+            }
+        });
+    }
+
+    /// Something was submitted or pushed: catalog, builder and dispatch look at once.
+    pub fn nudge(&self) {
+        self.0.house.catalog.nudged.notify_one();
+        self.0.builder.nudged.notify_one();
+        self.0.dispatch_nudge.notify_one();
+    }
+
+    /// A number that grows whenever the cached catalog changed.
+    pub fn catalog_changed(&self) -> watch::Receiver<u64> {
+        self.0.house.catalog.changed.subscribe()
+    }
+
+    pub fn gauges(&self) -> Gauges {
+        let (waiting, dropped, written) = self.0.house.stage.recorder.counts();
+        let pools = self.0.house.all();
+        Gauges {
+            pools: pools.iter().map(|pool| Pool::gauges(pool)).collect(),
+            records_waiting: waiting,
+            records_dropped: dropped,
+            records_written: written,
+            builds_running: self.0.builder.running().len() as u32,
+        }
+    }
+
+    /// Stops taking, finishes what runs within `grace`, hands back the rest, writes the records.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.0.stop.cancel();
+        let pools = self.0.house.close();
+        futures::future::join_all(pools.iter().map(|pool| pool.drain(Duration::ZERO, grace))).await;
+        let handed_back = async {
+            loop {
+                let fewer = self.0.adopted.fewer.notified();
+                tokio::pin!(fewer);
+                fewer.as_mut().enable();
+                if self.0.adopted.count.load(Relaxed) == 0 {
+                    return;
+                }
+                fewer.await;
+            }
+        };
+        if tokio::time::timeout(ADOPTED_MAX, handed_back)
+            .await
+            .is_err()
+        {
+            tracing::warn!("adopted jobs were left to the reaper");
+        }
+        self.0.house.stage.recorder.flush(FLUSH_MAX).await;
+    }
+}
+
+fn asleep() -> Readiness {
+    Readiness {
+        state: "asleep",
+        workers: 0,
+        text: "asleep; the first request wakes it".to_owned(),
+    }
+}

@@ -1,0 +1,184 @@
+//! The pools of this front by version: opened on demand, switched when another version answers, drained when replaced.
+//! Does not read the store.
+
+use crate::{
+    ask::{Ask, Loaded, Refused},
+    catalog::{Catalog, Switch},
+    pool::{NotTaken, Pool, Stage},
+    spawn::spawn,
+    ticket::Ticket,
+};
+use onstage_core::{ModelName, model::VersionId};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+/// How often a switch to a version that does not start is tried again.
+const SWITCH_RETRY: Duration = Duration::from_secs(30);
+
+/// How long a replaced version still answers at once those who looked it up just before.
+const STRAGGLERS: Duration = Duration::from_secs(1);
+
+pub(crate) struct House {
+    pub stage: Stage,
+    pub catalog: Arc<Catalog>,
+    pools: Mutex<Option<HashMap<VersionId, Arc<Pool>>>>,
+    switching: Mutex<HashSet<ModelName>>,
+}
+
+impl House {
+    pub(crate) fn new(stage: Stage, catalog: Arc<Catalog>) -> Arc<Self> {
+        Arc::new(Self {
+            stage,
+            catalog,
+            pools: Mutex::new(Some(HashMap::new())),
+            switching: Mutex::new(HashSet::new()),
+        })
+    }
+
+    fn pools(&self) -> MutexGuard<'_, Option<HashMap<VersionId, Arc<Pool>>>> {
+        self.pools
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn predict(&self, mut ask: Ask) -> Result<Ticket, Refused> {
+        loop {
+            let pool = self.pool(&ask.version).ok_or(Refused::ShuttingDown)?;
+            match pool.accept(ask) {
+                Ok(ticket) => return Ok(ticket),
+                Err(NotTaken::Refused(refused)) => return Err(refused),
+                Err(NotTaken::Closed(back)) => {
+                    self.forget(&pool);
+                    ask = *back;
+                }
+            }
+        }
+    }
+
+    /// The version's pool, opened when there is none. `None` after the shutdown began.
+    pub(crate) fn pool(&self, loaded: &Arc<Loaded>) -> Option<Arc<Pool>> {
+        let mut pools = self.pools();
+        let pools = pools.as_mut()?;
+        if let Some(pool) = pools.get(&loaded.version.id) {
+            return Some(pool.clone());
+        }
+        let live = self.catalog.is_live(&loaded.version);
+        let pool = Pool::open(self.stage.clone(), loaded.clone(), live);
+        pools.insert(loaded.version.id.clone(), pool.clone());
+        Some(pool)
+    }
+
+    pub(crate) fn pool_of(&self, version: &VersionId) -> Option<Arc<Pool>> {
+        self.pools().as_ref()?.get(version).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Pool>> {
+        let pools = self.pools();
+        pools.iter().flat_map(HashMap::values).cloned().collect()
+    }
+
+    /// No pool is opened from now on.
+    pub(crate) fn close(&self) -> Vec<Arc<Pool>> {
+        let pools = self.pools().take();
+        pools.into_iter().flat_map(HashMap::into_values).collect()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.pools().is_none()
+    }
+
+    fn forget(&self, pool: &Arc<Pool>) {
+        let mut pools = self.pools();
+        let Some(pools) = pools.as_mut() else { return };
+        let id = &pool.loaded.version.id;
+        if pools.get(id).is_some_and(|it| Arc::ptr_eq(it, pool)) {
+            pools.remove(id);
+        }
+    }
+
+    /// Performs what the catalog found, each model on its own.
+    pub(crate) fn switch(self: &Arc<Self>, switches: Vec<Switch>) {
+        for switch in switches {
+            if !self.begin(&switch.model) {
+                continue;
+            }
+            let house = self.clone();
+            spawn("rollout", async move {
+                let model = switch.model.clone();
+                house.switch_one(switch).await;
+                house.end(&model);
+                // The record may have changed again meanwhile.
+                house.look_again().await;
+            });
+        }
+    }
+
+    fn begin(&self, model: &ModelName) -> bool {
+        let mut switching = self.switching.lock().unwrap_or_else(|it| it.into_inner());
+        switching.insert(model.clone())
+    }
+
+    fn end(&self, model: &ModelName) {
+        let mut switching = self.switching.lock().unwrap_or_else(|it| it.into_inner());
+        switching.remove(model);
+    }
+
+    /// Warms the new version's pool if the old one had workers, moves the traffic, drains the old one.
+    async fn switch_one(self: &Arc<Self>, switch: Switch) {
+        let old = self.catalog.live(&switch.model);
+        let old_pool = old.and_then(|old| self.pool_of(&old.version.id));
+        if let (Some(to), Some(old)) = (&switch.to, &old_pool)
+            && old.has_workers()
+            && !to.schema.background
+            && let Some(pool) = self.pool(to)
+        {
+            pool.warm();
+            if !pool.ready().await {
+                let trouble = format!(
+                    "v{} does not start, v{} goes on answering: {}",
+                    to.version.number,
+                    old.loaded.version.number,
+                    pool.readiness().text
+                );
+                tracing::warn!(model = %switch.model, trouble, "a version was not switched to");
+                self.catalog
+                    .note(&switch.model, Some(&to.version.id), Some(trouble));
+                tokio::time::sleep(SWITCH_RETRY).await;
+                return;
+            }
+        }
+        self.catalog.switch(&switch.model, switch.to.as_ref());
+        if let Some(to) = &switch.to
+            && let Some(pool) = self.pool_to_keep(to)
+        {
+            pool.set_live(true);
+        }
+        if let Some(old) = old_pool {
+            old.set_live(false);
+            let house = self.clone();
+            spawn("drain", async move {
+                old.drain(STRAGGLERS, house.stage.settings.drain_max).await;
+                house.forget(&old);
+            });
+        }
+    }
+
+    /// The pool of a version that answers now: opened only when it must hold workers.
+    fn pool_to_keep(&self, loaded: &Arc<Loaded>) -> Option<Arc<Pool>> {
+        if loaded.version.config.realtime.workers.min > 0 && !loaded.schema.background {
+            return self.pool(loaded);
+        }
+        self.pool_of(&loaded.version.id)
+    }
+
+    /// Reads the models again, for a switch that was skipped because another was under way.
+    async fn look_again(self: &Arc<Self>) {
+        match self.catalog.refresh().await {
+            Ok(switches) => self.switch(switches),
+            Err(error) => tracing::warn!(%error, "the catalog cannot be read now"),
+        }
+    }
+}

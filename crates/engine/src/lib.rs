@@ -1,0 +1,30 @@
+//! The loops of Onstage: pools of workers, batching, scaling, dispatch of tasks, the task itself, the reaper.
+//! Never knows axum, SQL, a cloud, config files, or which store and driver it has.
+
+mod adopt;
+pub mod ask;
+pub mod batcher;
+pub mod builder;
+mod catalog;
+pub mod dispatch;
+pub mod engine;
+pub mod gauges;
+mod house;
+pub mod logs;
+pub mod parts;
+mod pool;
+pub mod reaper;
+mod recorder;
+mod registry;
+pub mod scaler;
+pub mod spawn;
+pub mod task;
+pub mod ticket;
+pub mod values;
+pub mod worker;
+
+pub use ask::{Ask, Keep, Loaded, Readiness, Refused};
+pub use engine::Engine;
+pub use gauges::Gauges;
+pub use parts::{Checks, Parts, Settings};
+pub use ticket::{Finished, Snapshot, Ticket};

@@ -1,0 +1,201 @@
+//! The loop of a pool: asks the scaler and does what it says, until the pool is closed.
+//! Thin; does not touch requests but to tell those whose deadline passed.
+
+use super::{Mode, Pool, expire};
+use crate::scaler::{self, Seen, Step};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+/// How soon the loop looks again when the host has no room.
+const ROOM_RETRY: Duration = Duration::from_millis(200);
+
+pub(super) async fn keep(pool: Arc<Pool>) {
+    loop {
+        let now = pool.clock.monotonic();
+        pool.expire_waiting(now);
+        pool.wake_sleepers();
+        let (step, closed) = pool.decide(now);
+        if closed {
+            return;
+        }
+        let mut wait = step
+            .look_at
+            .map(|at| at.saturating_sub(pool.clock.monotonic()));
+        if !pool.perform(step) {
+            pool.stage.host.make_room();
+            wait = Some(wait.unwrap_or(ROOM_RETRY).min(ROOM_RETRY));
+        }
+        let asleep = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = pool.look.notified() => {}
+            () = asleep => {}
+        }
+    }
+}
+
+impl Pool {
+    fn decide(&self, now: Duration) -> (Step, bool) {
+        let mut inside = self.inside();
+        if inside.mode == Mode::Closed && inside.roster.is_empty() {
+            return (Step::default(), true);
+        }
+        let config = &self.loaded.version.config.realtime;
+        let live = self.live.load(Relaxed);
+        let counts = inside.roster.counts();
+        let idle_since = inside.roster.idle_since();
+        if inside.roster.ready() > 0 {
+            // It was asked for and is there; from now on only its idle time counts.
+            inside.warm = false;
+        }
+        let seen = Seen {
+            queued: inside.queue.len(),
+            oldest_at: inside.queue.oldest_at(),
+            starting: inside.roster.starting(),
+            busy: (counts.busy + counts.idle) as usize - idle_since.len(),
+            idle_since,
+            min: if live { config.workers.min as usize } else { 0 },
+            max: config.workers.max.max(config.workers.min).max(1) as usize,
+            room: self.stage.host.free(),
+            warm: inside.warm,
+            draining: inside.mode != Mode::Open,
+            idle: config.idle.0,
+            items_max: self.shape.items_max(),
+            microbatch_time: inside.service.microbatch_time(),
+            failures: inside.failures,
+            failed_at: inside.failed_at,
+        };
+        let mut step = scaler::step(&seen, now);
+        if let Some(expires) = inside.queue.expires_from() {
+            step.look_at = Some(step.look_at.map_or(expires, |at| at.min(expires)));
+        }
+        inside.attended = seen.queued > 0;
+        (step, false)
+    }
+
+    /// False when the host had no room for what was wanted.
+    fn perform(self: &Arc<Self>, step: Step) -> bool {
+        for _ in 0..step.stop {
+            let worker = self.inside().roster.dismiss_idle();
+            if let Some(worker) = worker {
+                worker.ask_to_stop(self.stage.settings.cancel_grace);
+            }
+        }
+        for _ in 0..step.start {
+            let Some(room) = self.stage.host.take() else {
+                return false;
+            };
+            self.inside().roster.start_one();
+            self.hire(room);
+        }
+        !step.wants_room
+    }
+
+    /// An idle worker before a queue is called again: should a call ever be lost, nobody waits longer than until the next look.
+    fn wake_sleepers(&self) {
+        let wake = {
+            let mut inside = self.inside();
+            let waiting = !inside.queue.is_empty();
+            waiting.then(|| inside.roster.call_idle()).flatten()
+        };
+        if let Some(wake) = wake {
+            wake.notify_one();
+        }
+    }
+
+    fn expire_waiting(&self, now: Duration) {
+        let expired = self.inside().queue.expired(now);
+        for waiting in expired {
+            expire(&waiting.it);
+        }
+    }
+
+    /// Since when its longest idle worker is idle, if it could be spared.
+    pub(super) fn idle_longest(&self) -> Option<Duration> {
+        let inside = self.inside();
+        let min = match self.live.load(Relaxed) {
+            true => self.loaded.version.config.realtime.workers.min as usize,
+            false => 0,
+        };
+        if inside.roster.ready() <= min || !inside.queue.is_empty() {
+            return None;
+        }
+        inside.roster.idle_since().into_iter().min()
+    }
+
+    pub(super) fn give_up_one(&self) {
+        let worker = self.inside().roster.dismiss_idle();
+        if let Some(worker) = worker {
+            worker.ask_to_stop(self.stage.settings.cancel_grace);
+        }
+    }
+
+    pub(crate) fn has_workers(&self) -> bool {
+        self.inside().roster.alive() > 0
+    }
+
+    /// Waits until a worker is ready. False when the start failed or the pool closed.
+    pub(crate) async fn ready(&self) -> bool {
+        let mut news = self.news.subscribe();
+        loop {
+            {
+                let inside = self.inside();
+                if inside.roster.ready() > 0 {
+                    return true;
+                }
+                let failed = inside.last_failure.is_some() && inside.roster.starting() == 0;
+                if failed || inside.mode == Mode::Closed {
+                    return false;
+                }
+            }
+            if news.changed().await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Finishes what was accepted, then closes, not before `least`; what is left after `most` is told that it was lost.
+    pub(crate) async fn drain(self: &Arc<Self>, least: Duration, most: Duration) {
+        let began = self.clock.monotonic();
+        {
+            let mut inside = self.inside();
+            if inside.mode == Mode::Open {
+                inside.mode = Mode::Draining;
+            }
+        }
+        self.look.notify_one();
+        loop {
+            let took = self.clock.monotonic().saturating_sub(began);
+            if took >= most || (took >= least && self.tally.open() == 0) {
+                break;
+            }
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        let workers = {
+            let mut inside = self.inside();
+            inside.mode = Mode::Closed;
+            inside.roster.dismiss_all()
+        };
+        let grace = self.stage.settings.cancel_grace;
+        let left = self.inside().queue.drain();
+        for waiting in left {
+            let why = onstage_core::outcome::Failure::new(
+                onstage_core::outcome::Reason::WorkerLost,
+                "the server stopped before it was its turn",
+            );
+            waiting.it.finish(Err(why), Duration::ZERO);
+        }
+        futures::future::join_all(workers.iter().map(|worker| worker.stop(grace))).await;
+        self.news.send_modify(|news| *news += 1);
+        self.look.notify_one();
+    }
+}
+
+/// How often a drain looks whether all is finished.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);

@@ -1,0 +1,392 @@
+//! The workers of one version on this host and the queue before them. Idle workers pull; a loop starts and stops them.
+//! Does not know HTTP, jobs, or other versions but for the host's limit.
+
+mod hire;
+mod host;
+mod keep;
+mod place;
+mod queue;
+mod roster;
+mod service;
+mod tally;
+
+pub(crate) use host::Host;
+pub(crate) use place::Place;
+
+use crate::{
+    ask::{Ask, Keep, Loaded, Refused},
+    batcher::{self, Next, Shape, View},
+    parts::{Parts, Settings},
+    recorder::Recorder,
+    registry::Registry,
+    spawn::spawn,
+    ticket::{Entry, Finished, NewEntry, Ticket},
+    worker::{Item, Source, Take},
+};
+use onstage_core::{
+    Clock,
+    outcome::{Failure, Reason},
+};
+use queue::{Queue, Waiting};
+use roster::Roster;
+use service::Service;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tally::Tally;
+use tokio::sync::{Notify, watch};
+
+/// Requests that may wait for a model without `.many`, at least.
+const QUEUE_ITEMS_FLOOR: usize = 256;
+/// Microbatches per worker that may wait, for a model with `.many`.
+const QUEUE_MICROBATCHES: usize = 4;
+const QUEUE_ITEMS_MIN: usize = 16;
+
+/// What every pool shares with the engine.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub parts: Parts,
+    pub settings: Arc<Settings>,
+    pub host: Arc<Host>,
+    pub recorder: Recorder,
+    pub registry: Arc<Registry>,
+}
+
+pub(crate) struct Pool {
+    pub loaded: Arc<Loaded>,
+    pub clock: Arc<dyn Clock>,
+    stage: Stage,
+    shape: Shape,
+    inside: Mutex<Inside>,
+    /// Wakes the loop that starts and stops workers.
+    look: Notify,
+    numbers: AtomicU64,
+    pub tally: Tally,
+    /// It answers for its model, so `workers.min` holds.
+    pub live: AtomicBool,
+    /// Grows when a worker became ready, failed to start, or the pool closed.
+    pub news: watch::Sender<u64>,
+}
+
+struct Inside {
+    queue: Queue<Arc<Entry>>,
+    roster: Roster,
+    service: Service,
+    mode: Mode,
+    warm: bool,
+    /// Failed starts in a row.
+    failures: usize,
+    failed_at: Option<Duration>,
+    last_failure: Option<Failure>,
+    /// The loop looks again soon by itself.
+    attended: bool,
+    /// What the worker that starts is doing, for people.
+    starting_text: Option<(onstage_core::outcome::Phase, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Open,
+    /// Replaced: finishes what it accepted.
+    Draining,
+    Closed,
+}
+
+impl Pool {
+    pub(crate) fn open(stage: Stage, loaded: Arc<Loaded>, live: bool) -> Arc<Self> {
+        let shape = Shape::of(&loaded.schema);
+        let items_max = queue_items_max(&loaded, &shape, &stage.settings);
+        let pool = Arc::new(Self {
+            clock: stage.parts.clock.clone(),
+            inside: Mutex::new(Inside {
+                queue: Queue::new(items_max),
+                roster: Roster::default(),
+                service: Service::default(),
+                mode: Mode::Open,
+                warm: false,
+                failures: 0,
+                failed_at: None,
+                last_failure: None,
+                attended: false,
+                starting_text: None,
+            }),
+            shape,
+            loaded,
+            stage,
+            look: Notify::new(),
+            numbers: AtomicU64::new(1),
+            tally: Tally::default(),
+            live: AtomicBool::new(live),
+            news: watch::Sender::new(0),
+        });
+        pool.stage.host.add(&pool);
+        spawn("pool", keep::keep(pool.clone()));
+        pool
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Takes a prediction in. `None` when the pool is closed: the caller opens another.
+    pub(crate) fn accept(self: &Arc<Self>, ask: Ask) -> Result<Ticket, NotTaken> {
+        let now = self.clock.monotonic();
+        let mut inside = self.inside();
+        if inside.mode == Mode::Closed {
+            return Err(NotTaken::Closed(Box::new(ask)));
+        }
+        let backlog = ask.keep == Keep::Always && self.stage.recorder.is_full();
+        if inside.queue.is_full() || backlog {
+            self.tally.refused.fetch_add(1, Relaxed);
+            return Err(NotTaken::Refused(inside.busy()));
+        }
+        let failed = inside.failing(now);
+        let entry = self.entry(ask, now, inside.queue.len());
+        self.tally.accepted.fetch_add(1, Relaxed);
+        if let Some(failure) = failed {
+            drop(inside);
+            self.stage.registry.add(&entry);
+            entry.finish(Err(failure), Duration::ZERO);
+            return Ok(Ticket(entry));
+        }
+        inside.queue.push(Waiting {
+            it: entry.clone(),
+            queued_at: now,
+            until: entry.until,
+            alone: false,
+        });
+        let wake = inside.whom_to_wake(&self.shape);
+        let attend = wake.is_none() && !std::mem::replace(&mut inside.attended, true);
+        drop(inside);
+        self.stage.registry.add(&entry);
+        match wake {
+            Some(wake) => wake.notify_one(),
+            None if attend => self.look.notify_one(),
+            None => {}
+        }
+        Ok(Ticket(entry))
+    }
+
+    fn entry(self: &Arc<Self>, ask: Ask, now: Duration, ahead: usize) -> Arc<Entry> {
+        Entry::new(NewEntry {
+            ahead: ahead as u32,
+            ask,
+            number: self.numbers.fetch_add(1, Relaxed),
+            pool: self.clone(),
+            created_at: self.clock.now(),
+            accepted: now,
+            seed: self.stage.parts.seed(),
+        })
+    }
+
+    /// An input whose worker went away: in again at the head.
+    pub(crate) fn take_back(&self, entry: Arc<Entry>, alone: bool) -> Result<(), Failure> {
+        let now = self.clock.monotonic();
+        let mut inside = self.inside();
+        if inside.mode == Mode::Closed {
+            return Err(Failure::new(
+                Reason::WorkerLost,
+                "the server is shutting down",
+            ));
+        }
+        if let Some(failure) = inside.failing(now) {
+            return Err(failure);
+        }
+        if entry.state().canceling {
+            return Err(Failure::new(Reason::Canceled, "it was canceled"));
+        }
+        inside.queue.put_back(Waiting {
+            queued_at: now,
+            until: entry.until,
+            alone,
+            it: entry,
+        });
+        let wake = inside.whom_to_wake(&self.shape);
+        drop(inside);
+        if let Some(wake) = wake {
+            wake.notify_one();
+        }
+        self.look.notify_one();
+        Ok(())
+    }
+
+    /// The caller gives up: out of the queue, or its worker is told.
+    pub(crate) fn cancel(&self, entry: &Arc<Entry>) {
+        let number = entry.number;
+        let waiting = self
+            .inside()
+            .queue
+            .remove(|waiting| waiting.it.number == number);
+        match waiting {
+            Some(_) => entry.finish(
+                Err(Failure::new(Reason::Canceled, "it was canceled")),
+                Duration::ZERO,
+            ),
+            None => {
+                entry.state().canceling = true;
+                self.tell_workers_to_cancel(number);
+            }
+        }
+    }
+
+    /// Only the worker that has it knows the number; the others ignore it.
+    pub(crate) fn tell_workers_to_cancel(&self, number: u64) {
+        let workers = self.inside().roster.workers();
+        for worker in workers {
+            worker.cancel(number);
+        }
+    }
+
+    /// What every end of an entry comes to.
+    pub(crate) fn finished(
+        &self,
+        entry: &Arc<Entry>,
+        finished: &Finished,
+        waited: Duration,
+        predict: Duration,
+    ) {
+        let reason = match &finished.outcome {
+            Ok(_) => Reason::Ok,
+            Err(failure) => failure.reason,
+        };
+        self.tally.answered(reason, waited, predict);
+        self.stage.recorder.add(entry.clone());
+    }
+
+    /// Starts a worker although nothing waits, and keeps it until it has been idle for its time.
+    pub(crate) fn warm(&self) {
+        self.inside().warm = true;
+        self.look.notify_one();
+    }
+
+    pub(crate) fn set_live(&self, live: bool) {
+        self.live.store(live, Relaxed);
+        self.look.notify_one();
+    }
+}
+
+/// Why `accept` did not take it.
+pub(crate) enum NotTaken {
+    Refused(Refused),
+    Closed(Box<Ask>),
+}
+
+impl Inside {
+    fn busy(&self) -> Refused {
+        let queued = self.queue.len();
+        Refused::Busy {
+            retry_after: self.service.retry_after(queued, self.roster.ready()),
+            queued: queued as u32,
+        }
+    }
+
+    /// Why nothing can be answered now: the last start failed and the next one is not due.
+    fn failing(&self, now: Duration) -> Option<Failure> {
+        if self.roster.alive() > 0
+            || !crate::scaler::is_backing_off(self.failures, self.failed_at, now)
+        {
+            return None;
+        }
+        self.last_failure.clone()
+    }
+
+    /// The worker to wake for what has just been queued.
+    fn whom_to_wake(&mut self, shape: &Shape) -> Option<Arc<Notify>> {
+        if let Some(wake) = self.roster.call_idle() {
+            return Some(wake);
+        }
+        let full = shape.many_max.is_some_and(|max| self.queue.len() == max);
+        if full {
+            self.roster.call_windowed()
+        } else {
+            None
+        }
+    }
+}
+
+fn queue_items_max(loaded: &Loaded, shape: &Shape, settings: &Settings) -> usize {
+    let config = &loaded.version.config.realtime;
+    let workers = config.workers.max.max(1) as usize;
+    let by_shape = match shape.many_max {
+        Some(max) => (QUEUE_MICROBATCHES * workers * max).max(QUEUE_ITEMS_MIN),
+        None => (QUEUE_MICROBATCHES * workers).max(QUEUE_ITEMS_FLOOR),
+    };
+    let items = config.queue.map_or(by_shape, |queue| queue as usize);
+    items.clamp(1, settings.queue_items_max as usize)
+}
+
+impl Source for Pool {
+    fn take(&self, worker: u64, ahead: usize) -> Take {
+        let now = self.clock.monotonic();
+        let mut inside = self.inside();
+        let expired = inside.queue.expired(now);
+        let taken = inside.take_for(&self.shape, worker, ahead, now);
+        drop(inside);
+        for waiting in expired {
+            expire(&waiting.it);
+        }
+        if matches!(taken, Take::Items(_)) {
+            self.tally.microbatches.fetch_add(1, Relaxed);
+        }
+        taken
+    }
+
+    fn measured(&self, items: usize, time: Duration) {
+        let mut inside = self.inside();
+        inside.service.measured(items, time);
+        inside.failures = 0;
+    }
+
+    fn stray(&self) {
+        self.tally.strays.fetch_add(1, Relaxed);
+    }
+}
+
+impl Inside {
+    fn take_for(&mut self, shape: &Shape, worker: u64, ahead: usize, now: Duration) -> Take {
+        if !self.roster.may_take(worker) {
+            return Take::Nothing;
+        }
+        let view = View {
+            queued: self.queue.len(),
+            oldest_at: self.queue.oldest_at().unwrap_or(now),
+            idle: self.roster.idle_but(worker) + usize::from(ahead == 0),
+            ahead,
+            item_time: self.service.item_time(),
+            microbatch_time: self.service.microbatch_time(),
+        };
+        match batcher::next(shape, &view, now) {
+            Next::Take(most) => {
+                let items: Vec<Item> = self.queue.take(most).map(|it| it.it.item()).collect();
+                self.roster.busy(worker);
+                Take::Items(items)
+            }
+            Next::WaitUntil(at) => {
+                self.roster.windowed(worker);
+                Take::At(at)
+            }
+            Next::Nothing => {
+                if ahead == 0 {
+                    self.roster.idle(worker, now);
+                }
+                Take::Nothing
+            }
+        }
+    }
+}
+
+fn expire(entry: &Arc<Entry>) {
+    entry.finish(
+        Err(Failure::new(
+            Reason::Timeout,
+            "its deadline passed while it waited in the queue",
+        )),
+        Duration::ZERO,
+    );
+}

@@ -1,0 +1,47 @@
+//! Predictions of this front by id: those in flight and those not yet in the record.
+//! Sharded, because every request adds and removes one.
+
+use crate::ticket::Entry;
+use onstage_core::Id;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+const SHARDS: usize = 16;
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    shards: [Mutex<HashMap<Id, Arc<Entry>>>; SHARDS],
+}
+
+impl Registry {
+    pub(crate) fn add(&self, entry: &Arc<Entry>) {
+        self.shard(&entry.id)
+            .insert(entry.id.clone(), entry.clone());
+    }
+
+    pub(crate) fn find(&self, id: &Id) -> Option<Arc<Entry>> {
+        self.shard(id).get(id).cloned()
+    }
+
+    pub(crate) fn remove(&self, entry: &Arc<Entry>) {
+        let mut shard = self.shard(&entry.id);
+        // A repeated id of a client may have replaced it.
+        if shard
+            .get(&entry.id)
+            .is_some_and(|it| Arc::ptr_eq(it, entry))
+        {
+            shard.remove(&entry.id);
+        }
+    }
+
+    fn shard(&self, id: &Id) -> MutexGuard<'_, HashMap<Id, Arc<Entry>>> {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        self.shards[hasher.finish() as usize % SHARDS]
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

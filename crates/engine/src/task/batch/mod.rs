@@ -1,0 +1,324 @@
+//! Batch jobs: every row of a table through the model, in chunks committed one by one, and a result table at the end.
+//! Does not know background predictions.
+
+mod answer;
+mod cells;
+mod chunk;
+mod deaths;
+pub(super) mod line;
+mod merge;
+mod pace;
+mod pump;
+mod rows;
+mod select;
+mod sink;
+mod window;
+
+use super::{
+    desk::{Desk, Orders},
+    events,
+    hold::Hold,
+    journal::{FLUSH_EVERY_MS, Journal},
+    persist,
+};
+use crate::spawn::spawn;
+use cells::Cells;
+use chunk::{Committer, Filling};
+use merge::Merge;
+use onstage_core::{
+    Id, Kind, Result,
+    batch::{BatchSpec, Chunk, Counts, TableFormat},
+    job::{Job, JobOutput, JobSpec},
+    lifecycle::RunEnd,
+    outcome::{Failure, Phase, Reason},
+    ports::TableReader,
+};
+use pace::Pace;
+use pump::{Ending, Flow, Pump};
+use rows::Reading;
+use select::{Bits, Selection};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+/// A batch job whose lease is held.
+pub(super) struct Claimed {
+    job: Job,
+    hold: Hold,
+}
+
+impl Claimed {
+    pub(super) fn hold(desk: &Desk, job: Job) -> Option<Self> {
+        let lease = job.lease()?;
+        let hold = Hold::take(&desk.parts, lease, 1);
+        Some(Self { job, hold })
+    }
+}
+
+/// Runs a batch job and commits its end.
+pub(super) async fn run(desk: &Desk, claimed: Claimed) -> Result<()> {
+    let Claimed { job, hold } = claimed;
+    let JobSpec::Batch(spec) = &job.spec else {
+        return Ok(());
+    };
+    let journal = Arc::new(Journal::new(&desk.parts, hold.lease.clone()));
+    journal.event(events::start(job.run, desk.parts.clock.now()));
+    let _flusher =
+        AbortOnDropHandle::new(spawn("events of a batch job", flush_often(journal.clone())));
+    let folder = Folder(
+        desk.settings
+            .tempdir
+            .join(format!("job-{}-run-{}", job.id, job.run)),
+    );
+    let run = Run {
+        desk,
+        spec,
+        hold: &hold,
+        journal: &journal,
+        table: folder.0.join("table"),
+        result: folder.0.join("result"),
+    };
+    let mut orders = desk.orders(hold.ear(), false);
+    let end = match run.work(&folder, &mut orders).await {
+        Ok(output) => Some(RunEnd::Succeeded(output)),
+        Err(ending) => end_of(ending)?,
+    };
+    let Some(end) = end else { return Ok(()) };
+    match journal.close().await {
+        Err(error) if error.kind == Kind::Lost => return Ok(()),
+        // The end itself matters more than its log.
+        _ => drop(hold),
+    }
+    desk.conclude(vec![(journal, end)]).await
+}
+
+/// What is committed for a run that did not get through; nothing when its lease is lost.
+fn end_of(ending: Ending) -> Result<Option<RunEnd>> {
+    match ending {
+        Ending::Halt(halt) => Ok(halt.end()),
+        Ending::Fail(failure) => Ok(Some(RunEnd::Failed(failure))),
+        Ending::Broken(error) => match error.kind {
+            Kind::Lost => Ok(None),
+            Kind::Invalid => Ok(Some(failed(Reason::UserError, error.to_string()))),
+            Kind::Full | Kind::Unavailable | Kind::Timeout | Kind::Busy => {
+                Ok(Some(failed(Reason::NoCapacity, error.to_string())))
+            }
+            _ => Ok(Some(failed(Reason::Exception, error.to_string()))),
+        },
+    }
+}
+
+fn failed(reason: Reason, message: String) -> RunEnd {
+    RunEnd::Failed(Failure::new(reason, message))
+}
+
+async fn flush_often(journal: Arc<Journal>) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(FLUSH_EVERY_MS)).await;
+        if let Err(error) = journal.flush().await {
+            tracing::debug!(job = %journal.lease.job, %error, "events were not written");
+        }
+    }
+}
+
+/// One run of a batch job.
+struct Run<'a> {
+    desk: &'a Desk,
+    spec: &'a BatchSpec,
+    hold: &'a Hold,
+    journal: &'a Arc<Journal>,
+    table: PathBuf,
+    result: PathBuf,
+}
+
+impl Run<'_> {
+    async fn work(&self, folder: &Folder, orders: &mut Orders) -> Result<JobOutput, Ending> {
+        let ready = self.prepare(folder);
+        let (reader, selection, done) = or_halt(orders, ready).await?;
+        let (counts, rows_per_s) = self.compute(reader, selection, &done, orders).await?;
+        self.hold.voice().say(Phase::Uploading, None);
+        let at = self.desk.parts.clock.now();
+        self.journal
+            .event(events::phase(Phase::Uploading, "writing the result", at));
+        let result = or_halt(orders, self.publish()).await?;
+        let accuracy = self.spec.label.is_some() && counts.done > 0;
+        Ok(JobOutput::Batch {
+            result,
+            counts,
+            accuracy: accuracy.then(|| counts.matched as f64 / counts.done as f64),
+            rows_per_s,
+        })
+    }
+
+    /// The table at hand, which rows it is about, and what earlier runs have committed.
+    async fn prepare(
+        &self,
+        folder: &Folder,
+    ) -> Result<(Box<dyn TableReader>, Selection, Vec<Chunk>), Ending> {
+        let parts = &self.desk.parts;
+        let done = chunks(self.desk, &self.hold.lease.job).await?;
+        let only = match &self.spec.only_rows_of {
+            Some(job) => Some(self.failed_rows(job).await?),
+            None => None,
+        };
+        folder.make().await?;
+        let fetched = persist::insist(parts, "fetching the table", || async {
+            // What a try before this one has left.
+            let _ = tokio::fs::remove_file(&self.table).await;
+            parts.blobs.fetch(&self.spec.table.key, &self.table).await
+        });
+        fetched.await.map_err(|error| match error.kind {
+            Kind::NotFound => user_error("the table is not there any more".to_owned()),
+            _ => Ending::Broken(error),
+        })?;
+        let (tables, path, format) = (parts.tables.clone(), self.table.clone(), self.spec.format);
+        let name = self.spec.table_name.clone();
+        let opened = tokio::task::spawn_blocking(move || tables.open(&path, format)).await;
+        let reader = match opened {
+            Ok(Ok(reader)) => reader,
+            Ok(Err(error)) if error.kind == Kind::Invalid => {
+                let hint = error.hint.as_ref().map(|hint| format!("; {hint}"));
+                let message = format!(
+                    "`{name}` cannot be read: {error}{}",
+                    hint.unwrap_or_default()
+                );
+                return Err(user_error(message));
+            }
+            Ok(Err(error)) => return Err(error.into()),
+            Err(panic) => return Err(user_error(format!("`{name}` cannot be read: {panic}"))),
+        };
+        Ok((reader, Selection::new(self.spec.limit_rows, only), done))
+    }
+
+    async fn failed_rows(&self, job: &Id) -> Result<Bits, Ending> {
+        let chunks = chunks(self.desk, job).await?;
+        let bits = merge::each_line(&self.desk.parts, &chunks, |lines| {
+            let mut bits = Bits::default();
+            while let Some(line) = lines.next() {
+                bits.add_if_failed(&line)?;
+            }
+            Ok(bits)
+        });
+        Ok(bits.await?)
+    }
+
+    async fn compute(
+        &self,
+        reader: Box<dyn TableReader>,
+        selection: Selection,
+        done: &[Chunk],
+        orders: &mut Orders,
+    ) -> Result<(Counts, f64), Ending> {
+        let (desk, spec) = (self.desk, self.spec);
+        let fixed = spec.format != TableFormat::Jsonl;
+        let cells =
+            Cells::new(&desk.loaded.schema, spec, reader.columns(), fixed).map_err(user_error)?;
+        let first_row = done
+            .iter()
+            .map(|chunk| chunk.first_row + chunk.rows)
+            .max()
+            .unwrap_or(0);
+        let counts = done
+            .iter()
+            .fold(Counts::default(), |sum, chunk| sum.plus(chunk.counts));
+        let (total, unwanted) = rows::count(
+            desk.parts.tables.clone(),
+            &self.table,
+            spec.format,
+            selection.clone(),
+            reader.rows_total(),
+        );
+        let reading = Reading {
+            cells,
+            label: spec.label.clone(),
+            check: desk.loaded.input.clone(),
+            selection,
+            first_row,
+        };
+        let lease = &self.hold.lease;
+        let pump = Pump {
+            desk,
+            journal: self.journal.clone(),
+            voice: self.hold.voice(),
+            rows: rows::read(reader, reading),
+            total: Some(total),
+            pace: Pace::new(counts.done + counts.failed, desk.parts.clock.monotonic()),
+            counts,
+            filling: Filling::new(lease, done.len() as u32, first_row),
+            committer: Committer::start(&desk.parts, lease),
+            flow: Flow::new(self.journal.clone()),
+        };
+        let through = pump.run(orders).await;
+        unwanted.store(true, Ordering::Relaxed);
+        through
+    }
+
+    /// Builds the result and puts it into the blobs; the commit that follows makes it the job's.
+    async fn publish(&self) -> Result<onstage_core::value::BlobRef, Ending> {
+        let (parts, lease) = (&self.desk.parts, &self.hold.lease);
+        let key = format!(
+            "jobs/{}/run-{}/result.{}",
+            lease.job,
+            lease.run,
+            self.spec.format.name()
+        );
+        let chunks = chunks(self.desk, &lease.job).await?;
+        let merged = persist::insist(parts, "writing the result", || {
+            let merge = Merge {
+                table: self.table.clone(),
+                format: self.spec.format,
+                result: self.result.clone(),
+                schema: self.desk.loaded.schema.clone(),
+                chunks: chunks.clone(),
+            };
+            merge.run(parts, &key)
+        });
+        Ok(merged.await?)
+    }
+}
+
+/// Committed chunks, by index.
+async fn chunks(desk: &Desk, job: &Id) -> Result<Vec<Chunk>> {
+    persist::insist(&desk.parts, "reading chunks", || {
+        desk.parts.store.chunks(job)
+    })
+    .await
+}
+
+fn user_error(message: String) -> Ending {
+    Ending::Fail(Failure::new(Reason::UserError, message))
+}
+
+async fn or_halt<T>(
+    orders: &mut Orders,
+    work: impl Future<Output = Result<T, Ending>>,
+) -> Result<T, Ending> {
+    tokio::select! {
+        biased;
+        halt = orders.halt() => Err(Ending::Halt(halt)),
+        done = work => done,
+    }
+}
+
+/// A folder of this run alone, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    async fn make(&self) -> Result<()> {
+        tokio::fs::create_dir_all(&self.0).await.map_err(|error| {
+            let path: &Path = &self.0;
+            onstage_core::Error::unavailable(format!("`{}` cannot be made", path.display()))
+                .because(error)
+        })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left-overs are swept with the task's own folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,119 @@
+//! The loop of a task: claim, run, linger, end.
+//! Does not know how a job is run.
+
+use super::{
+    TaskEnd, batch,
+    claim::{Measured, idle_wait},
+    desk::Desk,
+    persist, prediction,
+};
+use onstage_core::{
+    Result,
+    job::{Job, JobFilter, JobKind, JobSpec},
+    ports::Page,
+};
+use std::time::Duration;
+
+/// Claims and runs jobs until there are none for `linger`.
+pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
+    let clock = &desk.parts.clock;
+    let began = clock.monotonic();
+    let linger = desk
+        .settings
+        .linger
+        .unwrap_or(desk.loaded.version.config.jobs.linger.0);
+    let mut measured = Measured::default();
+    let mut worked_at = began;
+    let mut looks = 0;
+    loop {
+        if desk.stop.is_cancelled() {
+            return Ok(TaskEnd::Stopped);
+        }
+        if clock.monotonic().saturating_sub(began) >= desk.settings.stop_after {
+            return Ok(TaskEnd::TimeUp);
+        }
+        let jobs = claim(desk, &measured).await?;
+        if !jobs.is_empty() {
+            run(desk, jobs, &mut measured).await?;
+            if let Some(failure) = desk.staff.hopeless() {
+                return Ok(TaskEnd::NoWorker(failure.message));
+            }
+            (worked_at, looks) = (clock.monotonic(), 0);
+            continue;
+        }
+        let idle = clock.monotonic().saturating_sub(worked_at);
+        if idle >= linger {
+            return Ok(TaskEnd::Idle);
+        }
+        wait(desk, idle_wait(looks).min(linger - idle)).await;
+        looks += 1;
+    }
+}
+
+async fn wait(desk: &Desk, pause: Duration) {
+    tokio::select! {
+        () = desk.stop.cancelled() => {}
+        () = tokio::time::sleep(pause) => {}
+    }
+}
+
+/// One job; when it is a prediction, as many more as go with it. While a batch job waits, predictions are claimed singly, so that none of them holds the table back.
+async fn claim(desk: &Desk, measured: &Measured) -> Result<Vec<Job>> {
+    let mut jobs = claim_some(desk, 1).await?;
+    let many = desk.loaded.schema.many.as_ref().map(|many| many.max);
+    let more = measured.claim_limit(many) - 1;
+    let first_is_prediction = jobs
+        .first()
+        .is_some_and(|job| matches!(job.spec, JobSpec::Prediction { .. }));
+    if more > 0 && first_is_prediction && !batch_waits(desk).await? {
+        jobs.extend(claim_some(desk, more).await?);
+    }
+    Ok(jobs)
+}
+
+async fn claim_some(desk: &Desk, limit: u32) -> Result<Vec<Job>> {
+    let parts = &desk.parts;
+    persist::insist(parts, "claiming", || {
+        let now = parts.clock.now();
+        let version = &desk.settings.version;
+        parts.store.claim(version, &desk.incarnation, limit, now)
+    })
+    .await
+}
+
+async fn batch_waits(desk: &Desk) -> Result<bool> {
+    let filter = JobFilter {
+        kind: Some(JobKind::Batch),
+        model: Some(desk.loaded.model.clone()),
+        state: Some("queued".to_owned()),
+        by: None,
+    };
+    let page = Page {
+        after: None,
+        limit: 1,
+    };
+    let waiting = persist::insist(&desk.parts, "looking for batch jobs", || {
+        desk.parts.store.jobs(&filter, page.clone())
+    });
+    Ok(!waiting.await?.is_empty())
+}
+
+/// Predictions first, together; a batch job that slipped in between waits for them under its lease.
+async fn run(desk: &Desk, jobs: Vec<Job>, measured: &mut Measured) -> Result<()> {
+    let (predictions, others): (Vec<Job>, Vec<Job>) = jobs
+        .into_iter()
+        .partition(|job| matches!(job.spec, JobSpec::Prediction { .. }));
+    let waiting: Vec<batch::Claimed> = others
+        .into_iter()
+        .filter_map(|job| batch::Claimed::hold(desk, job))
+        .collect();
+    if !predictions.is_empty() {
+        let (count, began) = (predictions.len(), desk.parts.clock.monotonic());
+        prediction::run_group(desk, predictions).await?;
+        measured.add(count, desk.parts.clock.monotonic().saturating_sub(began));
+    }
+    for claimed in waiting {
+        batch::run(desk, claimed).await?;
+    }
+    Ok(())
+}

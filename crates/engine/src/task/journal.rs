@@ -1,0 +1,261 @@
+//! One run's events on their way to the store: collected as they come, written in groups under the lease.
+//! Does not know what the run computes.
+
+use super::{
+    events,
+    logs::{Keep, LogKeep},
+    persist,
+};
+use crate::{parts::Parts, values::store_value, worker::LogLine};
+use onstage_core::{
+    Kind, Result, Timestamp,
+    event::{EventKind, NewEvent},
+    job::Lease,
+    outcome::Progress,
+    value::{Stored, Value},
+};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Between two writes of a run's events.
+pub(crate) const FLUSH_EVERY_MS: u64 = 250;
+/// Events of one write.
+const EVENTS_A_WRITE_MAX: usize = 500;
+/// Metric and item events kept of one run.
+const SMALL_EVENTS_MAX: usize = 10_000;
+/// Progress is shown at most once per this part of the time the run has taken, so that a long run does not fill the log.
+const PROGRESS_SHARE: u32 = 100;
+
+/// The events of one run.
+pub(crate) struct Journal {
+    pub(crate) lease: Lease,
+    parts: Parts,
+    began: Duration,
+    buffer: Mutex<Buffer>,
+    /// Held while writing, so that groups stay in order.
+    writing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Buffer {
+    entries: Vec<Entry>,
+    keep: LogKeep,
+    small_events: usize,
+    progress_at: Option<Duration>,
+}
+
+#[derive(Clone)]
+enum Entry {
+    Event(NewEvent),
+    Progress(Progress, Timestamp),
+    Log {
+        source: String,
+        level: String,
+        text: String,
+        at: Timestamp,
+    },
+    Chunk(u64, Value, Timestamp),
+}
+
+impl Journal {
+    pub(crate) fn new(parts: &Parts, lease: Lease) -> Self {
+        Self {
+            lease,
+            parts: parts.clone(),
+            began: parts.clock.monotonic(),
+            buffer: Mutex::default(),
+            writing: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn event(&self, event: NewEvent) {
+        let mut buffer = self.buffer();
+        if matches!(event.kind, EventKind::Metric | EventKind::Item) {
+            buffer.small_events += 1;
+            if buffer.small_events > SMALL_EVENTS_MAX {
+                return;
+            }
+        }
+        buffer.entries.push(Entry::Event(event));
+    }
+
+    pub(crate) fn line(&self, line: &LogLine<'_>) {
+        let at = self.parts.clock.now();
+        let mut buffer = self.buffer();
+        match buffer.keep.push(line.text) {
+            Keep::Now => buffer.log(line.source, line.level, line.text, at),
+            Keep::FirstLater => {
+                buffer.log(
+                    "onstage",
+                    "warning",
+                    "… a lot is printed: more lines follow when the run ends …",
+                    at,
+                );
+            }
+            Keep::Later => {}
+        }
+    }
+
+    pub(crate) fn metric(&self, values: &BTreeMap<String, f64>, step: Option<f64>) {
+        let data = json!({"values": values, "step": step});
+        self.event(events::event(
+            EventKind::Metric,
+            self.parts.clock.now(),
+            &data,
+        ));
+    }
+
+    pub(crate) fn progress(&self, progress: Progress) {
+        let (at, now) = (self.parts.clock.now(), self.parts.clock.monotonic());
+        let pause = now.saturating_sub(self.began) / PROGRESS_SHARE;
+        let mut buffer = self.buffer();
+        if let Some(Entry::Progress(last, said_at)) = buffer.entries.last_mut() {
+            *last = progress;
+            *said_at = at;
+        } else if buffer.progress_at.is_none_or(|last| now >= last + pause) {
+            buffer.progress_at = Some(now);
+            buffer.entries.push(Entry::Progress(progress, at));
+        }
+    }
+
+    pub(crate) fn chunk(&self, index: u64, output: Value) {
+        let at = self.parts.clock.now();
+        self.buffer().entries.push(Entry::Chunk(index, output, at));
+    }
+
+    /// Whether something other than the run's start waits to be written.
+    pub(crate) fn has_news(&self) -> bool {
+        let is_news =
+            |entry: &Entry| !matches!(entry, Entry::Event(event) if event.kind == EventKind::Start);
+        self.buffer().entries.iter().any(is_news)
+    }
+
+    /// Writes what there is. While the store is away nothing is lost, it is written later. Errors: lost.
+    pub(crate) async fn flush(&self) -> Result<()> {
+        let _turn = self.writing.lock().await;
+        let entries = std::mem::take(&mut self.buffer().entries);
+        match self.write(entries.clone()).await {
+            Err(error) if persist::waits_for_better_times(&error) => {
+                let mut buffer = self.buffer();
+                let newer = std::mem::replace(&mut buffer.entries, entries);
+                buffer.entries.extend(newer);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Writes everything, with the held-back end of the log, and insists. Errors: lost, or the store was away for too long.
+    pub(crate) async fn close(&self) -> Result<()> {
+        let _turn = self.writing.lock().await;
+        let entries = {
+            let mut buffer = self.buffer();
+            let tail = buffer.keep.take_tail();
+            if !tail.is_empty() {
+                buffer.log(
+                    "onstage",
+                    "info",
+                    tail.trim_end_matches('\n'),
+                    self.parts.clock.now(),
+                );
+            }
+            std::mem::take(&mut buffer.entries)
+        };
+        persist::insist(&self.parts, "writing events", || {
+            self.write(entries.clone())
+        })
+        .await
+    }
+
+    /// What has not been written, for who writes it after the end of the run.
+    pub(crate) fn take_rest(&self) -> Vec<NewEvent> {
+        let entries = std::mem::take(&mut self.buffer().entries);
+        entries.into_iter().filter_map(Entry::plain).collect()
+    }
+
+    async fn write(&self, entries: Vec<Entry>) -> Result<()> {
+        let mut events = Vec::with_capacity(entries.len());
+        for entry in entries {
+            events.push(match entry {
+                Entry::Chunk(index, value, at) => self.stored_chunk(index, &value, at).await?,
+                other => match other.plain() {
+                    Some(event) => event,
+                    None => continue,
+                },
+            });
+        }
+        for group in events.chunks(EVENTS_A_WRITE_MAX) {
+            let appended = self
+                .parts
+                .store
+                .append_events(&self.lease.job, Some(&self.lease), group.to_vec())
+                .await;
+            match appended {
+                Err(error) if matches!(error.kind, Kind::Conflict | Kind::NotFound) => {
+                    return Err(onstage_core::Error::lost("the job is gone").because(error));
+                }
+                other => other?,
+            };
+        }
+        Ok(())
+    }
+
+    async fn stored_chunk(&self, index: u64, value: &Value, at: Timestamp) -> Result<NewEvent> {
+        let Lease { job, run, .. } = &self.lease;
+        let prefix = format!("jobs/{job}/run-{run}/output-{index}");
+        let text = match store_value(&*self.parts.blobs, &prefix, value).await? {
+            Stored::Inline(text) => text,
+            Stored::Blob(blob) => json!({"$blob": blob.key, "media_type": "application/json", "size": blob.size_bytes}).to_string(),
+        };
+        Ok(events::output(index, &text, at))
+    }
+
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Buffer {
+    /// Lines of one source and level that follow each other share an event.
+    fn log(&mut self, source: &str, level: &str, line: &str, at: Timestamp) {
+        if let Some(Entry::Log {
+            source: s,
+            level: l,
+            text,
+            ..
+        }) = self.entries.last_mut()
+            && s == source
+            && l == level
+        {
+            text.push_str(line);
+            text.push('\n');
+            return;
+        }
+        self.entries.push(Entry::Log {
+            source: source.to_owned(),
+            level: level.to_owned(),
+            text: format!("{line}\n"),
+            at,
+        });
+    }
+}
+
+impl Entry {
+    fn plain(self) -> Option<NewEvent> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Progress(progress, at) => Some(events::progress(&progress, at)),
+            Self::Log {
+                source,
+                level,
+                text,
+                at,
+            } => Some(events::log(&source, &level, &text, at)),
+            Self::Chunk(..) => None,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! An item on its way through a worker, and the sink that hears what becomes of it.
+//! Does not know who waits behind the sink.
+
+use onstage_core::{
+    outcome::{Failure, Progress},
+    value::Value,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// One input to compute.
+#[derive(Clone)]
+pub struct Item {
+    /// Unique for this worker; also the id on its wire.
+    pub id: u64,
+    pub input: Value,
+    pub seed: u64,
+    /// How long it may compute, from the moment its microbatch is the one being computed.
+    pub limit: Duration,
+    /// Nobody waits after this point of the clock's monotonic time.
+    pub until: Option<Duration>,
+    pub sink: Arc<dyn Sink>,
+}
+
+/// Who hears what becomes of an item. Called from the worker's loop: must not block and must not call back into the worker.
+pub trait Sink: Send + Sync {
+    /// It was sent to the worker.
+    fn started(&self) {}
+    /// A line that the author's code printed while this item's microbatch ran.
+    fn log(&self, _line: &LogLine<'_>) {}
+    fn progress(&self, _progress: Progress) {}
+    fn metric(&self, _values: &BTreeMap<String, f64>, _step: Option<f64>) {}
+    /// A piece of a streamed output; indexes count from 0 without gaps.
+    fn chunk(&self, _index: u64, _output: Value) {}
+    /// The end; called exactly once.
+    fn end(&self, end: End);
+}
+
+/// A captured line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLine<'a> {
+    /// `stdout`, `stderr` or `log`.
+    pub source: &'a str,
+    /// `debug`, `info`, `warning` or `error`.
+    pub level: &'a str,
+    pub text: &'a str,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// `output` is null when `chunks` were streamed before.
+    Output {
+        output: Value,
+        chunks: Option<u64>,
+        metrics: BTreeMap<String, f64>,
+        predict: Duration,
+    },
+    /// It failed for good: the author's code, its deadline, a cancel, or it killed its worker while it was alone.
+    Failed { failure: Failure, predict: Duration },
+    /// The worker went away under a microbatch of several: run it again, `alone` so that only the guilty one fails next time; not `alone` when it had not started.
+    Returned { alone: bool, why: Failure },
+}

@@ -1,0 +1,241 @@
+//! The start of a worker: launch, hello, describe, setup, ready; or why not, for the scientist.
+//! Does not know predictions.
+
+use super::{
+    line::{Line, Woke},
+    told::Told,
+};
+use crate::parts::Parts;
+use onstage_core::{
+    Error, Kind,
+    config::ModelConfig,
+    model::{BuildFailure, Version},
+    outcome::{Phase, Reason},
+    ports::{Preparing, WorkerSpec},
+    schema::ModelSchema,
+    wire::{FromWorker, PROTOCOL, ToWorker, from_worker::WorkerError},
+};
+use std::{path::PathBuf, time::Duration};
+
+/// How a worker is to be started.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// For log lines and `ONSTAGE_WORKER`; also the name of its temporary folder.
+    pub label: String,
+    /// Where temporary folders lie.
+    pub tempdir: PathBuf,
+    /// Ask for the schema; else `schema` of the version is trusted.
+    pub describe: bool,
+    /// From asking a worker to stop something until its process group is killed.
+    pub cancel_grace: Duration,
+    /// More environment variables.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A worker that is set up, before it serves.
+pub(super) struct Started {
+    pub line: Line,
+    pub schema: Option<ModelSchema>,
+    pub tempdir: PathBuf,
+}
+
+/// Everything from the launch to `ready`. The environment may take as long as it takes; the worker has `startup_timeout`.
+pub(super) async fn start(
+    parts: &Parts,
+    version: &Version,
+    how: &Start,
+    preparing: &dyn Preparing,
+) -> Result<Started, BuildFailure> {
+    let spec = spec(version, how);
+    let process = parts
+        .launcher
+        .launch(&spec, preparing)
+        .await
+        .map_err(launch_failed)?;
+    let mut line = Line::new(process).map_err(|error| ours(&error))?;
+    let limit = version.config.realtime.startup_timeout.0;
+    let told = match tokio::time::timeout(limit, open(parts, how, &mut line, preparing)).await {
+        Ok(told) => told,
+        Err(_) => Err(Told::TooSlow(limit)),
+    };
+    match told {
+        Ok((schema, tempdir)) => Ok(Started {
+            line,
+            schema,
+            tempdir,
+        }),
+        Err(told) => {
+            let failure = explain(line, told, preparing).await;
+            // What is left in it is worth nothing without the worker.
+            let _ = tokio::fs::remove_dir_all(how.tempdir.join(&how.label)).await;
+            Err(failure)
+        }
+    }
+}
+
+fn spec(version: &Version, how: &Start) -> WorkerSpec {
+    WorkerSpec {
+        version: version.id.clone(),
+        bundle: version.bundle.clone(),
+        config: ModelConfig::clone(&version.config),
+        label: how.label.clone(),
+        dial_in_timeout: version.config.realtime.startup_timeout.0,
+        environment: how.environment.clone(),
+    }
+}
+
+async fn open(
+    parts: &Parts,
+    how: &Start,
+    line: &mut Line,
+    preparing: &dyn Preparing,
+) -> Result<(Option<ModelSchema>, PathBuf), Told> {
+    preparing.phase(Phase::Loading, "loading");
+    hello(line, preparing).await?;
+    let mut schema = None;
+    if how.describe {
+        line.say(&ToWorker::Describe);
+        match answer(line, preparing).await? {
+            FromWorker::Schema(told) => schema = Some(*told),
+            other => return Err(Told::unexpected("describe", &other)),
+        }
+    }
+    let tempdir = how.tempdir.join(&how.label);
+    tokio::fs::create_dir_all(&tempdir)
+        .await
+        .map_err(|error| Told::Ours(format!("`{}` cannot be made: {error}", tempdir.display())))?;
+    line.say(&ToWorker::Setup {
+        weights: None,
+        tempdir: &tempdir.to_string_lossy(),
+        seed: parts.seed(),
+    });
+    match answer(line, preparing).await? {
+        FromWorker::Ready => Ok((schema, tempdir)),
+        other => Err(Told::unexpected("setup", &other)),
+    }
+}
+
+async fn hello(line: &mut Line, preparing: &dyn Preparing) -> Result<(), Told> {
+    match answer(line, preparing).await? {
+        FromWorker::Hello { protocol, .. } if protocol == PROTOCOL => Ok(()),
+        FromWorker::Hello { protocol, .. } => Err(Told::Garbage(format!(
+            "it speaks version {protocol} of the protocol, not {PROTOCOL}"
+        ))),
+        other => Err(Told::unexpected("hello", &other)),
+    }
+}
+
+/// The next message that is an answer; what the author prints meanwhile is passed on.
+async fn answer(line: &mut Line, preparing: &dyn Preparing) -> Result<FromWorker, Told> {
+    loop {
+        line.flush();
+        let message = line.hear().map_err(Told::Garbage)?;
+        match message {
+            Some(FromWorker::Failed { during, error }) => {
+                return Err(Told::Failed { during, error });
+            }
+            Some(FromWorker::Log { text, .. }) => {
+                line.tail.push(&text);
+                preparing.line(&text);
+            }
+            Some(FromWorker::Pong { .. } | FromWorker::Unknown) => {}
+            Some(FromWorker::State(state)) => line.say(&ToWorker::State {
+                request: state.request,
+                answer: Err("app state is there for predictions, not for setup"),
+            }),
+            Some(message) => {
+                pass_prints_on(line, preparing);
+                return Ok(message);
+            }
+            None => match line.wake().await {
+                Woke::Read => {}
+                Woke::Printed => pass_prints_on(line, preparing),
+                Woke::Closed => return Err(Told::Gone),
+                Woke::Exited if line.read_rest() => {}
+                Woke::Exited => return Err(Told::Gone),
+            },
+        }
+    }
+}
+
+fn pass_prints_on(line: &mut Line, preparing: &dyn Preparing) {
+    line.drain_prints(&mut |_, _, text| preparing.line(text));
+}
+
+/// Ends the worker and says what went wrong.
+async fn explain(mut line: Line, told: Told, preparing: &dyn Preparing) -> BuildFailure {
+    let exit = match &told {
+        Told::Gone => line.end().await,
+        Told::Failed { .. } => {
+            line.say(&ToWorker::Exit);
+            line.flush();
+            line.end().await
+        }
+        _ => line.kill().await,
+    };
+    pass_prints_on(&mut line, preparing);
+    let death = line.obituary(exit.as_ref(), None);
+    let (kind, message, traceback) = match told {
+        Told::Failed { during, error } => failed(&during, error),
+        Told::Gone if death.reason == Reason::OutOfMemory => (
+            "out_of_memory".to_owned(),
+            "the model ran out of memory while it loaded".to_owned(),
+            None,
+        ),
+        Told::Gone => (
+            "worker_lost".to_owned(),
+            format!("{} before it was ready", death.message),
+            None,
+        ),
+        Told::Garbage(what) => (
+            "worker_lost".to_owned(),
+            format!("the worker broke the protocol: {what}"),
+            None,
+        ),
+        Told::TooSlow(limit) => (
+            "timeout".to_owned(),
+            format!(
+                "the model was not ready within {} s (`startup_timeout`)",
+                limit.as_secs_f64()
+            ),
+            None,
+        ),
+        Told::Ours(message) => ("unavailable".to_owned(), message, None),
+    };
+    BuildFailure {
+        kind,
+        message,
+        traceback: traceback.or(death.traceback),
+    }
+}
+
+fn failed(during: &str, error: WorkerError) -> (String, String, Option<String>) {
+    let known = ["setup_failed", "import_failed", "no_predictor"];
+    let kind = match known.contains(&error.kind.as_str()) {
+        true => error.kind,
+        false if during == "setup" => "setup_failed".to_owned(),
+        false => "import_failed".to_owned(),
+    };
+    (kind, error.message, error.traceback)
+}
+
+fn launch_failed(error: Error) -> BuildFailure {
+    let kind = match error.kind {
+        Kind::UserCode | Kind::Invalid => "environment_failed",
+        Kind::Timeout => "timeout",
+        _ => "unavailable",
+    };
+    BuildFailure {
+        kind: kind.to_owned(),
+        message: error.to_string(),
+        traceback: error.hint,
+    }
+}
+
+fn ours(error: &Error) -> BuildFailure {
+    BuildFailure {
+        kind: "unavailable".to_owned(),
+        message: error.to_string(),
+        traceback: None,
+    }
+}

@@ -1,0 +1,167 @@
+//! `onstage batch`: every row of a table through a model, and the table with the answers back.
+//! Does not read the table itself.
+
+mod follow;
+
+use super::{bars::Bar, caller::Caller, exit::Failure, print, push::words};
+use crate::client::Client;
+use onstage_core::{Error, Result, batch::TableFormat};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// Run every row of a table through a model
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The model: `age` or `lab/age`
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// The table: CSV, JSON lines or Parquet
+    #[arg(value_name = "TABLE")]
+    table: PathBuf,
+    /// Which column an input takes, where the names differ (again for each)
+    #[arg(long, value_name = "INPUT=COLUMN")]
+    map: Vec<String>,
+    /// A column with the right answers: the result says how many were met
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// Only the first rows
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<u64>,
+    /// Where to write the result (default: beside where you stand, `TABLE.result.csv`)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Return at once with the job's id
+    #[arg(long = "async", conflicts_with = "out")]
+    detached: bool,
+}
+
+pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
+    let table = caller.path(&args.table);
+    let out = out_path(caller, &args)?;
+    let map = mapping(&args.map)?;
+    let client = caller.client()?;
+    let model = crate::client::full_name(&client.model(&args.model).await?);
+    let size = std::fs::metadata(&table)
+        .map_err(|error| {
+            Error::invalid(format!("table `{}` cannot be read", table.display())).because(error)
+        })?
+        .len();
+    let bar = Bar::bytes(size, "uploading");
+    let file = client.upload(&table, bar.moved()).await;
+    bar.end();
+    let body = body(&args, &map, words(&file?, "id"));
+    let job = client
+        .post(&format!("/v1/models/{model}/batches"), &body)
+        .await?;
+    if args.detached {
+        return if caller.json {
+            print::json(&job)
+        } else {
+            print::line(words(&job, "id"))
+        };
+    }
+    let job = follow::to_end(&client, &job).await?;
+    end(caller, &client, &job, &out).await
+}
+
+fn out_path(caller: &Caller, args: &Args) -> Result<PathBuf> {
+    let out = match &args.out {
+        Some(out) => caller.path(out),
+        None => {
+            let stem = args.table.file_stem().unwrap_or(args.table.as_os_str());
+            let ending = args
+                .table
+                .extension()
+                .and_then(|ending| ending.to_str())
+                .unwrap_or("csv");
+            let name = |more: &str| {
+                let file = format!("{}.result{more}.{ending}", stem.to_string_lossy());
+                caller.path(Path::new(&file))
+            };
+            // An earlier result may have taken hours: it is never replaced without being asked.
+            let mut free = name("");
+            let mut number = 2;
+            while free.exists() {
+                free = name(&format!("-{number}"));
+                number += 1;
+            }
+            free
+        }
+    };
+    let same = |path: &Path| path.canonicalize().ok();
+    if same(&out).is_some_and(|out| Some(out) == same(&caller.path(&args.table))) {
+        return Err(Error::invalid("the result cannot go where the table lies")
+            .hint("name another file with `--out`"));
+    }
+    Ok(out)
+}
+
+fn mapping(pairs: &[String]) -> Result<Map<String, Value>> {
+    pairs
+        .iter()
+        .map(|pair| match pair.split_once('=') {
+            Some((input, column)) if !input.is_empty() => Ok((input.to_owned(), column.into())),
+            _ => Err(Error::invalid(format!("`{pair}` is not a mapping"))
+                .hint("write it like `--map photo=file_name`")),
+        })
+        .collect()
+}
+
+fn body(args: &Args, map: &Map<String, Value>, file: &str) -> Value {
+    let mut body = json!({"table": format!("onstage://files/{file}")});
+    if !map.is_empty() {
+        body["map"] = Value::Object(map.clone());
+    }
+    if let Some(label) = &args.label {
+        body["label"] = label.as_str().into();
+    }
+    if let Some(limit) = args.limit {
+        body["limit"] = limit.into();
+    }
+    let format = args.table.to_str().and_then(TableFormat::of_file_name);
+    if let Some(format) = format {
+        body["format"] = format.name().into();
+    }
+    body
+}
+
+/// Fetches the result of a job that has ended and sums it up.
+async fn end(caller: &Caller, client: &Client, job: &Value, out: &Path) -> Result<(), Failure> {
+    if caller.json {
+        print::json(job)?;
+    }
+    if words(job, "status") != "succeeded" {
+        return Err(follow::tell_failure(job));
+    }
+    let bar = Bar::spinner();
+    let path = format!("/v1/batches/{}/result", words(job, "id"));
+    let got = client
+        .download(&path, out, std::sync::Arc::new(|_| {}))
+        .await;
+    bar.end();
+    got?;
+    follow::sum_up(client, job).await?;
+    if !caller.json {
+        print::line(&out.display().to_string())?;
+    }
+    if follow::nothing_was_answered(job) {
+        print::error(
+            &Error::user_code("no row could be answered")
+                .hint("the result's `error` column says why, row by row"),
+        );
+        return Err(Failure::Told);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_are_pairs() {
+        let map = mapping(&["photo=file".to_owned(), "a=b=c".to_owned()]).unwrap();
+        assert_eq!(Value::Object(map), json!({"photo": "file", "a": "b=c"}));
+        assert!(mapping(&["photo".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! How a verb ends: kind of error to exit code in one match, and the lines that say why.
+//! Does not know the verbs.
+
+use super::print;
+use onstage_core::{Error, Kind};
+use std::process::ExitCode;
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const REFUSED: u8 = 3;
+const UNREACHABLE: u8 = 4;
+
+/// Why a verb did not end well.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Error(Error),
+    /// The work failed, and the verb has already said so.
+    Told,
+    /// Whoever read our output has seen enough; that is no failure of ours.
+    PipeClosed,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+fn code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Invalid => USAGE,
+        Kind::Denied | Kind::Conflict => REFUSED,
+        Kind::Unavailable => UNREACHABLE,
+        Kind::NotFound
+        | Kind::Lost
+        | Kind::Busy
+        | Kind::Timeout
+        | Kind::Full
+        | Kind::UserCode
+        | Kind::Internal => FAILED,
+    }
+}
+
+/// Says how it ended and answers the exit code.
+pub(super) fn end(ended: Result<(), Failure>) -> ExitCode {
+    match ended {
+        Ok(()) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::from(FAILED),
+        Err(Failure::Error(error)) => {
+            print::error(&error);
+            ExitCode::from(code(error.kind))
+        }
+    }
+}
+
+/// A command line that cannot be read; also `--help` and `--version`, which are none.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when this cannot be written.
+    let _ = error.print();
+    if error.use_stderr() {
+        ExitCode::from(USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_end_in_the_documented_codes() {
+        for (kind, expected) in [
+            (Kind::Invalid, 2),
+            (Kind::Denied, 3),
+            (Kind::Conflict, 3),
+            (Kind::Unavailable, 4),
+            (Kind::UserCode, 1),
+            (Kind::NotFound, 1),
+        ] {
+            assert_eq!(code(kind), expected, "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! `onstage jobs`: the durable work of all kinds, listed, shown, cancelled and tried again.
+//! Does not submit any.
+
+use super::{caller::Caller, exit::Failure, print, push::words, when};
+use crate::client::Client;
+use onstage_core::{Error, Kind, Result};
+use serde_json::{Value, json};
+
+/// List, show, cancel and retry jobs
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List jobs, newest first
+    Ls(List),
+    /// Show one job or prediction
+    Show(One),
+    /// Ask a job or prediction to stop
+    Cancel(One),
+    /// Run a job again (of a batch job, its failed rows)
+    Retry(One),
+}
+
+#[derive(Debug, Default, clap::Args)]
+struct List {
+    /// Only prediction, batch or training
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only queued, running, succeeded, failed or canceled
+    #[arg(long)]
+    status: Option<String>,
+    /// Only of this model
+    #[arg(long)]
+    model: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+#[derive(Debug, clap::Args)]
+struct One {
+    /// The job's id
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
+    let client = caller.client()?;
+    match args.verb {
+        None => list(caller, &client, &args.list).await,
+        Some(Verb::Ls(args)) => list(caller, &client, &args).await,
+        Some(Verb::Show(One { id })) => {
+            let record = find(&client, &id).await?.1;
+            if caller.json {
+                print::json(&record)
+            } else {
+                show(caller, &record)
+            }
+        }
+        Some(Verb::Cancel(One { id })) => {
+            let (path, _) = find(&client, &id).await?;
+            let record = client.post(&format!("{path}/cancel"), &json!({})).await?;
+            told(caller, &record)
+        }
+        Some(Verb::Retry(One { id })) => {
+            let (path, _) = find(&client, &id).await?;
+            let body = if path.starts_with("/v1/batches/") {
+                json!({"only": "failed"})
+            } else {
+                json!({})
+            };
+            let path = path.replace("/v1/predictions/", "/v1/jobs/");
+            let record = client.post(&format!("{path}/retry"), &body).await?;
+            told(caller, &record)
+        }
+    }
+}
+
+async fn list(caller: &Caller, client: &Client, args: &List) -> Result<(), Failure> {
+    let mut path = format!("/v1/jobs?limit={}", args.limit.clamp(1, 200));
+    for (key, value) in [("kind", &args.kind), ("status", &args.status)] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{key}={value}"));
+        }
+    }
+    if let Some(model) = &args.model {
+        let model = crate::client::full_name(&client.model(model).await?);
+        path.push_str(&format!("&model={model}"));
+    }
+    let jobs = client.list(&path, args.limit).await?;
+    if caller.json {
+        return print::json_list(&jobs);
+    }
+    if jobs.is_empty() {
+        print::say("no jobs");
+        return Ok(());
+    }
+    let rows = jobs.iter().map(|job| row(caller, job)).collect();
+    print::table(&["id", "kind", "model", "status", "made", "rows"], rows)
+}
+
+fn row(caller: &Caller, job: &Value) -> Vec<String> {
+    let version = job["version_number"]
+        .as_u64()
+        .map_or(String::new(), |n| format!(" v{n}"));
+    vec![
+        words(job, "id").to_owned(),
+        words(job, "kind").to_owned(),
+        format!("{}{version}", words(job, "model")),
+        state(job),
+        when::ago(&job["created_at"], caller.now()),
+        counts(&job["counts"]),
+    ]
+}
+
+/// `failed: exception`, `processing: loading`.
+fn state(job: &Value) -> String {
+    let (status, phase, reason) = (
+        words(job, "status"),
+        words(job, "phase"),
+        words(job, "reason"),
+    );
+    match (status, phase, reason) {
+        ("failed", _, reason) if !reason.is_empty() => format!("failed: {reason}"),
+        ("starting" | "processing", phase, _) if !phase.is_empty() => phase.to_owned(),
+        _ => status.to_owned(),
+    }
+}
+
+fn counts(counts: &Value) -> String {
+    let Some(done) = counts["done"].as_u64() else {
+        return String::new();
+    };
+    let failed = counts["failed"].as_u64().unwrap_or(0);
+    let total = counts["total"]
+        .as_u64()
+        .map_or(String::new(), |total| format!("/{total}"));
+    let failed_text = if failed > 0 {
+        format!(", {failed} failed")
+    } else {
+        String::new()
+    };
+    format!("{done}{total}{failed_text}")
+}
+
+/// Where a record of any kind lies, and the record.
+pub(super) async fn find(client: &Client, id: &str) -> Result<(String, Value)> {
+    id.parse::<onstage_core::Id>()?;
+    for kind in ["predictions", "batches", "jobs"] {
+        let path = format!("/v1/{kind}/{id}");
+        match client.get(&path).await {
+            Ok(record) => return Ok((path, record)),
+            Err(error) if error.kind == Kind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(
+        Error::not_found(format!("there is no job or prediction `{id}`"))
+            .hint("`onstage jobs` lists the jobs"),
+    )
+}
+
+fn show(caller: &Caller, record: &Value) -> Result<(), Failure> {
+    for (label, value) in [
+        ("id", words(record, "id").to_owned()),
+        ("model", row(caller, record)[2].clone()),
+        ("status", state(record)),
+        ("made", when::ago(&record["created_at"], caller.now())),
+        ("took", when::seconds(&record["metrics"]["total_time"])),
+        ("rows", counts(&record["counts"])),
+        (
+            "progress",
+            if is_final(record) {
+                String::new()
+            } else {
+                progress(&record["progress"])
+            },
+        ),
+        ("waiting", words(&record["queue"], "text").to_owned()),
+        ("input", compact(&record["input"])),
+        ("output", compact(&record["output"])),
+        ("error", words(record, "error").to_owned()),
+        ("again", words(record, "rerun").to_owned()),
+    ] {
+        if !value.is_empty() {
+            print::line(&format!("{label:<9} {value}"))?;
+        }
+    }
+    if let Some(traceback) = record["traceback"].as_str() {
+        print::line(traceback.trim_end())?;
+    }
+    Ok(())
+}
+
+pub(super) fn is_final(record: &Value) -> bool {
+    matches!(words(record, "status"), "succeeded" | "failed" | "canceled")
+}
+
+fn progress(progress: &Value) -> String {
+    match (progress["done"].as_f64(), progress["total"].as_f64()) {
+        (Some(done), Some(total)) => format!("{done} of {total} {}", words(progress, "text")),
+        (Some(done), None) => format!("{done} {}", words(progress, "text")),
+        _ => String::new(),
+    }
+}
+
+fn compact(value: &Value) -> String {
+    if value.is_null() {
+        String::new()
+    } else {
+        print::short(&value.to_string(), 400)
+    }
+}
+
+fn told(caller: &Caller, record: &Value) -> Result<(), Failure> {
+    if caller.json {
+        return print::json(record);
+    }
+    print::say(&format!("{}: {}", words(record, "id"), state(record)));
+    print::line(words(record, "id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_and_counts_read_well() {
+        assert_eq!(
+            state(&json!({"status": "failed", "phase": "done", "reason": "exception"})),
+            "failed: exception"
+        );
+        assert_eq!(
+            state(&json!({"status": "processing", "phase": "loading"})),
+            "loading"
+        );
+        assert_eq!(
+            state(&json!({"status": "succeeded", "phase": "done", "reason": "ok"})),
+            "succeeded"
+        );
+        assert_eq!(
+            counts(&json!({"total": 10, "done": 6, "failed": 1})),
+            "6/10, 1 failed"
+        );
+        assert_eq!(counts(&Value::Null), "");
+    }
+}

@@ -1,0 +1,207 @@
+//! The command line: the verbs, what they share on their way in, and how they end. One verb, one file.
+//! Verbs use the public HTTP API; only `serve`, `dev` and `task` join the parts themselves.
+
+mod bars;
+mod batch;
+mod caller;
+mod check;
+mod completions;
+mod config;
+mod dev;
+mod doctor;
+mod exit;
+mod feedback;
+mod folder;
+mod jobs;
+mod logs;
+mod models;
+mod near;
+mod new;
+mod open;
+mod print;
+mod promote;
+mod push;
+mod render;
+mod rollback;
+mod run;
+mod serve;
+mod task;
+mod token;
+mod typed;
+mod versions;
+mod when;
+
+pub(crate) use near::{edits, nearest};
+
+use caller::{Caller, Shared};
+use clap::{Parser, Subcommand};
+use exit::Failure;
+use std::process::ExitCode;
+
+/// Put a folder of Python functions on stage: a page, an API, batch jobs and feedback for your model.
+#[derive(Debug, Parser)]
+#[command(name = "onstage", version, max_term_width = 100, propagate_version = false, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  onstage new hello && cd hello     a folder with a model that works
+  onstage dev                       its page on this machine, reloaded on every save
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 refused, 4 server not reachable.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a folder with a model that works at once
+    New(new::Args),
+    /// Serve the model in this folder on this machine, reloaded on every save
+    Dev(dev::Args),
+    /// Ask a model for one prediction
+    Run(run::Args),
+    /// Run every row of a table through a model
+    Batch(batch::Args),
+    /// Look whether a model's folder is fit to be pushed
+    Check(check::Args),
+    /// Bring a model's folder to the server as a new version
+    Push(push::Args),
+    /// Start the server
+    Serve(serve::Args),
+    /// Show what models and predictions printed
+    Logs(logs::Args),
+    /// Open a model's page in the browser
+    Open(open::Args),
+    /// List the models
+    Models(models::Args),
+    /// List the versions of a model
+    Versions(versions::Args),
+    /// Make a version the live one
+    Promote(promote::Args),
+    /// Go back to the version that was live before
+    Rollback(rollback::Args),
+    /// List, show, cancel and retry jobs
+    Jobs(jobs::Args),
+    /// Show what people said about predictions
+    Feedback(feedback::Args),
+    /// Create, list and remove tokens for programs
+    Token(token::Args),
+    /// Look for what could be wrong on this machine
+    Doctor(doctor::Args),
+    /// Show every setting and where it comes from
+    Config(config::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Run the jobs of one version, then end (started by the server)
+    #[command(hide = true)]
+    Task(task::Args),
+}
+
+/// Parses the command line, runs the verb and says how it ended.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    let caller = match Caller::new(cli.shared) {
+        Ok(caller) => caller,
+        Err(error) => return exit::end(Err(Failure::Error(error))),
+    };
+    let runtime = match cli.verb.runtime().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = onstage_core::Error::internal("the runtime cannot start").because(error);
+            return exit::end(Err(Failure::Error(error)));
+        }
+    };
+    let ended = runtime.block_on(Box::pin(cli.verb.run(&caller)));
+    // A read of standard input or a thread in a system call must not hold the end up.
+    runtime.shutdown_background();
+    exit::end(ended)
+}
+
+impl Verb {
+    /// Verbs that serve use all cores; the others are done on the thread they are on.
+    fn runtime(&self) -> tokio::runtime::Builder {
+        match self {
+            Self::Serve(_) | Self::Dev(_) | Self::Task(_) => {
+                tokio::runtime::Builder::new_multi_thread()
+            }
+            _ => tokio::runtime::Builder::new_current_thread(),
+        }
+    }
+
+    async fn run(self, caller: &Caller) -> Result<(), Failure> {
+        match self {
+            Self::New(args) => new::run(caller, &args),
+            Self::Dev(args) => dev::run(caller, args).await,
+            Self::Run(args) => run::run(caller, args).await,
+            Self::Batch(args) => batch::run(caller, args).await,
+            Self::Check(args) => check::run(caller, &args),
+            Self::Push(args) => push::run(caller, args).await,
+            Self::Serve(args) => serve::run(caller, args).await,
+            Self::Logs(args) => logs::run(caller, args).await,
+            Self::Open(args) => open::run(caller, args).await,
+            Self::Models(args) => models::run(caller, args).await,
+            Self::Versions(args) => versions::run(caller, args).await,
+            Self::Promote(args) => promote::run(caller, args).await,
+            Self::Rollback(args) => rollback::run(caller, args).await,
+            Self::Jobs(args) => jobs::run(caller, args).await,
+            Self::Feedback(args) => feedback::run(caller, args).await,
+            Self::Token(args) => token::run(caller, args).await,
+            Self::Doctor(args) => doctor::run(caller, args).await,
+            Self::Config(args) => config::run(caller, &args),
+            Self::Completions(args) => completions::run(&args),
+            Self::Task(args) => task::run(caller, args).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_shapes_people_type_are_understood() {
+        for line in [
+            "onstage new hello",
+            "onstage dev",
+            "onstage serve --listen 127.0.0.1:0 --data /tmp/x",
+            "onstage push",
+            "onstage push age --name fish --no-promote",
+            "onstage run age photo=@x.jpg draws=3 --json",
+            "onstage run age draws:=3 --async",
+            "onstage run age --wait 5 draws=3",
+            "onstage batch age table.csv --map photo=file --label truth --out result.csv",
+            "onstage jobs",
+            "onstage jobs ls --status failed",
+            "onstage jobs show 01abcdefgh",
+            "onstage logs -f age",
+            "onstage token create --name notebook --json",
+            "onstage --server http://x:1 models",
+            "onstage models --server http://x:1",
+        ] {
+            if let Err(error) = Cli::try_parse_from(line.split(' ')) {
+                panic!("`{line}`: {error}");
+            }
+        }
+        for line in [
+            "onstage",
+            "onstage run",
+            "onstage fly",
+            "onstage run age --wait 5 --async",
+            "onstage jobs cancel",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

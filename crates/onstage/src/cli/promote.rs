@@ -1,0 +1,36 @@
+//! `onstage promote`: makes a version the live one.
+//! Does not build it.
+
+use super::{caller::Caller, exit::Failure, print};
+use serde_json::{Value, json};
+
+/// Make a version the live one
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The model: `age` or `lab/age`
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// The version: `v3`, `3`, or the start of its id
+    #[arg(value_name = "VERSION")]
+    version: String,
+}
+
+pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
+    let client = caller.client()?;
+    let name = crate::client::full_name(&client.model(&args.model).await?);
+    let path = format!("/v1/models/{name}/versions/{}/promote", args.version);
+    let model = client.post(&path, &json!({})).await?;
+    tell(caller, &name, &model)
+}
+
+/// Says which version answers from now on.
+pub(super) fn tell(caller: &Caller, name: &str, model: &Value) -> Result<(), Failure> {
+    if caller.json {
+        return print::json(model);
+    }
+    let live = model["live_version_number"]
+        .as_u64()
+        .map_or_else(|| "-".to_owned(), |n| format!("v{n}"));
+    print::say(&format!("{name} {live} is live"));
+    print::line(&format!("{name} {live}"))
+}

@@ -1,0 +1,131 @@
+//! `onstage run`: one prediction, with its waiting explained, shown as its type wants to be shown.
+//! Does not know how inputs are typed (`typed`) or outputs drawn (`render`).
+
+mod ask;
+mod show;
+
+use super::{caller::Caller, exit::Failure, print, push::words, typed};
+use crate::client::Client;
+use onstage_core::{Error, Result};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// Ask a model for one prediction
+///
+/// Inputs are written as `key=value`, typed by the model's schema; `key=@file` sends a file (or, for a text input, the
+/// text in it); `key:=json` is taken as JSON as it stands.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The model: `age`, `lab/age`, or one version of it, `age@v3`
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// The inputs: `x=3` is read as the model's schema says, `photo=@fish.jpg` sends a file, `tags:='["a", "b"]'` is JSON
+    #[arg(value_name = "KEY=VALUE")]
+    inputs: Vec<String>,
+    /// Return at once with the prediction's id
+    #[arg(long = "async", conflicts_with = "wait")]
+    detached: bool,
+    /// Wait at most so many seconds, then return with the id
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<f64>,
+    /// Write the output to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
+    let client = caller.client()?;
+    let asked = Asked::find(&client, &args.model).await?;
+    let typed = typed::inputs(&args.inputs, &asked.schemas)?;
+    let input = ask::fill(caller, &client, typed).await?;
+    let deadline = match args.wait.map(std::time::Duration::try_from_secs_f64) {
+        Some(Ok(wait)) => Some(wait),
+        Some(Err(_)) => return Err(Error::invalid("`--wait` must be a number of seconds").into()),
+        None => None,
+    };
+    let record = ask::predict(caller, &client, &asked, input, args.detached, deadline).await?;
+    show::record(caller, &client, &asked, &record, args.out.as_deref()).await
+}
+
+/// The model and version that are asked.
+pub(super) struct Asked {
+    /// `owner/name`.
+    model: String,
+    /// One version's id, when one was named.
+    version: Option<String>,
+    schemas: Map<String, Value>,
+    /// The output comes in pieces.
+    streams: bool,
+}
+
+impl Asked {
+    async fn find(client: &Client, name: &str) -> Result<Self> {
+        let (name, version) = name
+            .split_once('@')
+            .map_or((name, None), |(name, version)| (name, Some(version)));
+        let model = client.model(name).await?;
+        let full = crate::client::full_name(&model);
+        let version = match version {
+            Some(version) => {
+                client
+                    .get(&format!("/v1/models/{full}/versions/{version}"))
+                    .await?
+            }
+            None => match &model["latest_version"] {
+                Value::Null => return Err(no_version(client, &full).await),
+                live => live.clone(),
+            },
+        };
+        let schemas = [
+            "/schema/components/schemas",
+            "/openapi_schema/components/schemas",
+        ]
+        .iter()
+        .find_map(|path| version.pointer(path)?.as_object().cloned())
+        .unwrap_or_default();
+        Ok(Self {
+            version: name_was_version(&model, &version),
+            model: full,
+            schemas,
+            streams: version
+                .pointer("/schema/streams")
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
+        })
+    }
+}
+
+/// The version's id, unless it is the live one anyway.
+fn name_was_version(model: &Value, version: &Value) -> Option<String> {
+    let live = words(&model["latest_version"], "id");
+    Some(words(version, "id").to_owned()).filter(|id| id != live)
+}
+
+async fn no_version(client: &Client, model: &str) -> Error {
+    let error = Error::conflict(format!("model `{model}` has no live version"));
+    let newest = client
+        .list(&format!("/v1/models/{model}/versions?limit=1"), 1)
+        .await;
+    match newest.ok().and_then(|versions| versions.into_iter().next()) {
+        Some(version) if version["state"] == "building" => error
+            .hint("its first version is still being built; `onstage versions` shows how far it is"),
+        Some(version) if version["state"] == "failed" => error.hint(format!(
+            "its version {} failed; `onstage logs {model}` shows why",
+            words(&version, "name")
+        )),
+        Some(version) => error.hint(format!(
+            "make one live with `onstage promote {model} {}`",
+            words(&version, "name")
+        )),
+        None => error.hint("push one with `onstage push`"),
+    }
+}
+
+/// Says that the prediction goes on without us, and how to come back to it.
+fn tell_unfinished(record: &Value) -> Result<(), Failure> {
+    let id = words(record, "id");
+    print::say(&format!(
+        "the prediction goes on; see it with `onstage jobs show {id}`"
+    ));
+    print::line(id)
+}

@@ -1,0 +1,110 @@
+//! `POST /v1/models/{owner}/{name}/batches`: the table first, then one commit; a task does the rest.
+//! Does not read the table.
+
+use super::{find, table};
+use crate::gateway::{
+    call::{Call, set},
+    hex,
+    predictions::{self, start::source},
+    problem::{Answer, Problem, whole_seconds},
+    wire::batch::NewBatch,
+};
+use http::{HeaderName, StatusCode, header};
+use onstage_core::{
+    Id,
+    batch::BatchSpec,
+    job::{Idempotency, JobSpec, NewJob},
+};
+use onstage_engine::Loaded;
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, time::Duration};
+
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+const LABEL_CHARS_MAX: usize = 500;
+
+pub(crate) async fn run(mut call: Call) -> Answer {
+    let name = call.model_name()?;
+    let loaded = predictions::live(&call, &name).await?;
+    let id = call.state.parts.new_id();
+    let table = table::take(&mut call, &id).await?;
+    let spec = BatchSpec {
+        map: checked_map(&loaded, &table.wish)?,
+        label: checked_label(&table.wish)?,
+        limit_rows: table.wish.limit,
+        table: table.blob,
+        table_name: table.name,
+        format: table.format,
+        only_rows_of: None,
+    };
+    submit(&call, &loaded, id, spec, table.body_sha256).await
+}
+
+/// Commits a batch job and answers it.
+pub(crate) async fn submit(
+    call: &Call,
+    loaded: &Loaded,
+    id: Id,
+    spec: BatchSpec,
+    body_sha256: String,
+) -> Answer {
+    let who = call.principal()?;
+    let key = call.header(&HeaderName::from_static("idempotency-key"));
+    let idempotency = key.map(|key| Idempotency {
+        scope: format!("{}/{}/batches", who.id, loaded.model),
+        key: format!("key:{}", hex(&Sha256::digest(key))),
+        body_sha256,
+    });
+    let new = NewJob {
+        id,
+        model: loaded.model.clone(),
+        version: loaded.version.id.clone(),
+        version_number: loaded.version.number,
+        spec: JobSpec::Batch(spec),
+        by: who.id.clone(),
+        source: source(call).to_owned(),
+        created_at: call.state.parts.clock.now(),
+        claimed_by: None,
+        idempotency,
+    };
+    let job = call.state.parts.store.submit(new).await?.job;
+    call.state.engine.nudge();
+    let path = call.link(&format!("/v1/batches/{}", job.id));
+    let found = find::of_job(job)
+        .ok_or_else(|| Problem::invalid("invalid_request", "The key belongs to another job."))?;
+    let mut response = find::answer(call, StatusCode::ACCEPTED, &found).await?;
+    set(&mut response, header::LOCATION, &path);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, whole_seconds(ASK_AGAIN));
+    Ok(response)
+}
+
+/// Only inputs that the model has can be mapped.
+fn checked_map(loaded: &Loaded, wish: &NewBatch) -> Result<BTreeMap<String, String>, Problem> {
+    let fields = loaded.schema.fields();
+    let mut map = BTreeMap::new();
+    for (input, column) in &wish.map {
+        let Some(column) = column else {
+            continue;
+        };
+        if !fields.iter().any(|(name, _)| name == input) {
+            let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+            return Err(Problem::field(
+                &format!("/map/{input}"),
+                &format!("an input of the model ({})", names.join(", ")),
+                "unknown",
+            ));
+        }
+        map.insert(input.clone(), column.clone());
+    }
+    Ok(map)
+}
+
+fn checked_label(wish: &NewBatch) -> Result<Option<String>, Problem> {
+    match wish.label.as_deref() {
+        Some(label) if label.chars().count() > LABEL_CHARS_MAX => {
+            Err(Problem::field("/label", "the name of a column", "too long"))
+        }
+        label => Ok(label.filter(|label| !label.is_empty()).map(str::to_owned)),
+    }
+}

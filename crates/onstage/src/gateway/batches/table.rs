@@ -1,0 +1,158 @@
+//! The table of a batch job on its way in: an uploaded file, a data URL, or a part of the form.
+//! Does not read rows.
+
+use crate::gateway::{
+    body::{self, form, upload},
+    call::{Call, shortened},
+    files,
+    input::{FileRef, parse_ref},
+    problem::Problem,
+    wire::batch::NewBatch,
+};
+use onstage_core::{Id, batch::TableFormat, value::BlobRef};
+use sha2::{Digest, Sha256};
+
+/// A table at rest and what was said about it.
+pub(crate) struct Table {
+    pub(crate) blob: BlobRef,
+    pub(crate) name: String,
+    pub(crate) format: TableFormat,
+    pub(crate) wish: NewBatch,
+    /// Of everything that was sent, for telling a repetition from a conflict.
+    pub(crate) body_sha256: String,
+}
+
+/// Takes the table of a request; a new blob goes under the id.
+pub(crate) async fn take(call: &mut Call, id: &Id) -> Result<Table, Problem> {
+    if body::is_multipart(&call.headers) {
+        return of_form(call, id).await;
+    }
+    let bytes = body::read_json(call).await?;
+    let wish: NewBatch = body::parse(&bytes)?;
+    let body_sha256 = crate::gateway::hex(&Sha256::digest(&bytes));
+    let text = wish.table.clone().ok_or_else(no_table)?;
+    let (blob, name, media_type) = resolve(call, id, &text).await?;
+    let format = format(wish.format.as_deref(), &name, &media_type)?;
+    Ok(Table {
+        blob,
+        name,
+        format,
+        wish,
+        body_sha256,
+    })
+}
+
+async fn of_form(call: &mut Call, id: &Id) -> Result<Table, Problem> {
+    let limit = call.state.settings.upload_bytes_max;
+    let mut multipart = form::open(call, limit).await?;
+    let mut wish = NewBatch::default();
+    let mut table = None;
+    let mut hash = Sha256::new();
+    while let Some(field) = form::next(&mut multipart).await? {
+        let part = form::field_name(&field)?;
+        if part == "table" && form::is_file(&field) && table.is_none() {
+            let (name, media_type) = form::described(&field);
+            let blob = upload::field_to_blob(call, field, &format!("batches/{id}/table")).await?;
+            hash.update(&blob.sha256);
+            table = Some((
+                blob,
+                name.unwrap_or_else(|| "table".to_owned()),
+                media_type.unwrap_or_default(),
+            ));
+            continue;
+        }
+        let text = form::read_text(field).await?;
+        hash.update(format!("{part}={text}\0"));
+        set(&mut wish, &part, text)?;
+    }
+    let (blob, name, media_type) = match (table, wish.table.clone()) {
+        (Some(table), _) => table,
+        (None, Some(text)) => resolve(call, id, &text).await?,
+        (None, None) => return Err(no_table()),
+    };
+    let format = format(wish.format.as_deref(), &name, &media_type)?;
+    Ok(Table {
+        blob,
+        name,
+        format,
+        wish,
+        body_sha256: crate::gateway::hex(&hash.finalize()),
+    })
+}
+
+fn set(wish: &mut NewBatch, part: &str, text: String) -> Result<(), Problem> {
+    match part {
+        "table" => wish.table = Some(text),
+        "format" => wish.format = Some(text),
+        "label" => wish.label = Some(text).filter(|text| !text.is_empty()),
+        "map" => wish.map = body::parse(text.as_bytes())?,
+        "limit" => {
+            let limit = text
+                .parse()
+                .map_err(|_| Problem::field("/limit", "a whole number", shortened(&text)))?;
+            wish.limit = Some(limit);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn no_table() -> Problem {
+    Problem::field(
+        "/table",
+        "a table: `onstage://files/<id>`, a data URL, or a part of the form",
+        "missing",
+    )
+}
+
+async fn resolve(call: &Call, id: &Id, text: &str) -> Result<(BlobRef, String, String), Problem> {
+    let own = call.own_host();
+    match parse_ref(text, |host| host.eq_ignore_ascii_case(own)) {
+        Some(FileRef::Uploaded(file)) => {
+            let file = files::find(call, &file).await?;
+            Ok((file.blob, file.name, file.media_type))
+        }
+        Some(FileRef::Data { media_type, bytes }) => {
+            let blob = upload::bytes_to_blob(call, bytes, &format!("batches/{id}/table")).await?;
+            Ok((blob, "table".to_owned(), media_type))
+        }
+        Some(FileRef::Inside {
+            id: from,
+            part,
+            number,
+        }) => {
+            let file = files::inside(call, &from, part, number).await?;
+            let bytes = file
+                .bytes(call, call.state.settings.upload_bytes_max)
+                .await?;
+            let blob = upload::bytes_to_blob(call, bytes, &format!("batches/{id}/table")).await?;
+            Ok((
+                blob,
+                file.name.unwrap_or_else(|| "table".to_owned()),
+                file.media_type,
+            ))
+        }
+        Some(FileRef::FormPart(_)) | None => Err(no_table()),
+    }
+}
+
+/// What the client says, else the name's ending, else the media type.
+fn format(wish: Option<&str>, name: &str, media_type: &str) -> Result<TableFormat, Problem> {
+    let all = [TableFormat::Csv, TableFormat::Jsonl, TableFormat::Parquet];
+    if let Some(wish) = wish {
+        return all
+            .into_iter()
+            .find(|format| format.name() == wish)
+            .ok_or_else(|| Problem::field("/format", "csv, jsonl or parquet", shortened(wish)));
+    }
+    let plain = media_type.split(';').next().unwrap_or_default().trim();
+    TableFormat::of_file_name(name)
+        .or_else(|| all.into_iter().find(|format| format.media_type() == plain))
+        .ok_or_else(|| {
+            Problem::field(
+                "/format",
+                "csv, jsonl or parquet",
+                format!("not told by the name `{}`", shortened(name)),
+            )
+        })
+}

@@ -1,0 +1,140 @@
+//! Bodies of requests: bounded, of the announced type, and not deeper than anybody needs.
+//! Does not know what they mean.
+
+pub(crate) mod depth;
+pub(crate) mod form;
+pub(crate) mod upload;
+
+use super::{call::Call, problem::Problem};
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use onstage_core::limits::{JSON_BODY_BYTES_MAX, JSON_DEPTH_MAX};
+use serde::Deserialize;
+
+/// The whole body, at most `bytes_max`. Errors: 413; 415 when it is compressed; 400 when it was cut off.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Bytes, Problem> {
+    refuse_encoding(headers)?;
+    refuse_length(headers, bytes_max as u64)?;
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(bytes_max as u64)),
+        Err(_) => Err(cut_off()),
+    }
+}
+
+/// A JSON body's bytes: of the right type, bounded and not too deep.
+pub(crate) async fn read_json(call: &mut Call) -> Result<Bytes, Problem> {
+    require_json(&call.headers)?;
+    let body = call.take_body();
+    let bytes = read(&call.headers, body, JSON_BODY_BYTES_MAX).await?;
+    if depth::exceeds(&bytes, JSON_DEPTH_MAX) {
+        return Err(Problem::invalid(
+            "json_too_deep",
+            format!("The JSON is nested deeper than {JSON_DEPTH_MAX} levels."),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Reads JSON into what a handler wants. Errors: 400 with line and column; 422 when it is JSON of another shape.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| unreadable(&error))
+}
+
+/// What is wrong with JSON from outside.
+pub(crate) fn unreadable(error: &serde_json::Error) -> Problem {
+    use serde_json::error::Category;
+    match error.classify() {
+        Category::Data => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_body",
+            format!("The body has not the right shape: {error}."),
+        ),
+        _ => Problem::invalid("malformed_json", format!("The body is not JSON: {error}.")),
+    }
+}
+
+pub(crate) async fn json<T: for<'de> Deserialize<'de>>(call: &mut Call) -> Result<T, Problem> {
+    let bytes = read_json(call).await?;
+    parse(&bytes)
+}
+
+/// The media type without its parameters, in lower case.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(|value| value.trim().to_ascii_lowercase())
+        .unwrap_or_default()
+}
+
+pub(crate) fn is_multipart(headers: &HeaderMap) -> bool {
+    media_type(headers) == "multipart/form-data"
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let plain = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value == "application/json");
+    if plain {
+        return Ok(());
+    }
+    let got = media_type(headers);
+    if got == "application/json" || got.ends_with("+json") {
+        return Ok(());
+    }
+    Err(unsupported(
+        "The body must be `application/json`.",
+        "send the header `content-type: application/json`",
+    ))
+}
+
+pub(crate) fn unsupported(detail: &str, hint: &str) -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        detail,
+    )
+    .hint(hint)
+}
+
+/// Compressed bodies are not unpacked: they could be any size.
+pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => Err(unsupported(
+            "Bodies with a content-encoding are not taken.",
+            "send the body as it is",
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn refuse_length(headers: &HeaderMap, bytes_max: u64) -> Result<(), Problem> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match announced {
+        Some(length) if length > bytes_max => Err(too_large(bytes_max)),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn too_large(bytes_max: u64) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        format!("The body is larger than {bytes_max} bytes."),
+    )
+    .hint("upload large files with `POST /v1/files` and send their ids")
+}
+
+pub(crate) fn cut_off() -> Problem {
+    Problem::invalid("body_cut_off", "The body ended before it was complete.")
+}

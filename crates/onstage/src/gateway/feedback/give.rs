@@ -1,0 +1,95 @@
+//! `POST /v1/predictions/{id}/feedback`: kept with the prediction's input and output, so that it outlives them.
+//! Does not judge it.
+
+use crate::gateway::{
+    body,
+    call::{self, Call},
+    predictions::find,
+    problem::{Answer, Problem},
+    wire::feedback::{self, NewFeedback},
+};
+use bytes::Bytes;
+use http::StatusCode;
+use onstage_core::{feedback::Feedback, limits::INLINE_BYTES_MAX};
+
+const COMMENT_CHARS_MAX: usize = 10_000;
+const REASON_CHARS_MAX: usize = 200;
+
+pub(crate) async fn run(mut call: Call) -> Answer {
+    let id = call.id()?;
+    let new: NewFeedback = body::json(&mut call).await?;
+    check(&new)?;
+    let place = find::find(&call, &id).await?;
+    let known = find::known(&call, &place).await?;
+    let parts = &call.state.parts;
+    let given = Feedback {
+        id: parts.new_id(),
+        prediction: known.id.clone(),
+        model: known.model.clone(),
+        version_number: known.version_number,
+        rating: new.rating,
+        reason: new.reason,
+        comment: new.comment.filter(|comment| !comment.trim().is_empty()),
+        correction: new.correction.map(|raw| raw.get().to_owned()),
+        who: call.principal()?.id.clone(),
+        input: kept(Some(&known.input)),
+        output: kept(known.output.as_ref()),
+        created_at: parts.clock.now(),
+    };
+    let stored = parts.store.put_feedback(given).await?;
+    call::json(
+        StatusCode::CREATED,
+        &feedback::show(&stored, call.is_owner()),
+    )
+}
+
+/// What is too large to ride along stays with the prediction only.
+fn kept(json: Option<&Bytes>) -> Option<String> {
+    json.filter(|json| json.len() <= INLINE_BYTES_MAX)
+        .map(|json| String::from_utf8_lossy(json).into_owned())
+}
+
+fn check(new: &NewFeedback) -> Result<(), Problem> {
+    let too_long = |text: &Option<String>, max: usize| {
+        text.as_deref()
+            .is_some_and(|text| text.chars().count() > max)
+    };
+    if !matches!(new.rating, None | Some(1 | -1)) {
+        let got = new.rating.unwrap_or_default().to_string();
+        return Err(Problem::field("/rating", "1, -1 or null", got));
+    }
+    if too_long(&new.comment, COMMENT_CHARS_MAX) {
+        return Err(Problem::field(
+            "/comment",
+            "a text of at most 10000 characters",
+            "longer",
+        ));
+    }
+    if too_long(&new.reason, REASON_CHARS_MAX) {
+        return Err(Problem::field(
+            "/reason",
+            "a text of at most 200 characters",
+            "longer",
+        ));
+    }
+    let correction = new.correction.as_deref().map_or(0, |raw| raw.get().len());
+    if correction > INLINE_BYTES_MAX {
+        return Err(Problem::field(
+            "/correction",
+            "JSON of at most 64 KiB",
+            "larger",
+        ));
+    }
+    let said_something = new.rating.is_some()
+        || new.comment.is_some()
+        || new.correction.is_some()
+        || new.reason.is_some();
+    if !said_something {
+        return Err(Problem::field(
+            "/rating",
+            "given, or a comment or correction",
+            "missing",
+        ));
+    }
+    Ok(())
+}

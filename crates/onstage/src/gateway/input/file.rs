@@ -1,0 +1,415 @@
+//! Files inside of inputs: data URLs, ids and links of uploaded files, parts of a form; found by the schema, read once.
+//! Does not fetch anything from elsewhere: an address of another host is refused.
+
+use crate::gateway::{
+    body::form::PartFile,
+    call::{Call, shortened},
+    problem::Problem,
+    wire::value::Part,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use onstage_core::{Id, schema::ModelSchema, value::BlobRef};
+use serde_json::{Map, Value as Json, json};
+
+/// The scheme that stands for a form's part between its reading and this.
+pub(crate) const PART_SCHEME: &str = "onstage-part://";
+const FILE_SCHEME: &str = "onstage://files/";
+const FILE_PATH: &str = "/v1/files/";
+/// Schemas inside schemas.
+const SCHEMA_DEPTH_MAX: usize = 32;
+const FILE_TYPES: [&str; 5] = ["file", "image", "audio", "video", "table"];
+
+/// A file that an input names.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// Where in the input.
+    pointer: String,
+    text: String,
+}
+
+impl Wanted {
+    pub(crate) fn new(pointer: &str, text: &str) -> Self {
+        Self {
+            pointer: pointer.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+}
+
+/// A file's bytes and what is known about it.
+pub(crate) struct Read {
+    pub(crate) bytes: Bytes,
+    pub(crate) name: Option<String>,
+    pub(crate) media_type: Option<String>,
+}
+
+/// What a file's text points at.
+#[derive(Debug, PartialEq)]
+pub(crate) enum FileRef {
+    Data {
+        media_type: String,
+        bytes: Bytes,
+    },
+    Uploaded(Id),
+    /// A file inside of a prediction: `/v1/files/{id}/content?of=output&n=0`.
+    Inside {
+        id: Id,
+        part: Part,
+        number: usize,
+    },
+    FormPart(usize),
+}
+
+/// Whether any input of this model can be a file.
+pub(crate) fn may_have_files(schema: &ModelSchema) -> bool {
+    schema.components.schemas.values().any(has_file_type)
+}
+
+fn has_file_type(schema: &Json) -> bool {
+    match schema {
+        Json::Object(object) => is_file_type(object) || object.values().any(has_file_type),
+        Json::Array(list) => list.iter().any(has_file_type),
+        _ => false,
+    }
+}
+
+fn is_file_type(schema: &Map<String, Json>) -> bool {
+    schema
+        .get("x-onstage-type")
+        .and_then(Json::as_str)
+        .is_some_and(|kind| FILE_TYPES.contains(&kind))
+}
+
+/// Finds the files of an input by its schema; each becomes `{"$attachment": n}`.
+pub(crate) fn find(tree: &mut Json, schema: &ModelSchema, wanted: &mut Vec<Wanted>) {
+    let Some(input) = schema.input() else {
+        return;
+    };
+    let definitions = &schema.components.schemas;
+    walk(tree, input, definitions, "", SCHEMA_DEPTH_MAX, wanted);
+}
+
+fn walk(
+    value: &mut Json,
+    schema: &Json,
+    definitions: &Map<String, Json>,
+    pointer: &str,
+    depth_left: usize,
+    wanted: &mut Vec<Wanted>,
+) {
+    let Some(object) = schema.as_object().filter(|_| depth_left > 0) else {
+        return;
+    };
+    if is_file_type(object) {
+        if let Json::String(text) = value {
+            wanted.push(Wanted::new(pointer, text));
+            *value = json!({"$attachment": wanted.len() - 1});
+        }
+        return;
+    }
+    let referred = object
+        .get("$ref")
+        .and_then(Json::as_str)
+        .and_then(|path| definitions.get(path.rsplit('/').next()?));
+    let branches = ["anyOf", "oneOf", "allOf"]
+        .iter()
+        .filter_map(|key| object.get(*key)?.as_array())
+        .flatten();
+    for inner in branches.chain(referred) {
+        walk(value, inner, definitions, pointer, depth_left - 1, wanted);
+    }
+    match value {
+        Json::Object(fields) if !fields.contains_key("$attachment") => {
+            let properties = object.get("properties").and_then(Json::as_object);
+            let others = object.get("additionalProperties");
+            for (name, field) in fields {
+                let schema = properties.and_then(|p| p.get(name)).or(others);
+                if let Some(schema) = schema {
+                    let pointer = format!("{pointer}/{name}");
+                    walk(field, schema, definitions, &pointer, depth_left - 1, wanted);
+                }
+            }
+        }
+        Json::Array(items) => {
+            if let Some(schema) = object.get("items") {
+                for (place, item) in items.iter_mut().enumerate() {
+                    let pointer = format!("{pointer}/{place}");
+                    walk(item, schema, definitions, &pointer, depth_left - 1, wanted);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What the text of a file input points at. `hosts` judges whether an address is our own.
+pub(crate) fn parse_ref(text: &str, is_own_host: impl Fn(&str) -> bool) -> Option<FileRef> {
+    if let Some(rest) = text.strip_prefix("data:") {
+        return data(rest);
+    }
+    if let Some(number) = text.strip_prefix(PART_SCHEME) {
+        return number.parse().ok().map(FileRef::FormPart);
+    }
+    if let Some(id) = text.strip_prefix(FILE_SCHEME) {
+        return id.parse().ok().map(FileRef::Uploaded);
+    }
+    let path = match ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+    {
+        Some(rest) => {
+            let (host, _) = rest.split_once('/')?;
+            if !is_own_host(host) {
+                return None;
+            }
+            &rest[host.len()..]
+        }
+        None => text,
+    };
+    // A path prefix may stand in front.
+    let at = path.find(FILE_PATH).filter(|_| path.starts_with('/'))?;
+    of_path(&path[at + FILE_PATH.len()..])
+}
+
+/// `{id}`, `{id}/content` or `{id}/content?of=output&n=0`.
+fn of_path(rest: &str) -> Option<FileRef> {
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let id: Id = path.strip_suffix("/content").unwrap_or(path).parse().ok()?;
+    let pair = |key: &str| {
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value)
+    };
+    match pair("of") {
+        None => Some(FileRef::Uploaded(id)),
+        Some(part) => Some(FileRef::Inside {
+            id,
+            part: Part::parse(part)?,
+            number: pair("n").unwrap_or("0").parse().ok()?,
+        }),
+    }
+}
+
+fn data(rest: &str) -> Option<FileRef> {
+    let (head, body) = rest.split_once(',')?;
+    let mut parts = head.split(';');
+    let media_type = parts.next().filter(|kind| !kind.is_empty());
+    let bytes = if parts.any(|part| part.eq_ignore_ascii_case("base64")) {
+        Bytes::from(STANDARD.decode(body.trim()).ok()?)
+    } else {
+        percent_decoded(body)?
+    };
+    Some(FileRef::Data {
+        media_type: media_type.unwrap_or("text/plain").to_owned(),
+        bytes,
+    })
+}
+
+fn percent_decoded(text: &str) -> Option<Bytes> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        out.push((digit(bytes.next())? * 16 + digit(bytes.next())?) as u8);
+    }
+    Some(Bytes::from(out))
+}
+
+/// Reads what an input points at.
+pub(crate) async fn read(
+    call: &Call,
+    wanted: &Wanted,
+    form: &[PartFile],
+    bytes_max: u64,
+) -> Result<Read, Problem> {
+    let own = call.own_host().to_owned();
+    let found = parse_ref(&wanted.text, |host| host.eq_ignore_ascii_case(&own));
+    let file = match found {
+        Some(FileRef::Data { media_type, bytes }) => Read {
+            bytes,
+            name: None,
+            media_type: Some(media_type),
+        },
+        Some(FileRef::FormPart(number)) => {
+            let part = form.get(number).ok_or_else(|| not_a_file(wanted))?;
+            Read {
+                bytes: part.bytes.clone(),
+                name: part.name.clone(),
+                media_type: part.media_type.clone(),
+            }
+        }
+        Some(FileRef::Uploaded(id)) => uploaded(call, wanted, &id, bytes_max).await?,
+        Some(FileRef::Inside { id, part, number }) => {
+            let file = crate::gateway::files::inside(call, &id, part, number).await?;
+            Read {
+                bytes: file.bytes(call, bytes_max).await?,
+                name: file.name,
+                media_type: Some(file.media_type),
+            }
+        }
+        None => return Err(not_a_file(wanted)),
+    };
+    if file.bytes.len() as u64 > bytes_max {
+        return Err(super::files_too_large());
+    }
+    Ok(file)
+}
+
+async fn uploaded(call: &Call, wanted: &Wanted, id: &Id, bytes_max: u64) -> Result<Read, Problem> {
+    let parts = &call.state.parts;
+    let Some(file) = parts.store.file(id).await? else {
+        let pointer = format!("/input{}", wanted.pointer);
+        return Err(Problem::field(
+            &pointer,
+            "a file that is there",
+            format!("`{id}`, which is not"),
+        ));
+    };
+    Ok(Read {
+        bytes: read_blob(call, &file.blob, bytes_max).await?,
+        name: Some(file.name),
+        media_type: Some(file.media_type),
+    })
+}
+
+pub(crate) async fn read_blob(
+    call: &Call,
+    blob: &BlobRef,
+    bytes_max: u64,
+) -> Result<Bytes, Problem> {
+    if blob.size_bytes > bytes_max {
+        return Err(super::files_too_large());
+    }
+    Ok(call.state.parts.blobs.get(blob).await?)
+}
+
+fn not_a_file(wanted: &Wanted) -> Problem {
+    let outside = wanted.text.starts_with("http");
+    let problem = Problem::field(
+        &format!("/input{}", wanted.pointer),
+        "a file: a data URL, the address of an uploaded file, or a part of the form",
+        format!("`{}`", shortened(&wanted.text)),
+    );
+    if outside {
+        problem.hint(
+            "addresses of other hosts are not fetched; upload the file with `POST /v1/files` first",
+        )
+    } else {
+        problem
+    }
+}
+
+/// Writes a file's name and type beside its `$attachment` number.
+pub(crate) fn describe(tree: &mut Json, number: usize, file: &Read) {
+    match tree {
+        Json::Object(object) => {
+            if object.get("$attachment").and_then(Json::as_u64) == Some(number as u64) {
+                for (key, value) in [("name", &file.name), ("media_type", &file.media_type)] {
+                    if let Some(value) = value {
+                        object.insert(key.to_owned(), Json::from(value.as_str()));
+                    }
+                }
+                return;
+            }
+            object
+                .values_mut()
+                .for_each(|child| describe(child, number, file));
+        }
+        Json::Array(list) => list
+            .iter_mut()
+            .for_each(|child| describe(child, number, file)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Option<FileRef> {
+        parse_ref(text, |host| host == "127.0.0.1:8484")
+    }
+
+    #[test]
+    fn every_way_to_name_a_file_is_understood() {
+        let id: Id = "01hzy3v7zzzzzzzzzzzz7f3a2c".parse().unwrap();
+        for text in [
+            format!("onstage://files/{id}"),
+            format!("/v1/files/{id}"),
+            format!("/v1/files/{id}/content"),
+            format!("/lab/v1/files/{id}"),
+            format!("http://127.0.0.1:8484/v1/files/{id}"),
+        ] {
+            assert_eq!(parsed(&text), Some(FileRef::Uploaded(id.clone())), "{text}");
+        }
+        let inside = parsed(&format!("/v1/files/{id}/content?of=output&n=2"));
+        assert!(matches!(
+            inside,
+            Some(FileRef::Inside {
+                part: Part::Output,
+                number: 2,
+                ..
+            })
+        ));
+        assert_eq!(
+            parsed("data:image/png;base64,aGk="),
+            Some(FileRef::Data {
+                media_type: "image/png".to_owned(),
+                bytes: Bytes::from_static(b"hi")
+            })
+        );
+        assert_eq!(
+            parsed("data:,a%20b"),
+            Some(FileRef::Data {
+                media_type: "text/plain".to_owned(),
+                bytes: Bytes::from_static(b"a b")
+            })
+        );
+    }
+
+    #[test]
+    fn nothing_else_is_a_file() {
+        for text in [
+            "http://evil.example/v1/files/01hzy3v7zzzzzzzzzzzz7f3a2c",
+            "http://169.254.169.254/latest/meta-data",
+            "file:///etc/passwd",
+            "../../v1/files/x",
+            "/v1/files/../../etc/passwd",
+            "/etc/passwd",
+            "data:image/png;base64,***",
+            "data:,%zz",
+            "onstage://files/../x",
+            "",
+        ] {
+            assert_eq!(parsed(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn files_are_found_where_the_schema_has_them() {
+        let schema: ModelSchema = serde_json::from_value(json!({"components": {"schemas": {
+            "Input": {"properties": {
+                "photo": {"type": "string", "x-onstage-type": "image"},
+                "more": {"type": "array", "items": {"$ref": "#/components/schemas/Shot"}},
+                "text": {"type": "string"},
+            }},
+            "Shot": {"properties": {"file": {"anyOf": [{"type": "null"}, {"x-onstage-type": "file"}]}}},
+        }}}))
+        .unwrap();
+        assert!(may_have_files(&schema));
+        let mut tree = json!({"photo": "data:,a", "more": [{"file": "data:,b"}, {"file": null}], "text": "data:,c"});
+        let mut wanted = Vec::new();
+        find(&mut tree, &schema, &mut wanted);
+        let pointers: Vec<&str> = wanted.iter().map(|w| w.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/photo", "/more/0/file"]);
+        assert_eq!(tree["text"], "data:,c");
+        assert_eq!(tree["more"][0]["file"]["$attachment"], 1);
+    }
+}

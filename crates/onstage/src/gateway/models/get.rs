@@ -1,0 +1,44 @@
+//! `GET /v1/models/{owner}/{name}`, and what every answer about a model is made of.
+//! Does not change anything.
+
+use crate::gateway::{
+    call::{self, Call},
+    problem::{Answer, Problem},
+    wire::model::{Around, Model, show},
+};
+use http::StatusCode;
+use onstage_core::{ModelName, model};
+
+pub(crate) async fn run(call: Call) -> Answer {
+    let name = call.model_name()?;
+    let model = find(&call, &name).await?;
+    answer(&call, StatusCode::OK, &model).await
+}
+
+/// Errors: 404.
+pub(crate) async fn find(call: &Call, name: &ModelName) -> Result<model::Model, Problem> {
+    call.state
+        .parts
+        .store
+        .model(name)
+        .await?
+        .ok_or_else(|| Problem::not_found(format!("There is no model `{name}`.")))
+}
+
+pub(crate) async fn answer(call: &Call, status: StatusCode, model: &model::Model) -> Answer {
+    call::json(status, &shown(call, model).await?)
+}
+
+pub(crate) async fn shown(call: &Call, model: &model::Model) -> Result<Model, Problem> {
+    let store = &call.state.parts.store;
+    let live = match &model.live {
+        Some(id) => store.version(id).await?,
+        None => None,
+    };
+    let around = Around {
+        live,
+        run_count: store.run_count(&model.name).await?,
+        readiness: call.state.engine.readiness(&model.name),
+    };
+    Ok(show(call, model, around))
+}

@@ -1,0 +1,83 @@
+//! The named schemas of the API's description: the wire's own structs, and the few bodies that no struct has.
+//! Does not know routes.
+
+use crate::gateway::{
+    problem::{FieldProblem, ProblemBody},
+    wire::{batch, feedback, file, job, model, people, prediction, version},
+};
+use serde_json::{Map, Value, json};
+use utoipa::{PartialSchema, ToSchema};
+
+pub(crate) fn schemas() -> Map<String, Value> {
+    let mut all = Map::new();
+    add::<ProblemBody<'_>>(&mut all);
+    add::<FieldProblem>(&mut all);
+    add::<model::Model>(&mut all);
+    add::<model::Ready>(&mut all);
+    add::<model::NewModel>(&mut all);
+    add::<model::ModelChange>(&mut all);
+    add::<model::Warmup>(&mut all);
+    add::<version::Version>(&mut all);
+    add::<prediction::Prediction<'_>>(&mut all);
+    add::<prediction::Metrics>(&mut all);
+    add::<prediction::Queue>(&mut all);
+    add::<batch::Batch>(&mut all);
+    add::<batch::RowCounts>(&mut all);
+    add::<batch::BatchProgress>(&mut all);
+    add::<batch::BatchMetrics>(&mut all);
+    add::<batch::TableInfo>(&mut all);
+    add::<batch::NewBatch>(&mut all);
+    add::<batch::Retry>(&mut all);
+    add::<batch::BatchItem>(&mut all);
+    add::<batch::Preview>(&mut all);
+    add::<job::Job>(&mut all);
+    add::<job::EndedRun>(&mut all);
+    add::<job::Task>(&mut all);
+    add::<file::File>(&mut all);
+    add::<feedback::Feedback>(&mut all);
+    add::<feedback::NewFeedback>(&mut all);
+    add::<people::Account>(&mut all);
+    add::<people::Installation>(&mut all);
+    add::<people::Token>(&mut all);
+    add::<people::NewToken>(&mut all);
+    add::<people::LoginLink>(&mut all);
+    add::<people::Login>(&mut all);
+    for (name, schema) in by_hand() {
+        all.insert(name.to_owned(), schema);
+    }
+    all
+}
+
+fn add<T: ToSchema + PartialSchema>(all: &mut Map<String, Value>) {
+    let schema = serde_json::to_value(T::schema()).unwrap_or_default();
+    all.insert(T::name().into_owned(), schema);
+}
+
+fn by_hand() -> [(&'static str, Value); 3] {
+    [
+        (
+            "NewPrediction",
+            json!({
+                "type": "object",
+                "properties": {
+                    "input": {"type": "object", "description": "the model's inputs by name; see the model's own openapi.json"},
+                    "stream": {"type": "boolean", "description": "answer at once; the output is read from `urls.stream`"},
+                    "version": {"type": "string", "description": "where the path names no model: the id of a version, or `owner/name`"},
+                    "model": {"type": "string", "description": "where the path names no model: `owner/name`"},
+                },
+            }),
+        ),
+        (
+            "NewFile",
+            json!({
+                "type": "object",
+                "required": ["content"],
+                "properties": {
+                    "content": {"type": "string", "contentMediaType": "application/octet-stream"},
+                    "metadata": {"type": "string", "description": "a JSON object"},
+                },
+            }),
+        ),
+        ("Anything", json!({})),
+    ]
+}

@@ -1,0 +1,84 @@
+//! A realtime prediction made durable: it goes on here, and when this front dies, as a job elsewhere.
+//! Does not run anything.
+
+use super::start::{Wanted, new_job, predict};
+use crate::gateway::{call::Call, problem::Problem};
+use onstage_core::{
+    Error, Id,
+    job::{Idempotency, JobSpec},
+    lifecycle::{RetryPolicy, RunEnd},
+};
+use onstage_engine::Ticket;
+
+/// At the wait limit: a job is made that this front already runs.
+pub(crate) async fn at_limit(call: &Call, wanted: &Wanted, ticket: Ticket) -> Result<(), Problem> {
+    let input = wanted.input.for_job(call).await?;
+    let mut new = new_job(call, wanted, JobSpec::Prediction { input }, None)?;
+    new.created_at = ticket.created_at();
+    new.claimed_by = Some(call.state.settings.incarnation.clone());
+    let job = call.state.parts.store.submit(new).await?.job;
+    let lease = job
+        .lease()
+        .ok_or_else(|| Error::internal("a job that was submitted as claimed is not running"))?;
+    call.state.engine.adopt(ticket, lease);
+    Ok(())
+}
+
+/// What became of a request that must run once.
+pub(crate) enum Once {
+    Here(Ticket),
+    /// It was asked before, or it waits as a job.
+    Known(Id),
+}
+
+/// Makes the job first, so that of two equal requests, on whatever fronts, one runs.
+pub(crate) async fn once(call: &Call, wanted: &Wanted, key: Idempotency) -> Result<Once, Problem> {
+    let store = &call.state.parts.store;
+    // A job under this id is judged by its key when it is submitted; it may have left a record as well.
+    let is_job = wanted.own_id && store.job(&wanted.id).await?.is_some();
+    if wanted.own_id && !is_job && store.prediction(&wanted.id).await?.is_some() {
+        return Err(taken(&wanted.id));
+    }
+    let input = wanted.input.for_job(call).await?;
+    let mut new = new_job(call, wanted, JobSpec::Prediction { input }, Some(key))?;
+    new.claimed_by = Some(call.state.settings.incarnation.clone());
+    let submitted = store.submit(new).await?;
+    if !submitted.new {
+        return Ok(Once::Known(submitted.job.id));
+    }
+    let lease = submitted
+        .job
+        .lease()
+        .ok_or_else(|| Error::internal("a job that was submitted as claimed is not running"))?;
+    match predict(call, wanted) {
+        Ok(ticket) => {
+            call.state.engine.adopt(ticket.clone(), lease);
+            Ok(Once::Here(ticket))
+        }
+        // Full here: it was accepted durably, so it waits for a task instead.
+        Err(_) => {
+            let policy = RetryPolicy {
+                retries: 0,
+                retry_on: Vec::new(),
+            };
+            let now = call.state.parts.clock.now();
+            store
+                .finish(
+                    &lease,
+                    RunEnd::HandedBack,
+                    &policy,
+                    call.state.parts.jitter(),
+                    now,
+                )
+                .await?;
+            call.state.engine.nudge();
+            Ok(Once::Known(submitted.job.id))
+        }
+    }
+}
+
+fn taken(id: &Id) -> Problem {
+    Error::conflict(format!("prediction `{id}` is there already"))
+        .hint("choose an id that was not used before")
+        .into()
+}

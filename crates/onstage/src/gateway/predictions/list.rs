@@ -1,0 +1,166 @@
+//! `GET /v1/predictions`: realtime records and background jobs in one list, newest first.
+//! Does not change anything.
+
+use super::find::{self, Detail};
+use crate::gateway::{
+    call::{Call, Paging, shortened},
+    problem::{Answer, Problem},
+    wire::{page, prediction::Known},
+};
+use onstage_core::{
+    Id, ModelName,
+    job::{Job, JobFilter, JobKind},
+    prediction::{PredictionFilter, PredictionRecord},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+struct Query {
+    #[serde(flatten)]
+    paging: Paged,
+    model: Option<String>,
+    status: Option<String>,
+    kind: Option<String>,
+    mine: Option<String>,
+}
+
+/// `Paging` again: flattened numbers arrive as text.
+#[derive(Deserialize)]
+struct Paged {
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// A row before it is shown.
+enum Row {
+    Job(Box<Job>),
+    Record(Box<PredictionRecord>),
+}
+
+impl Row {
+    fn id(&self) -> &Id {
+        match self {
+            Self::Job(job) => &job.id,
+            Self::Record(record) => &record.id,
+        }
+    }
+}
+
+pub(crate) async fn run(call: Call) -> Answer {
+    let query: Query = call.query()?;
+    let paging = Paging {
+        cursor: query.paging.cursor.clone(),
+        limit: query
+            .paging
+            .limit
+            .as_deref()
+            .and_then(|limit| limit.parse().ok()),
+    };
+    let model = query.model.as_deref().map(model_of).transpose()?;
+    let by = whose(&call, query.mine.as_deref())?;
+    let mut rows = Vec::new();
+    if query.kind.as_deref() != Some("background") {
+        rows.extend(records(&call, &query, &paging, model.clone(), by.clone()).await?);
+    }
+    if query.kind.as_deref() != Some("realtime") {
+        rows.extend(jobs(&call, &query, &paging, model, by).await?);
+    }
+    rows.sort_by(|a, b| b.id().cmp(a.id()));
+    // A prediction that was handed over is a job; should a record of it exist too, the job says more.
+    rows.dedup_by(|later, earlier| later.id() == earlier.id());
+    let (rows, next) = page::cut(&call, &paging, rows, |row| row.id().to_string());
+    let mut results = Vec::with_capacity(rows.len());
+    for row in &rows {
+        results.push(shown(&call, row).await?);
+    }
+    page::answer(results, next)
+}
+
+/// A stakeholder sees their own only.
+pub(crate) fn whose(call: &Call, mine: Option<&str>) -> Result<Option<Id>, Problem> {
+    let own = !call.is_owner() || matches!(mine, Some("true" | "1"));
+    Ok(if own {
+        Some(call.principal()?.id.clone())
+    } else {
+        None
+    })
+}
+
+pub(crate) fn model_of(text: &str) -> Result<ModelName, Problem> {
+    text.parse().map_err(|_| {
+        Problem::invalid(
+            "invalid_query",
+            format!(
+                "The model `{}` should be written `owner/name`.",
+                shortened(text)
+            ),
+        )
+    })
+}
+
+async fn records(
+    call: &Call,
+    query: &Query,
+    paging: &Paging,
+    model: Option<ModelName>,
+    by: Option<Id>,
+) -> Result<Vec<Row>, Problem> {
+    // Records are of what has ended.
+    if matches!(query.status.as_deref(), Some("starting" | "processing")) {
+        return Ok(Vec::new());
+    }
+    let filter = PredictionFilter {
+        model,
+        status: query.status.clone(),
+        by,
+    };
+    let rows = call
+        .state
+        .parts
+        .store
+        .predictions(&filter, paging.page())
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Row::Record(Box::new(row)))
+        .collect())
+}
+
+async fn jobs(
+    call: &Call,
+    query: &Query,
+    paging: &Paging,
+    model: Option<ModelName>,
+    by: Option<Id>,
+) -> Result<Vec<Row>, Problem> {
+    let filter = JobFilter {
+        kind: Some(JobKind::Prediction),
+        model,
+        state: state_of(query.status.as_deref()),
+        by,
+    };
+    let rows = call.state.parts.store.jobs(&filter, paging.page()).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Row::Job(Box::new(row)))
+        .collect())
+}
+
+/// The store's word for the wire's.
+pub(crate) fn state_of(status: Option<&str>) -> Option<String> {
+    status.map(|status| match status {
+        "starting" => "queued".to_owned(),
+        "processing" => "running".to_owned(),
+        other => other.to_owned(),
+    })
+}
+
+async fn shown(call: &Call, row: &Row) -> Result<Box<RawValue>, Problem> {
+    let known: Known = match row {
+        Row::Job(job) => find::of_job(call, job, Detail::Row).await?,
+        Row::Record(record) => find::of_record(call, record, Detail::Row).await?,
+    };
+    let text = known.text(call, None);
+    Ok(crate::gateway::wire::value::raw(&text).to_owned())
+}

@@ -1,0 +1,285 @@
+//! Starting a prediction: at once on this front, or as a job; and how long its answer is waited for.
+//! Does not read requests.
+
+use super::{find, hand_over};
+use crate::gateway::{
+    call::{self, Call, Prefer, set},
+    input::Prepared,
+    problem::{Answer, Problem, whole_seconds},
+    wire::prediction::Known,
+};
+use axum::response::Response;
+use http::{HeaderName, StatusCode, header};
+use onstage_core::{
+    Id,
+    job::{Idempotency, JobSpec, NewJob},
+    outcome::Status,
+    people::Principal,
+};
+use onstage_engine::{Ask, Finished, Keep, Loaded, Refused, Ticket};
+use std::{sync::Arc, time::Duration};
+
+/// How soon to ask again for something that goes on.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// After the shutdown signal, how long answers are still waited for.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+/// A key that a client gives against doubled requests.
+const KEY_BYTES_MAX: usize = 255;
+
+/// A prediction to start.
+pub(crate) struct Wanted {
+    pub(crate) loaded: Arc<Loaded>,
+    pub(crate) id: Id,
+    /// Chosen by the client, by `PUT`.
+    pub(crate) own_id: bool,
+    pub(crate) input: Prepared,
+    /// The client will read `urls.stream`: answer at once.
+    pub(crate) stream: bool,
+    /// Of the body, for telling a repetition from a conflict.
+    pub(crate) body_sha256: String,
+}
+
+pub(crate) async fn start(call: &Call, wanted: Wanted) -> Answer {
+    let streams = call.accepts("text/event-stream");
+    let Some(keyed) = idempotency(call, &wanted)? else {
+        if wanted.loaded.schema.background {
+            let id = submit(call, &wanted, None).await?;
+            return going_on(call, &id, streams).await;
+        }
+        let ticket = predict(call, &wanted)?;
+        return follow(call, &wanted, ticket, streams).await;
+    };
+    if wanted.loaded.schema.background {
+        let id = submit(call, &wanted, Some(keyed)).await?;
+        return going_on(call, &id, streams).await;
+    }
+    match hand_over::once(call, &wanted, keyed).await? {
+        hand_over::Once::Here(ticket) => follow_adopted(call, &wanted, ticket, streams).await,
+        hand_over::Once::Known(id) => known_before(call, &wanted, &id, streams).await,
+    }
+}
+
+/// A repeated request waits for its answer as long as the first one did.
+async fn known_before(call: &Call, wanted: &Wanted, id: &Id, streams: bool) -> Answer {
+    let prefer = call.prefer();
+    if !(streams || wanted.stream || prefer.respond_async) {
+        let place = find::find(call, id).await?;
+        super::get::wait(call, id, place, patience(call, prefer)).await?;
+    }
+    going_on(call, id, streams).await
+}
+
+/// What tells a repeated request from a new one, when the client asked for that.
+fn idempotency(call: &Call, wanted: &Wanted) -> Result<Option<Idempotency>, Problem> {
+    let who = &call.principal()?.id;
+    let scope = format!("{who}/{}", wanted.loaded.model);
+    if wanted.own_id {
+        return Ok(Some(Idempotency {
+            scope,
+            key: format!("id:{}", wanted.id),
+            body_sha256: wanted.body_sha256.clone(),
+        }));
+    }
+    match call.header(&HeaderName::from_static("idempotency-key")) {
+        None => Ok(None),
+        Some(key) if (1..=KEY_BYTES_MAX).contains(&key.len()) => Ok(Some(Idempotency {
+            scope,
+            key: format!("key:{key}"),
+            body_sha256: wanted.body_sha256.clone(),
+        })),
+        Some(_) => Err(Problem::invalid(
+            "invalid_idempotency_key",
+            format!("The `Idempotency-Key` must have 1 to {KEY_BYTES_MAX} characters."),
+        )),
+    }
+}
+
+/// Gives it to the engine. Errors: 429 with the time to wait; 503 while shutting down.
+pub(crate) fn predict(call: &Call, wanted: &Wanted) -> Result<Ticket, Problem> {
+    let ask = Ask {
+        id: wanted.id.clone(),
+        version: Arc::clone(&wanted.loaded),
+        input: wanted.input.value.clone(),
+        stored_input: wanted.input.stored.clone(),
+        by: call.principal()?.clone(),
+        source: source(call).to_owned(),
+        deadline: None,
+        keep: keep(call),
+    };
+    call.state
+        .engine
+        .predict(ask)
+        .map_err(|refused| match refused {
+            Refused::Busy {
+                retry_after,
+                queued,
+            } => Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "busy",
+                format!(
+                    "The model `{}` is busy: {queued} requests wait already.",
+                    wanted.loaded.model
+                ),
+            )
+            .retry_after(retry_after),
+            Refused::ShuttingDown => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "shutting_down",
+                "This server is about to stop.",
+            )
+            .retry_after(ASK_AGAIN),
+        })
+}
+
+/// People look for what they did; programs at full speed may be sampled.
+fn keep(call: &Call) -> Keep {
+    if source(call) == "api" {
+        Keep::Sampled
+    } else {
+        Keep::Always
+    }
+}
+
+/// `page`, `cli` or `api`.
+pub(crate) fn source(call: &Call) -> &'static str {
+    let agent = call.header(&header::USER_AGENT).unwrap_or_default();
+    if call.who.as_ref().is_some_and(|who| who.by_cookie) {
+        "page"
+    } else if agent.starts_with("onstage") {
+        "cli"
+    } else {
+        "api"
+    }
+}
+
+/// Queues it durably; answers the id of this or of the same one before.
+async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Id, Problem> {
+    let stored = wanted.input.for_job(call).await?;
+    let new = new_job(call, wanted, JobSpec::Prediction { input: stored }, key)?;
+    let submitted = call.state.parts.store.submit(new).await?;
+    call.state.engine.nudge();
+    Ok(submitted.job.id)
+}
+
+pub(crate) fn new_job(
+    call: &Call,
+    wanted: &Wanted,
+    spec: JobSpec,
+    idempotency: Option<Idempotency>,
+) -> Result<NewJob, Problem> {
+    let principal: &Principal = call.principal()?;
+    let version = &wanted.loaded.version;
+    Ok(NewJob {
+        id: wanted.id.clone(),
+        model: wanted.loaded.model.clone(),
+        version: version.id.clone(),
+        version_number: version.number,
+        spec,
+        by: principal.id.clone(),
+        source: source(call).to_owned(),
+        created_at: call.state.parts.clock.now(),
+        claimed_by: None,
+        idempotency,
+    })
+}
+
+/// Waits for a prediction that runs here as long as the client and the server allow.
+async fn follow(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool) -> Answer {
+    if streams {
+        return super::events::stream_ticket(call, ticket);
+    }
+    if let Some(finished) = in_time(call, wanted, &ticket).await {
+        return answered(call, wanted, &ticket, &finished);
+    }
+    let handed = hand_over::at_limit(call, wanted, ticket.clone()).await;
+    if let Some(finished) = ticket.finished() {
+        return answered(call, wanted, &ticket, &finished);
+    }
+    handed?;
+    let known = find::of_ticket(call, &ticket, wanted.input.shown.clone());
+    accepted(call, known)
+}
+
+/// As `follow`, for one that is a job already.
+async fn follow_adopted(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool) -> Answer {
+    if streams {
+        return super::events::stream_ticket(call, ticket);
+    }
+    if let Some(finished) = in_time(call, wanted, &ticket).await {
+        return answered(call, wanted, &ticket, &finished);
+    }
+    let known = find::of_ticket(call, &ticket, wanted.input.shown.clone());
+    accepted(call, known)
+}
+
+/// Its end, when that comes within the client's patience. Who reads a stream or asked for an answer at once has none.
+async fn in_time(call: &Call, wanted: &Wanted, ticket: &Ticket) -> Option<Arc<Finished>> {
+    let prefer = call.prefer();
+    if wanted.stream || prefer.respond_async {
+        return None;
+    }
+    wait(call, ticket, patience(call, prefer)).await
+}
+
+fn patience(call: &Call, prefer: Prefer) -> Duration {
+    let settings = &call.state.settings;
+    match prefer.wait_s {
+        Some(seconds) => call::bounded_wait(&call.state, Some(seconds)),
+        None => settings.wait_default.min(settings.wait_max),
+    }
+}
+
+async fn wait(call: &Call, ticket: &Ticket, patience: Duration) -> Option<Arc<Finished>> {
+    let last_wait = async {
+        call.state.shutdown.cancelled().await;
+        tokio::time::sleep(LAST_WAIT).await;
+    };
+    tokio::select! {
+        biased;
+        finished = ticket.done() => Some(finished),
+        () = tokio::time::sleep(patience) => None,
+        () = last_wait => None,
+    }
+}
+
+fn answered(call: &Call, wanted: &Wanted, ticket: &Ticket, finished: &Arc<Finished>) -> Answer {
+    let known = find::of_finished(call, ticket, finished, wanted.input.shown.clone());
+    Ok(call::bytes(
+        StatusCode::CREATED,
+        "application/json",
+        known.text(call, None),
+    ))
+}
+
+/// 202 for what goes on elsewhere: a job, here or on another front.
+async fn going_on(call: &Call, id: &Id, streams: bool) -> Answer {
+    let place = find::find(call, id).await?;
+    if streams {
+        return super::events::stream(call, id.clone(), place, 0);
+    }
+    let known = find::known(call, &place).await?;
+    if known.status.is_final() {
+        return Ok(call::bytes(
+            StatusCode::CREATED,
+            "application/json",
+            known.text(call, None),
+        ));
+    }
+    accepted(call, known)
+}
+
+fn accepted(call: &Call, mut known: Known) -> Answer {
+    // Stock clients take any other status of this answer for final.
+    known.status = Status::Starting;
+    let path = call.link(&format!("/v1/predictions/{}", known.id));
+    let mut response: Response = call::bytes(
+        StatusCode::ACCEPTED,
+        "application/json",
+        known.text(call, None),
+    );
+    set(&mut response, header::LOCATION, &path);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, whole_seconds(ASK_AGAIN));
+    Ok(response)
+}

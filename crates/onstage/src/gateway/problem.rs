@@ -1,0 +1,276 @@
+//! The one place where errors become answers: kinds to statuses and codes, problems to `application/problem+json`.
+//! Does not know which route failed.
+
+use axum::{body::Body, response::Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use onstage_core::{Error, Kind, ports::CheckError};
+use serde::Serialize;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// What a handler answers.
+pub(crate) type Answer = Result<Response, Problem>;
+
+/// A refusal or failure on its way out.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    /// A whole sentence; names the field at fault.
+    pub(crate) detail: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) errors: Vec<FieldProblem>,
+    pub(crate) retryable: bool,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// One thing that is wrong with the input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct FieldProblem {
+    /// JSON pointer into the body.
+    pub(crate) pointer: String,
+    pub(crate) expected: String,
+    pub(crate) got: String,
+}
+
+/// The body of every error (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    errors: &'a [FieldProblem],
+    hint: Option<&'a str>,
+    retryable: bool,
+    request_id: &'a str,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            hint: None,
+            errors: Vec::new(),
+            retryable: false,
+            headers: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Says when to come again, in whole seconds: the form that clients understand.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retryable = true;
+        self.header(header::RETRY_AFTER, whole_seconds(wait))
+    }
+
+    pub(crate) fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    pub(crate) fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    pub(crate) fn unauthenticated() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "This needs a token or a signed-in session, and none that is valid was sent.",
+        )
+        .hint(
+            "send `Authorization: Bearer os_…`, or open the login link that `onstage open` prints",
+        )
+        .header(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"onstage\""),
+        )
+    }
+
+    /// An input that does not fit the model's schema: every violation, the first in words.
+    pub(crate) fn unfit(prefix: &str, errors: Vec<CheckError>) -> Self {
+        let detail = match errors.first() {
+            Some(first) => format!(
+                "The input `{}` should be {}, but it is {}{}.",
+                field_name(&first.pointer),
+                first.expected,
+                first.got,
+                match errors.len() - 1 {
+                    0 => String::new(),
+                    more => format!(" (and {more} more)"),
+                }
+            ),
+            None => "The input does not fit the model's schema.".to_owned(),
+        };
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", detail);
+        problem.errors = errors
+            .into_iter()
+            .map(|error| FieldProblem {
+                pointer: format!("{prefix}{}", error.pointer),
+                expected: error.expected,
+                got: error.got,
+            })
+            .collect();
+        problem
+    }
+
+    /// One field at fault.
+    pub(crate) fn field(pointer: &str, expected: &str, got: impl Into<String>) -> Self {
+        let got = got.into();
+        let name = field_name(pointer);
+        let mut problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_input",
+            format!("The field `{name}` should be {expected}, but it is {got}."),
+        );
+        problem.errors = vec![FieldProblem {
+            pointer: pointer.to_owned(),
+            expected: expected.to_owned(),
+            got,
+        }];
+        problem
+    }
+
+    pub(crate) fn into_response(self, request_id: &str) -> Response {
+        let body = ProblemBody {
+            r#type: format!("urn:onstage:problem:{}", self.code),
+            title: title(self.status),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            errors: &self.errors,
+            hint: self.hint.as_deref(),
+            retryable: self.retryable,
+            request_id,
+        };
+        let text = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::new(Body::from(text));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.extend(self.headers);
+        response
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let (status, code) = status_and_code(error.kind);
+        let mut problem = if matches!(error.kind, Kind::Internal) {
+            tracing::error!(%error, "a request failed for a fault of ours");
+            Self::new(
+                status,
+                code,
+                "Something went wrong inside Onstage. The request id leads to the log line.",
+            )
+        } else {
+            Self::new(status, code, sentence(&error.to_string()))
+        };
+        problem.hint = error.hint;
+        if error.kind.retryable() {
+            problem = problem.retry_after(Duration::from_secs(1));
+        }
+        problem
+    }
+}
+
+fn status_and_code(kind: Kind) -> (StatusCode, &'static str) {
+    match kind {
+        Kind::Invalid => (StatusCode::BAD_REQUEST, "invalid_request"),
+        Kind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+        Kind::Conflict => (StatusCode::CONFLICT, "conflict"),
+        Kind::Lost => (StatusCode::CONFLICT, "lost"),
+        Kind::Denied => (StatusCode::FORBIDDEN, "denied"),
+        Kind::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+        Kind::Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout"),
+        Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        Kind::Full => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
+        Kind::UserCode => (StatusCode::UNPROCESSABLE_ENTITY, "model_failed"),
+        Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+fn title(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Error")
+}
+
+/// Lower-case messages become sentences.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let mut text: String = letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default();
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
+}
+
+fn field_name(pointer: &str) -> String {
+    let name = pointer.trim_start_matches('/').replace('/', ".");
+    if name.is_empty() {
+        "input".to_owned()
+    } else {
+        name
+    }
+}
+
+/// Whole seconds, at least one: some clients read nothing else.
+pub(crate) fn whole_seconds(wait: Duration) -> HeaderValue {
+    HeaderValue::from(wait.as_secs_f64().ceil().clamp(1.0, 3600.0) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_status_and_secrets_stay_inside() {
+        let problem = Problem::from(Error::busy("queue of `lab/age` is full"));
+        assert_eq!(problem.status, 429);
+        assert_eq!(problem.detail, "Queue of `lab/age` is full.");
+        let response = problem.into_response("r1");
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let hidden = Problem::from(Error::internal("the password is swordfish"));
+        assert!(!hidden.detail.contains("swordfish"));
+        assert_eq!(hidden.status, 500);
+    }
+
+    #[test]
+    fn an_unfit_input_names_its_field() {
+        let problem = Problem::unfit(
+            "/input",
+            vec![CheckError {
+                pointer: "/age".into(),
+                expected: "a number".into(),
+                got: "\"old\"".into(),
+            }],
+        );
+        assert!(problem.detail.contains("`age`"), "{}", problem.detail);
+        assert_eq!(problem.errors[0].pointer, "/input/age");
+    }
+}

@@ -1,0 +1,15 @@
+//! The gateway as a client sees it, without sockets: the real router, a real engine, a memory store, real Python.
+
+mod access;
+mod ask;
+mod batches;
+mod bodies;
+mod browser;
+mod description;
+mod files;
+mod methods;
+mod models;
+mod people;
+mod predictions;
+mod streams;
+pub(super) mod world;

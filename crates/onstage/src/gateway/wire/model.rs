@@ -1,0 +1,129 @@
+//! A model as the wire has it, in the shape that stock clients read.
+//! Does not fetch.
+
+use super::{time, version::Version};
+use crate::gateway::call::Call;
+use onstage_core::model;
+use onstage_engine::Readiness;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Model {
+    pub(crate) url: String,
+    pub(crate) owner: String,
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) description: String,
+    pub(crate) visibility: &'static str,
+    pub(crate) run_count: u64,
+    pub(crate) created_at: String,
+    pub(crate) background: bool,
+    pub(crate) latest_version: Option<Version>,
+    #[schema(value_type = Option<Object>)]
+    pub(crate) default_example: Option<serde_json::Value>,
+    pub(crate) readiness: Ready,
+    pub(crate) live_version_number: Option<u32>,
+}
+
+/// Whether it would answer now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Readiness)]
+pub(crate) struct Ready {
+    /// `asleep`, `starting`, `ready`, `failed` or `none`.
+    state: &'static str,
+    workers: u32,
+    text: String,
+}
+
+impl From<Readiness> for Ready {
+    fn from(readiness: Readiness) -> Self {
+        Self {
+            state: readiness.state,
+            workers: readiness.workers,
+            text: readiness.text,
+        }
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewModel {
+    pub(crate) owner: Option<String>,
+    pub(crate) name: String,
+    pub(crate) title: Option<String>,
+    /// What stock clients call it.
+    pub(crate) description: Option<String>,
+    pub(crate) about: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct ModelChange {
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) about: Option<String>,
+}
+
+/// What is around a model's record.
+pub(crate) struct Around {
+    pub(crate) live: Option<model::Version>,
+    pub(crate) run_count: u64,
+    pub(crate) readiness: Readiness,
+}
+
+pub(crate) fn show(call: &Call, model: &model::Model, around: Around) -> Model {
+    let live = around.live.as_ref();
+    let path = format!("/m/{}", model.name);
+    Model {
+        url: call.link(&path),
+        owner: model.name.owner().to_owned(),
+        name: model.name.name().to_owned(),
+        title: title(model, live),
+        description: model.about.clone(),
+        visibility: "private",
+        run_count: around.run_count,
+        created_at: time(model.created_at),
+        background: live
+            .and_then(model::Version::schema)
+            .is_some_and(|schema| schema.background),
+        default_example: live.and_then(|version| default_example(model, version)),
+        live_version_number: live.map(|version| version.number),
+        readiness: around.readiness.into(),
+        latest_version: around
+            .live
+            .as_ref()
+            .map(|version| super::version::show(call, version, true, None)),
+    }
+}
+
+fn title(model: &model::Model, live: Option<&model::Version>) -> String {
+    let from_schema = live
+        .and_then(model::Version::schema)
+        .map(|schema| schema.title.clone())
+        .unwrap_or_default();
+    [model.title.clone(), from_schema]
+        .into_iter()
+        .find(|title| !title.is_empty())
+        .unwrap_or_else(|| model.name.name().to_owned())
+}
+
+/// The first example, in the shape of a finished prediction.
+fn default_example(model: &model::Model, version: &model::Version) -> Option<serde_json::Value> {
+    let examples = super::version::examples(version);
+    let first = examples.as_array()?.first()?;
+    Some(serde_json::json!({
+        "id": "example",
+        "model": model.name.to_string(),
+        "version": version.id.0,
+        "status": "succeeded",
+        "input": first.get("input"),
+        "output": first.get("output"),
+        "created_at": time(version.created_at),
+        "urls": {},
+    }))
+}
+
+/// The answer to a warm-up.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Warmup {
+    pub(crate) readiness: Ready,
+}

@@ -1,0 +1,130 @@
+//! A version as the wire has it, and the OpenAPI document of its model.
+//! Does not fetch.
+
+use super::time;
+use crate::gateway::{call::Call, openapi};
+use onstage_core::{
+    model::{self, BuildFailure, VersionState},
+    outcome::Phase,
+};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Stock clients read arrays as streams when this says less than 0.3.9.
+const COG_VERSION: &str = "0.16.0";
+/// What stakeholders read of a failed build.
+const NOT_BUILT: &str = "This version could not be built.";
+/// The end of the build log that a version carries.
+const LOGS_TAIL_LINES: usize = 40;
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Version {
+    id: String,
+    number: u32,
+    name: String,
+    model: String,
+    created_at: String,
+    cog_version: &'static str,
+    /// `building`, `ready`, `failed` or `deleted`.
+    state: &'static str,
+    /// `queued`, `installing`, `loading`, `checking` or `done`.
+    phase: &'static str,
+    text: String,
+    live: bool,
+    #[schema(value_type = Object)]
+    openapi_schema: Value,
+    #[schema(value_type = Option<Object>)]
+    schema: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    error: Option<BuildFailure>,
+    #[schema(value_type = Vec<Object>)]
+    examples: Value,
+    #[schema(value_type = Object)]
+    config: Value,
+    logs_tail: String,
+}
+
+/// `logs` is the build log, where it was asked for.
+pub(crate) fn show(
+    call: &Call,
+    version: &model::Version,
+    live: bool,
+    logs: Option<&str>,
+) -> Version {
+    let owner = call.is_owner();
+    let (phase, text) = progress(&version.state, owner);
+    Version {
+        id: version.id.0.clone(),
+        number: version.number,
+        name: format!("v{}", version.number),
+        model: version.model.to_string(),
+        created_at: time(version.created_at),
+        cog_version: COG_VERSION,
+        state: version.state.name(),
+        phase,
+        text,
+        live,
+        openapi_schema: openapi::model::of_version(version),
+        schema: version
+            .schema()
+            .and_then(|schema| serde_json::to_value(schema).ok()),
+        error: failure(&version.state, owner),
+        examples: examples(version),
+        config: config(version),
+        logs_tail: logs.filter(|_| owner).map(tail).unwrap_or_default(),
+    }
+}
+
+fn progress(state: &VersionState, owner: bool) -> (&'static str, String) {
+    match state {
+        VersionState::Building { phase, text } => {
+            let phase = match phase {
+                Phase::Queued | Phase::Provisioning => "queued",
+                Phase::Installing => "installing",
+                Phase::Loading => "loading",
+                _ => "checking",
+            };
+            (phase, text.clone())
+        }
+        VersionState::Ready { .. } => ("done", String::new()),
+        VersionState::Failed { error } if owner => ("done", error.message.clone()),
+        VersionState::Failed { .. } => ("done", NOT_BUILT.to_owned()),
+        VersionState::Deleted => ("done", "deleted".to_owned()),
+    }
+}
+
+/// The scientist's own traceback is for the scientist.
+fn failure(state: &VersionState, owner: bool) -> Option<BuildFailure> {
+    match state {
+        VersionState::Failed { error } if owner => Some(error.clone()),
+        VersionState::Failed { error } => Some(BuildFailure {
+            kind: error.kind.clone(),
+            message: NOT_BUILT.to_owned(),
+            traceback: None,
+        }),
+        _ => None,
+    }
+}
+
+pub(crate) fn examples(version: &model::Version) -> Value {
+    serde_json::from_str(&version.examples).unwrap_or_else(|_| Value::Array(Vec::new()))
+}
+
+/// What a page or client needs of the config; not the environment, secrets or money.
+fn config(version: &model::Version) -> Value {
+    let config = &version.config;
+    let background = version.schema().is_some_and(|schema| schema.background);
+    serde_json::json!({
+        "background": background,
+        "timeout_s": config.realtime.timeout.0.as_secs_f64(),
+        "feedback": config.feedback,
+        "page": config.page,
+        "workers": config.realtime.workers,
+    })
+}
+
+fn tail(logs: &str) -> String {
+    let lines: Vec<&str> = logs.lines().collect();
+    lines[lines.len().saturating_sub(LOGS_TAIL_LINES)..].join("\n")
+}

@@ -1,0 +1,70 @@
+//! This process on this machine: its name, its limits, its end by signal.
+//! Knows nothing of what is served.
+
+use onstage_core::{Error, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// File descriptors we ask for: every connection, worker and open file takes some.
+const DESCRIPTORS_WANTED: u64 = 65_536;
+/// What a shell reports for a process ended by SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// The machine's name.
+pub(crate) fn name() -> String {
+    ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Raises the soft limit of open files as far as it goes; answers what it is then.
+pub(crate) fn raise_descriptors() -> u64 {
+    let now = getrlimit(Resource::Nofile);
+    let wanted = now
+        .maximum
+        .map_or(DESCRIPTORS_WANTED, |most| most.min(DESCRIPTORS_WANTED));
+    let current = now.current.unwrap_or(u64::MAX);
+    if current >= wanted {
+        return current;
+    }
+    let raised = Rlimit {
+        current: Some(wanted),
+        maximum: now.maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => wanted,
+        Err(error) => {
+            tracing::debug!(%error, "the limit of open files stays as it is");
+            current
+        }
+    }
+}
+
+/// Cancels `stop` at the first SIGINT or SIGTERM; at the second the process ends there and then.
+pub(crate) fn stop_on_signals(stop: CancellationToken) -> Result<()> {
+    let cannot = |error| Error::internal("signals cannot be received").because(error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    onstage_engine::spawn::spawn("signals", async move {
+        for asked in 1.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if asked > 1 {
+                #[expect(
+                    clippy::exit,
+                    reason = "the person asked twice: nothing may hold the end up"
+                )]
+                std::process::exit(INTERRUPTED);
+            }
+            tracing::info!("stopping; once more stops at once");
+            stop.cancel();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! Joins store, blobs, launcher, driver, engine and gateway: the one place that knows them all.
+//! Decides nothing about what they do.
+
+mod bundles;
+mod host;
+mod lock;
+mod logging;
+mod parts;
+mod scratch;
+mod task;
+
+pub(crate) use host::{raise_descriptors, stop_on_signals};
+pub(crate) use lock::DataFolder;
+pub(crate) use logging::start as start_logging;
+pub(crate) use onstage_backends::store::sqlite_version;
+pub(crate) use task::{TaskOrder, run_task};
+
+use crate::{
+    client::{self, Record},
+    environment::Environment,
+    gateway,
+    settings::Settings,
+};
+use onstage_core::{
+    Error, Kind, Result,
+    people::{CredentialKind, Role},
+    ports::Page,
+    task::Incarnation,
+};
+use onstage_engine::{Engine, Parts, spawn::spawn};
+use scratch::Scratch;
+use std::{net::SocketAddr, sync::Arc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Credentials looked through for ours of earlier starts.
+const TOKENS_MAX: u32 = 1_000;
+
+/// A server that runs.
+pub(crate) struct Serving {
+    /// Without a slash at the end.
+    pub(crate) url: String,
+    /// The one-time link that logs a browser in as the owner.
+    pub(crate) login: String,
+    /// The token of this machine's user, as noted for their other commands.
+    pub(crate) token: String,
+    scratch: Scratch,
+    data: DataFolder,
+    parts: Parts,
+    engine: Engine,
+    gateway: JoinHandle<Option<()>>,
+    stop: CancellationToken,
+    settings: Settings,
+}
+
+/// Starts everything on a data folder; it serves when this returns.
+pub(crate) async fn start(settings: Settings, environment: &Environment) -> Result<Serving> {
+    check_reach(&settings)?;
+    raise_descriptors();
+    let data = DataFolder::take(&settings.data)?;
+    // Listening comes first, so that a taken port costs nothing.
+    let listener = gateway::listen(settings.listen).map_err(port_hint)?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Error::internal("the listener has no address").because(error))?;
+    let scratch = Scratch::take(data.path(), "front")?;
+    let tempdir = scratch.path().to_owned();
+    let parts = parts::for_server(&settings, environment, data.path()).await?;
+    let incarnation = Incarnation(format!("{:032x}", (parts.entropy)()));
+    let engine = Engine::start(
+        parts.clone(),
+        onstage_engine::Settings {
+            host: host::name(),
+            incarnation: incarnation.clone(),
+            tempdir: tempdir.clone(),
+            queue_items_max: settings.queue_items_max,
+            workers_total_max: settings.workers_total_max,
+            sole_front: settings.store_is_ours,
+            ..onstage_engine::Settings::default()
+        },
+    )
+    .await?;
+    let receiver = bundles::Receiver {
+        blobs: Arc::clone(&parts.blobs),
+        launcher: Arc::clone(&parts.launcher),
+        tempdir: tempdir.clone(),
+    };
+    let front = gateway_settings(&settings, address, incarnation, tempdir);
+    let state = gateway::State::new(engine.clone(), parts.clone(), Arc::new(receiver), front);
+    let stop = CancellationToken::new();
+    let gateway = spawn("gateway", gateway::serve(listener, state, stop.clone()));
+    let url = url_of(address);
+    let token = local_token(&parts).await?;
+    let login = format!("{url}{}", gateway::login_path(&parts).await?);
+    let note = Record {
+        url: url.clone(),
+        token: token.clone(),
+        pid: std::process::id(),
+    };
+    client::write_record(data.path(), &note)?;
+    Ok(Serving {
+        url,
+        login,
+        token,
+        scratch,
+        data,
+        parts,
+        engine,
+        gateway,
+        stop,
+        settings,
+    })
+}
+
+impl Serving {
+    /// Serves until `asked` is cancelled, then lets what runs finish within the drain time.
+    pub(crate) async fn until(self, asked: CancellationToken) -> Result<()> {
+        let Self {
+            scratch,
+            data,
+            parts,
+            engine,
+            mut gateway,
+            stop,
+            settings,
+            ..
+        } = self;
+        let early = tokio::select! {
+            () = asked.cancelled() => false,
+            _ = &mut gateway => true,
+        };
+        // The note goes first: who reads it now would find nobody soon.
+        let gone = std::fs::remove_file(client::record_path(data.path()));
+        tracing::debug!(?gone, "the note for other commands is taken back");
+        stop.cancel();
+        if !early {
+            let _ = gateway.await;
+        }
+        engine.shutdown(settings.drain).await;
+        forget_local_tokens(&parts).await?;
+        // Given back last: the next server may have the folder from here on.
+        drop((scratch, data));
+        if early {
+            return Err(Error::internal(
+                "the gateway ended by itself; the log above says why",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Beyond this machine nothing is served that stakeholders could not log in to.
+fn check_reach(settings: &Settings) -> Result<()> {
+    if settings.listen.ip().is_loopback() || settings.password.is_some() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "listening on `{}` reaches beyond this machine, and no password is set",
+        settings.listen
+    ))
+    .hint("set ONSTAGE_PASSWORD to what stakeholders log in with, or listen on `127.0.0.1`"))
+}
+
+fn port_hint(error: Error) -> Error {
+    match error.kind {
+        Kind::Conflict => error.hint("another program listens there; choose another port with `--listen 127.0.0.1:PORT`, or port 0 for any"),
+        Kind::Denied => error.hint("ports below 1024 need rights; choose one above with `--listen`"),
+        _ => error,
+    }
+}
+
+fn gateway_settings(
+    settings: &Settings,
+    listen: SocketAddr,
+    incarnation: Incarnation,
+    tempdir: std::path::PathBuf,
+) -> gateway::Settings {
+    let defaults = gateway::Settings::default();
+    gateway::Settings {
+        name: settings.name.clone(),
+        default_owner: settings.owner.clone(),
+        listen,
+        hosts: settings.hosts.clone(),
+        proxies: settings.proxies.clone(),
+        tls: settings.tls,
+        password: settings.password.clone(),
+        wait_default: settings.wait_default,
+        wait_max: settings.wait_max,
+        upload_bytes_max: settings.upload_bytes_max,
+        tempdir,
+        incarnation,
+        limits: gateway::Limits {
+            drain: settings.drain,
+            ..defaults.limits
+        },
+        ..defaults
+    }
+}
+
+/// The address as somebody on this machine types it.
+fn url_of(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        return format!("http://127.0.0.1:{}", address.port());
+    }
+    format!("http://{address}")
+}
+
+/// A token for this machine's user; those of earlier starts end.
+async fn local_token(parts: &Parts) -> Result<String> {
+    forget_local_tokens(parts).await?;
+    let (token, _) = gateway::mint(
+        parts,
+        CredentialKind::Token,
+        Role::Owner,
+        &local_name(),
+        None,
+    )
+    .await?;
+    Ok(token)
+}
+
+async fn forget_local_tokens(parts: &Parts) -> Result<()> {
+    let page = Page {
+        after: None,
+        limit: TOKENS_MAX,
+    };
+    let name = local_name();
+    for credential in parts.store.credentials(CredentialKind::Token, page).await? {
+        if credential.name == name {
+            match parts.store.remove_credential(&credential.id).await {
+                Err(error) if error.kind == Kind::NotFound => {}
+                removed => removed?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn local_name() -> String {
+    format!("this machine ({})", host::name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Flags, Layers};
+
+    fn settings(listen: &str, password: &str) -> Settings {
+        let environment = Environment::of([("HOME", "/nowhere"), ("ONSTAGE_PASSWORD", password)]);
+        let flags = Flags {
+            listen: Some(listen.to_owned()),
+            ..Flags::default()
+        };
+        Settings::of(&Layers::load(&environment, &flags).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn only_a_password_opens_the_door_to_the_network() {
+        for (listen, password, fine) in [
+            ("127.0.0.1:8484", "", true),
+            ("[::1]:8484", "", true),
+            ("0.0.0.0:8484", "", false),
+            ("192.168.1.2:8484", "", false),
+            ("0.0.0.0:8484", "open sesame", true),
+        ] {
+            assert_eq!(
+                check_reach(&settings(listen, password)).is_ok(),
+                fine,
+                "{listen}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_printed_address_can_be_opened() {
+        assert_eq!(url_of("0.0.0.0:80".parse().unwrap()), "http://127.0.0.1:80");
+        assert_eq!(url_of("[::1]:8484".parse().unwrap()), "http://[::1]:8484");
+    }
+}

@@ -1,0 +1,80 @@
+//! Opens everything from outside that the engine needs, by what the settings name.
+//! Starts no loop and serves nothing.
+
+use crate::{checks::JsonSchemaChecks, environment::Environment, settings::Settings};
+use onstage_backends::{
+    blobs,
+    clock::{self, SystemClock},
+    process::{LauncherSettings, ProcessDriver, ProcessLauncher, Purpose},
+    store,
+    tables::FileTables,
+};
+use onstage_core::{Error, Result, ports::Driver};
+use onstage_engine::Parts;
+use std::{ffi::OsString, path::Path, sync::Arc};
+
+/// For a server: with a driver that starts tasks as processes.
+pub(super) async fn for_server(
+    settings: &Settings,
+    environment: &Environment,
+    data: &Path,
+) -> Result<Parts> {
+    let driver = ProcessDriver::new(data, program()?, task_arguments(settings, data))?;
+    open(
+        settings,
+        environment,
+        data,
+        Purpose::Realtime,
+        Some(Arc::new(driver)),
+    )
+    .await
+}
+
+/// For a task, which starts no others.
+pub(super) async fn for_task(settings: &Settings, environment: &Environment) -> Result<Parts> {
+    open(settings, environment, &settings.data, Purpose::Jobs, None).await
+}
+
+async fn open(
+    settings: &Settings,
+    environment: &Environment,
+    data: &Path,
+    purpose: Purpose,
+    driver: Option<Arc<dyn Driver>>,
+) -> Result<Parts> {
+    let store = store::open(&settings.store).await?;
+    let blobs = blobs::open(&settings.blobs).await?;
+    let launcher = ProcessLauncher::new(
+        LauncherSettings {
+            data_dir: data.to_owned(),
+            variables: environment.pass_through(),
+            purpose,
+        },
+        Arc::clone(&blobs),
+    )?;
+    Ok(Parts {
+        store,
+        blobs,
+        launcher: Arc::new(launcher),
+        driver,
+        tables: Arc::new(FileTables),
+        clock: Arc::new(SystemClock::new()),
+        entropy: Arc::new(clock::entropy),
+        checks: Arc::new(JsonSchemaChecks),
+    })
+}
+
+/// This very program: a task must be of the same version as the server that starts it.
+fn program() -> Result<std::path::PathBuf> {
+    std::env::current_exe()
+        .map_err(|error| Error::internal("our own program cannot be found").because(error))
+}
+
+/// What a task is told on its command line; it inherits the environment.
+fn task_arguments(settings: &Settings, data: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["task".into(), "--data".into(), data.into()];
+    if let Some(file) = &settings.file {
+        arguments.extend(["--config".into(), file.into()]);
+    }
+    arguments
+}

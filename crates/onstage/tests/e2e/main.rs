@@ -1,0 +1,24 @@
+//! End to end: the real binary, real Python, real HTTP. Each test owns its world and leaves nothing running.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "outside of Onstage, a test has a clock and an environment of its own"
+)]
+
+mod bad_models;
+mod bad_requests;
+mod bad_tables;
+mod batches;
+mod cancel;
+mod disks;
+mod entrance;
+mod environments;
+mod examples;
+mod jobs;
+mod kills;
+mod quickstart;
+mod realtime;
+mod rollout;
+mod streams;
+mod world;

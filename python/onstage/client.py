@@ -1,0 +1,221 @@
+"""`Client`: Onstage's HTTP API from Python, with the standard library alone.
+
+It must not know anything that the public HTTP contract does not say.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
+
+from onstage.files import File, media_type_of
+from onstage.shapes.loose import anything
+from onstage.tables import Table
+from onstage.wire import Outgoing
+
+WAIT_SECONDS_MAX = 20
+REQUEST_SECONDS_MAX = 120
+INLINE_BYTES_MAX = 256 << 10
+TRIES_MAX = 5
+RETRY_SECONDS_MAX = 30.0
+FINAL = ("succeeded", "failed", "canceled")
+
+
+class ApiError(Exception):
+    """The server refused; `status`, `code`, `hint` and `problem` say why."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status = status
+        self.problem = dict(problem)
+        self.code = problem.get("code")
+        self.hint = problem.get("hint")
+        said = problem.get("detail") or problem.get("title") or f"the server answered {status}"
+        super().__init__(f"{said}" + (f"\nhint: {self.hint}" if self.hint else ""))
+
+
+class PredictionFailed(Exception):
+    """A prediction or batch job ended without an answer; `record` is what the server keeps of it."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        self.record = dict(record)
+        super().__init__(str(record.get("error") or record.get("reason") or record.get("status")))
+
+
+class Running:
+    """A prediction or batch job on the server."""
+
+    def __init__(self, client: Client, record: Dict[str, Any]) -> None:
+        self._client = client
+        self.record = record
+
+    @property
+    def id(self) -> str:
+        return str(self.record["id"])
+
+    @property
+    def status(self) -> str:
+        return str(self.record["status"])
+
+    @property
+    def output(self) -> Any:
+        return self.record.get("output")
+
+    def refresh(self, wait: int = 0) -> Running:
+        """Ask again; `wait` seconds for it to end."""
+        url = self.record["urls"]["get"]
+        self.record = self._client.call("GET", url + (f"?wait={wait}" if wait else ""))
+        return self
+
+    def wait(self, timeout: Optional[float] = None) -> Running:
+        """Wait until it has ended. Raises PredictionFailed or TimeoutError."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while self.status not in FINAL:
+            left = WAIT_SECONDS_MAX if until is None else until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"`{self.id}` is still {self.status}")
+            self.refresh(max(1, min(WAIT_SECONDS_MAX, int(left))))
+        if self.status != "succeeded":
+            raise PredictionFailed(self.record)
+        return self
+
+    def cancel(self) -> Running:
+        self.record = self._client.call("POST", self.record["urls"]["cancel"])
+        return self
+
+    def result(self) -> bytes:
+        """The table that a batch job has made."""
+        return self._client.fetch(self.record["urls"]["result"])
+
+    def __repr__(self) -> str:
+        return f"<onstage run {self.id} {self.status}>"
+
+
+class Client:
+    """`Client("http://127.0.0.1:8484", token).predict("lab/age", photo=open("fish.jpg", "rb"))`."""
+
+    def __init__(self, url: Optional[str] = None, token: Optional[str] = None) -> None:
+        self.url = (url or os.environ.get("ONSTAGE_URL") or "http://127.0.0.1:8484").rstrip("/")
+        self._token = token or os.environ.get("ONSTAGE_TOKEN")
+
+    def predict(self, model: str, **inputs: Any) -> Any:
+        """One answer, waited for as long as it takes. Raises PredictionFailed."""
+        return self.predict_async(model, _prefer=f"wait={WAIT_SECONDS_MAX}", **inputs).wait().output
+
+    def predict_async(self, model: str, *, _prefer: str = "respond-async", **inputs: Any) -> Running:
+        """Start a prediction and go on; `.wait().output` is its answer."""
+        body = {"input": {name: self.to_json(value) for name, value in inputs.items()}}
+        record = self.call("POST", f"{_path(model)}/predictions", body, {"Prefer": _prefer})
+        return Running(self, record)
+
+    def batch(self, model: str, table: Any, **fields: Any) -> Running:
+        """Every row of a table through the model; `.wait().result()` is the table with answers."""
+        file = Table(table)
+        record = self.call("POST", f"{_path(model)}/batches", {"table": self.upload(file), **fields})
+        return Running(self, record)
+
+    def models(self) -> List[Dict[str, Any]]:
+        """Every model that this token may see."""
+        return list(self._pages("/v1/models"))
+
+    def upload(self, file: File) -> str:
+        """Keep a file on the server and return the `onstage://` name it has in inputs."""
+        boundary = "onstage" + os.urandom(12).hex()
+        name = file.name.replace("\\", "_").replace('"', "_").replace("\r", "_").replace("\n", "_")
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="{name}"\r\n'
+        head += f"Content-Type: {file.media_type}\r\n\r\n"
+        data = head.encode() + file.bytes() + f"\r\n--{boundary}--\r\n".encode()
+        raw = self._request("POST", "/v1/files", data, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        return f"onstage://files/{json.loads(raw)['id']}"
+
+    def to_json(self, value: Any) -> Any:
+        """An input as JSON: small files as data URLs, large ones uploaded first."""
+        if hasattr(value, "read") or isinstance(value, os.PathLike):
+            value = File(value)
+        outgoing = Outgoing()
+        made = anything(value, outgoing, "input")
+        return self._with_files(made, outgoing) if outgoing.attachments else made
+
+    def call(self, method: str, path: str, body: Any = None, headers: Optional[Mapping[str, str]] = None) -> Any:
+        """Any route of the API, JSON in and out. Raises ApiError."""
+        data = None if body is None else json.dumps(body).encode()
+        given = {**(headers or {}), **({"Content-Type": "application/json"} if data is not None else {})}
+        raw = self._request(method, path, data, given)
+        return json.loads(raw) if raw else None
+
+    def fetch(self, url: str) -> bytes:
+        """The bytes behind a link of an answer, or in a data URL."""
+        if url.startswith("data:"):
+            return bytes(urllib.request.urlopen(url).read())
+        return self._request("GET", url, None, {})
+
+    def _with_files(self, value: Any, outgoing: Outgoing) -> Any:
+        if isinstance(value, dict):
+            if "$attachment" not in value:
+                return {key: self._with_files(inner, outgoing) for key, inner in value.items()}
+            data = bytes(outgoing.attachments[value["$attachment"]])
+            name = value.get("name")
+            kind = value.get("media_type") or media_type_of(name)
+            if len(data) > INLINE_BYTES_MAX:
+                return self.upload(File(data, name=name, media_type=kind))
+            return f"data:{kind};base64," + base64.b64encode(data).decode()
+        if isinstance(value, list):
+            return [self._with_files(inner, outgoing) for inner in value]
+        return value
+
+    def _pages(self, path: Optional[str]) -> Iterator[Dict[str, Any]]:
+        while path:
+            page = self.call("GET", path)
+            yield from page["results"]
+            path = page.get("next")
+
+    def _request(self, method: str, path: str, data: Optional[bytes], headers: Mapping[str, str]) -> bytes:
+        url = path if "://" in path else self.url + path
+        ours = urllib.parse.urlsplit(url)[:2] == urllib.parse.urlsplit(self.url)[:2]
+        sent = {"Accept": "application/json", **headers}
+        if self._token and ours:
+            # The token is for this server alone; a link may lead elsewhere.
+            sent["Authorization"] = f"Bearer {self._token}"
+        if method == "POST":
+            # With a key, a request sent twice because the line broke is still done once.
+            sent["Idempotency-Key"] = os.urandom(16).hex()
+        for attempt in range(1, TRIES_MAX + 1):
+            request = urllib.request.Request(url, data, sent, method=method)
+            try:
+                with urllib.request.urlopen(request, timeout=REQUEST_SECONDS_MAX) as answer:
+                    return bytes(answer.read())
+            except urllib.error.HTTPError as error:
+                refused = _refused(error)
+                if error.code not in (429, 503) or attempt == TRIES_MAX:
+                    raise refused from None
+                time.sleep(_pause(error.headers.get("Retry-After"), attempt))
+            except urllib.error.URLError as error:
+                if attempt == TRIES_MAX or isinstance(error.reason, ConnectionRefusedError):
+                    raise ConnectionError(f"`{self.url}` cannot be reached: {error.reason}") from None
+                time.sleep(_pause(None, attempt))
+        raise AssertionError("the last try returns or raises")
+
+
+def _path(model: str) -> str:
+    owner, _, name = model.rpartition("/")
+    return f"/v1/models/{urllib.parse.quote(owner or 'lab')}/{urllib.parse.quote(name)}"
+
+
+def _refused(error: urllib.error.HTTPError) -> ApiError:
+    try:
+        problem: Union[Dict[str, Any], Any] = json.loads(error.read())
+    except ValueError:
+        problem = {}
+    return ApiError(error.code, problem if isinstance(problem, dict) else {})
+
+
+def _pause(asked: Optional[str], attempt: int) -> float:
+    try:
+        return min(float(asked or ""), RETRY_SECONDS_MAX)
+    except ValueError:
+        return min(0.2 * 2.0**attempt, RETRY_SECONDS_MAX)

@@ -1,0 +1,134 @@
+"""`Contract`: a predictor's inputs and output, compiled; the schema, and values in and out.
+
+It must not call the author's function.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import copy
+import inspect
+import typing
+from typing import Any, Dict, List
+
+from onstage.declare import Predictor, streams
+from onstage.errors import BadInput, BadOutput, DeclarationError
+from onstage.hints import annotations_of, names_of, resolve
+from onstage.inputs import MISSING
+from onstage.parameters import Input, Parameters
+from onstage.shapes.base import Book, Schema, Shape
+from onstage.shapes.compile import Compiler
+from onstage.shapes.containers import Maybe, Stream
+from onstage.shapes.loose import Loose
+from onstage.shapes.records import Field, in_words, object_schema
+from onstage.wire import Incoming
+
+_COPIED = (list, dict, set)
+
+
+class Contract:
+    """What a predict function takes and gives. Raises DeclarationError for what Onstage cannot use."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self.parameters: Parameters = predictor.parameters()
+        self.names = names_of(inspect.unwrap(predictor.function))
+        compiler = Compiler()
+        self.fields: List[Field] = [self._field(compiler, field) for field in self.parameters.inputs]
+        self.streams = streams(predictor.function)
+        self.output: Shape = self._output(compiler)
+        self._known = {field.name: field for field in self.fields}
+        self._defaults = {field.name: field.default for field in self.fields if not field.required}
+        self._copied = [name for name, value in self._defaults.items() if isinstance(value, _COPIED)]
+        self._decoded = [field for field in self.fields if not field.shape.direct]
+        self._required = frozenset(field.name for field in self.fields if field.required)
+
+    def _field(self, compiler: Compiler, given: Input) -> Field:
+        where = self.parameters.where(given.name)
+        if given.annotation is inspect.Parameter.empty:
+            raise DeclarationError(f"{where} has no type; write for example `{given.name}: str`")
+        shape = compiler.shape(given.annotation, self.names, where)
+        if isinstance(shape, Stream):
+            raise DeclarationError(f"{where} is an iterator; only answers can stream, write `list[…]`")
+        default = given.default
+        if default is MISSING and isinstance(shape, Maybe):
+            default = None
+        return Field(given.name, shape, given.rules, default, where)
+
+    def _output(self, compiler: Compiler) -> Shape:
+        where = f"the answer of {self.parameters.label}"
+        hints = annotations_of(inspect.unwrap(self.predictor.function), self.parameters.label)
+        hint = resolve(hints.get("return", MISSING), self.names, where)
+        if hint is MISSING:
+            return Stream(Loose()) if self.streams else Loose()
+        origin = typing.get_origin(hint)
+        if self.streams and origin in (collections.abc.Iterable, list):
+            arguments = typing.get_args(hint)
+            return Stream(compiler.shape(arguments[0], self.names, where) if arguments else Loose())
+        shape = compiler.shape(hint, self.names, where)
+        if isinstance(shape, Stream):
+            self.streams = True
+        elif self.streams:
+            raise DeclarationError(f"{where} is yielded piece by piece; annotate it `-> Iterator[…]`")
+        if self.streams and self.predictor.vectorised is not None:
+            raise DeclarationError(f"{self.parameters.label} streams its answer, so it cannot have a `.many` function")
+        return shape
+
+    def schema(self) -> Dict[str, Any]:
+        """The whole answer to `describe`."""
+        book = Book()
+        book.schemas["Input"] = object_schema("Input", self.fields, book)
+        output: Schema = self.output.schema(book)
+        book.schemas["Output"] = {"title": "Output", **output} if output and "$ref" not in output else output
+        title, text = _title_and_help(self.predictor)
+        many = self.predictor.vectorised
+        return {
+            "title": title,
+            "help": text,
+            "function": self.predictor.__name__,
+            "background": self.predictor.background,
+            "streams": self.streams,
+            "many": {"max": many.max, "wait_ms": many.wait_ms} if many else None,
+            "components": {"schemas": book.schemas},
+        }
+
+    def decode(self, given: Dict[str, Any], incoming: Incoming) -> Dict[str, Any]:
+        """The arguments of one call, defaults filled in. Raises BadInput."""
+        made = {**self._defaults, **given}
+        if len(made) != len(self._known) or not self._required <= made.keys():
+            self._complain(made)
+        for field in self._decoded:
+            if field.name in given:
+                try:
+                    made[field.name] = field.shape.decode(given[field.name], incoming)
+                except BadInput as error:
+                    raise BadInput(f"`{field.name}`: {error}", field=field.name) from None
+        for name in self._copied:
+            if name not in given:
+                made[name] = copy.deepcopy(made[name])
+        return made
+
+    def _complain(self, made: Dict[str, Any]) -> None:
+        for name in sorted(self._required - made.keys()):
+            raise BadInput(f"`{name}` is missing", field=name)
+        for name in made:
+            if name not in self._known:
+                raise BadInput(f"`{name}` is not an input of {self.parameters.label}", field=name)
+
+    def piece(self) -> Shape:
+        """The shape of one answer, or of one piece of a streamed one."""
+        return self.output.item if isinstance(self.output, Stream) else self.output
+
+
+def _title_and_help(predictor: Predictor) -> tuple[str, str]:
+    text = inspect.getdoc(predictor.function) or ""
+    first, _, rest = text.partition("\n")
+    return first.strip().rstrip(".") or in_words(predictor.__name__), rest.strip()
+
+
+def refuse_generator(value: Any) -> None:
+    """A generator from a function that did not say it streams is most likely a forgotten `yield`."""
+    if inspect.isgenerator(value):
+        raise BadOutput(
+            "the answer is a generator; yield in the predict function itself, or annotate it `-> Iterator[…]`"
+        )

@@ -1,0 +1,103 @@
+"""Which parameters of a function are inputs, and which are given by Onstage: `on.Ctx` and set-up things by name.
+
+It must not compile types; it only tells the parameters apart.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Callable, Dict, List, Mapping
+
+from onstage.ctx import Ctx
+from onstage.errors import DeclarationError, Unresolved
+from onstage.hints import annotations_of, names_of, resolve
+from onstage.inputs import MISSING, InputRules
+from onstage.shapes.compile import split_annotated
+from onstage.stubs import Stub
+
+
+class Input:
+    """One input parameter: its raw annotation, rules and default."""
+
+    __slots__ = ("annotation", "default", "name", "rules")
+
+    def __init__(self, name: str, annotation: Any, rules: Any, default: Any) -> None:
+        self.name = name
+        self.annotation = annotation
+        self.rules = rules
+        self.default = default
+
+
+class Parameters:
+    """The parameters of one function, split by who fills them."""
+
+    def __init__(self, function: Callable[..., Any], *, first_is_rows: bool = False) -> None:
+        self.function = function
+        self.label = f"`{getattr(function, '__name__', 'predict')}`"
+        self.inputs: List[Input] = []
+        self.ctx: List[str] = []
+        self.setups: Dict[str, Any] = {}
+        signature = inspect.signature(function)
+        names = names_of(inspect.unwrap(function))
+        raw = annotations_of(inspect.unwrap(function), self.label)
+        parameters = list(signature.parameters.values())
+        if first_is_rows:
+            parameters = self._without_rows(parameters)
+        for parameter in parameters:
+            self._place(parameter, raw.get(parameter.name, parameter.empty), names)
+
+    def where(self, name: str) -> str:
+        return f"parameter `{name}` of {self.label}"
+
+    def _without_rows(self, parameters: List[inspect.Parameter]) -> List[inspect.Parameter]:
+        if not parameters or parameters[0].kind not in (
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        ):
+            raise DeclarationError("a `.many` function takes the rows as its first parameter: `def _(rows, *, net): …`")
+        return parameters[1:]
+
+    def _place(self, parameter: inspect.Parameter, annotation: Any, names: Mapping[str, Any]) -> None:
+        from onstage.declare import Setup
+
+        name = parameter.name
+        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            raise DeclarationError(f"{self.label} has `*{name}`; name every input, because each becomes a form field")
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise DeclarationError(f"{self.where(name)} is positional-only; remove the `/`")
+        setup = names.get(name)
+        untyped = annotation is parameter.empty
+        if isinstance(setup, Setup) and (untyped or parameter.kind is inspect.Parameter.KEYWORD_ONLY):
+            self.setups[name] = setup
+            return
+        if isinstance(setup, Stub) and (untyped or parameter.kind is inspect.Parameter.KEYWORD_ONLY):
+            raise Unresolved(f"`{name}` may be a set-up function of another module")
+        if not untyped and is_ctx(annotation, names):
+            self.ctx.append(name)
+            return
+        if untyped and name == "ctx":
+            self.ctx.append(name)
+            return
+        self.inputs.append(_input(parameter, annotation))
+
+
+def _input(parameter: inspect.Parameter, annotation: Any) -> Input:
+    default = MISSING if parameter.default is parameter.empty else parameter.default
+    if isinstance(default, InputRules):
+        return Input(parameter.name, annotation, default, default.default)
+    plain, rules = split_annotated(annotation)
+    if rules is not None and default is MISSING:
+        default = rules.default
+    return Input(parameter.name, plain if rules is not None else annotation, rules, default)
+
+
+def is_ctx(annotation: Any, names: Mapping[str, Any]) -> bool:
+    """Whether an annotation, however written, is `on.Ctx`."""
+    if isinstance(annotation, str):
+        if "Ctx" not in annotation:
+            return False
+        try:
+            annotation = resolve(annotation, names, "a parameter")
+        except (DeclarationError, Unresolved):
+            return False
+    return annotation is Ctx

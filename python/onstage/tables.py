@@ -1,0 +1,116 @@
+"""`Table`: a CSV, TSV, JSON, JSON Lines or Parquet file, read in the library at hand.
+
+It must not import pandas, polars or pyarrow until their method is called.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any, Dict, List, Mapping, Sequence, cast
+
+from onstage.files import File
+
+
+class Table(File):
+    """Rows and columns; may also be made from a list of dicts or a pandas, polars or arrow table."""
+
+    media_type_default = "text/csv"
+    suffix_default = ".csv"
+    default_stem = "table"
+
+    def _take_other(self, source: Any) -> None:
+        from onstage import foreign
+
+        if isinstance(source, (list, tuple)):
+            self._data = rows_to_csv(source)
+            return
+        encoded = foreign.table_csv(source)
+        if encoded is None:
+            super()._take_other(source)
+        self._data = encoded
+
+    @property
+    def format(self) -> str:
+        """One of `csv`, `tsv`, `json`, `jsonl`, `parquet`, judged by name, type and first bytes."""
+        suffix = self.name.lower().rsplit(".", 1)[-1]
+        if suffix in ("csv", "tsv", "json", "jsonl", "parquet"):
+            return suffix
+        if suffix == "ndjson" or "ndjson" in self.media_type or "jsonl" in self.media_type:
+            return "jsonl"
+        if "tab-separated" in self.media_type:
+            return "tsv"
+        if "json" in self.media_type:
+            return "json"
+        with self.open() as file:
+            return "parquet" if file.read(4) == b"PAR1" else "csv"
+
+    def rows(self) -> List[Dict[str, Any]]:
+        """One dict per row. Values of CSV and TSV are text; JSON and Parquet keep their types."""
+        kind = self.format
+        if kind in ("csv", "tsv"):
+            text = self.text("utf-8-sig")
+            return [dict(row) for row in csv.DictReader(io.StringIO(text), delimiter="\t" if kind == "tsv" else ",")]
+        if kind == "jsonl":
+            return [json.loads(line) for line in self.text().splitlines() if line.strip()]
+        if kind == "json":
+            return cast("List[Dict[str, Any]]", json.loads(self.text()))
+        return cast("List[Dict[str, Any]]", self.arrow().to_pylist())
+
+    def pandas(self) -> Any:
+        """The table as a `pandas.DataFrame`."""
+        import pandas
+
+        read = {
+            "csv": pandas.read_csv,
+            "tsv": lambda file: pandas.read_csv(file, sep="\t"),
+            "json": pandas.read_json,
+            "jsonl": lambda file: pandas.read_json(file, lines=True),
+            "parquet": pandas.read_parquet,
+        }[self.format]
+        return read(self.open())
+
+    def polars(self) -> Any:
+        """The table as a `polars.DataFrame`."""
+        import polars
+
+        read = {
+            "csv": polars.read_csv,
+            "tsv": lambda file: polars.read_csv(file, separator="\t"),
+            "json": polars.read_json,
+            "jsonl": polars.read_ndjson,
+            "parquet": polars.read_parquet,
+        }[self.format]
+        return read(self.open())
+
+    def arrow(self) -> Any:
+        """The table as a `pyarrow.Table`."""
+        kind = self.format
+        if kind == "parquet":
+            import pyarrow.parquet
+
+            return pyarrow.parquet.read_table(self.open())
+        if kind in ("csv", "tsv"):
+            import pyarrow.csv
+
+            options = pyarrow.csv.ParseOptions(delimiter="\t" if kind == "tsv" else ",")
+            return pyarrow.csv.read_csv(self.open(), parse_options=options)
+        import pyarrow
+
+        return pyarrow.Table.from_pylist(self.rows())
+
+
+def rows_to_csv(rows: Sequence[Any]) -> bytes:
+    """A list of dicts as CSV; the columns are all keys in the order they first appear."""
+    columns: Dict[str, None] = {}
+    for row in rows:
+        if not isinstance(row, Mapping):
+            raise TypeError(f"`Table` wants a list of dicts, not a list of {type(row).__name__}")
+        columns.update(dict.fromkeys(str(key) for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({str(key): value for key, value in row.items()})
+    return text.getvalue().encode()

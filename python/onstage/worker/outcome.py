@@ -1,0 +1,126 @@
+"""An item's outcome as the JSON object that goes into a `result` frame.
+
+It must not send anything.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Optional
+
+from onstage.contract import refuse_generator
+from onstage.errors import BadInput, BadOutput, Cancelled, UserError
+from onstage.frames import HEADER_BYTES_MAX, depth, dumps
+from onstage.shapes.base import Shape
+from onstage.shapes.loose import Loose
+from onstage.tracebacks import one_line, text
+from onstage.wire import Outgoing
+
+OUTPUT_DEPTH_MAX = 100
+OUTPUT_JSON_BYTES_MAX = HEADER_BYTES_MAX - (1 << 20)
+OUTPUT_ATTACHED_BYTES_MAX = (1 << 30) - HEADER_BYTES_MAX
+SCANNED_CHARS_MAX = 1 << 20
+THE_ANSWER = "the answer"
+
+# An integer beyond the range of a double is JSON by its grammar, but no reader takes it.
+_HUGE_INTEGER = re.compile(r"\d{309}")
+
+
+def output_json(shape: Shape, value: Any, outgoing: Outgoing) -> bytes:
+    """An answer as JSON text. Raises BadOutput; what the author's own `__repr__` and the like raise passes through."""
+    made: Optional[str] = None
+    if type(shape) is Loose:
+        try:
+            made = dumps(value)
+        except (TypeError, ValueError, RecursionError):
+            pass
+    if made is None:
+        made = _slowly(shape, value, outgoing)
+    try:
+        raw = made.encode()
+    except UnicodeEncodeError:
+        raise BadOutput("the answer holds text that is not valid Unicode (a lone surrogate)") from None
+    if len(made) > OUTPUT_DEPTH_MAX:
+        _check(made, raw)
+    return raw
+
+
+def _slowly(shape: Shape, value: Any, outgoing: Outgoing) -> str:
+    refuse_generator(value)
+    try:
+        made: str = dumps(shape.encode(value, outgoing, THE_ANSWER))
+    except RecursionError:
+        raise BadOutput("the answer is nested too deep, or holds itself") from None
+    except ValueError as error:
+        raise BadOutput(f"the answer cannot be sent: {error}") from None
+    if sum(map(len, outgoing.attachments)) > OUTPUT_ATTACHED_BYTES_MAX:
+        raise BadOutput(f"the files of the answer are over {OUTPUT_ATTACHED_BYTES_MAX >> 20} MiB")
+    return made
+
+
+def _check(made: str, raw: bytes) -> None:
+    """What the host would take for a broken protocol is the author's mistake; say so instead."""
+    if len(raw) > OUTPUT_JSON_BYTES_MAX:
+        raise BadOutput(
+            f"the answer is {len(raw) >> 20} MiB of JSON; the limit is {OUTPUT_JSON_BYTES_MAX >> 20} MiB: "
+            "return a file instead (`on.File`, a path or bytes)"
+        )
+    if made.count("[") + made.count("{") > OUTPUT_DEPTH_MAX:
+        deepest = depth(_reparsed(made))
+        if deepest > OUTPUT_DEPTH_MAX:
+            raise BadOutput(f"the answer is nested {deepest} deep; the limit is {OUTPUT_DEPTH_MAX}")
+    if 309 <= len(made) <= SCANNED_CHARS_MAX and _HUGE_INTEGER.search(made) and _has_huge(_reparsed(made)):
+        raise BadOutput("the answer holds a number too large for JSON; return it as text")
+
+
+def _reparsed(made: str) -> Any:
+    import json
+
+    return json.loads(made)
+
+
+def _has_huge(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, int) and abs(one) >= 1 << 1023:
+            return True
+    return False
+
+
+def error_of(error: BaseException, root: Optional[str], *, kind: Optional[str] = None) -> Dict[str, Any]:
+    """An exception in the protocol's words; `kind` overrides what would be a plain `exception`."""
+    if isinstance(error, UserError) and kind is None:
+        return _error("user_error", _clean(error.message), field=error.field)
+    if isinstance(error, BadInput):
+        return _error("bad_input", _clean(str(error)), field=error.field)
+    if isinstance(error, BadOutput):
+        return _error("bad_output", _clean(str(error)))
+    if isinstance(error, Cancelled):
+        return _error("canceled", "canceled")
+    message = str(error) if isinstance(error, UserError) else one_line(error)
+    return _error(kind or "exception", _clean(message), trace=_clean(text(error, root)))
+
+
+def _error(kind: str, message: str, *, field: Optional[str] = None, trace: Optional[str] = None) -> Dict[str, Any]:
+    return {"kind": kind, "message": message, "field": field, "traceback": trace}
+
+
+def _clean(words: str) -> str:
+    return words.encode("utf-8", "replace").decode()
+
+
+def succeeded(item: int, output: bytes) -> bytes:
+    return b'{"id":%d,"output":%b}' % (item, output)
+
+
+def streamed(item: int, chunks: int) -> bytes:
+    return b'{"id":%d,"output":null,"chunks":%d}' % (item, chunks)
+
+
+def failed(item: int, error: Dict[str, Any]) -> bytes:
+    return b'{"id":%d,"error":%b}' % (item, dumps(error).encode())

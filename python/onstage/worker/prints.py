@@ -1,0 +1,86 @@
+"""`Prints`: the author's standard output and error, each line labelled with the item that printed it.
+
+It must not buffer past a line's end: a log is read while the code runs.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any, BinaryIO, Callable, List, Optional
+
+MARK = "\x1e"
+
+
+class Prints(io.TextIOWrapper):
+    """A text stream that writes a mark when the item that prints has changed since the last line."""
+
+    def __init__(self, buffer: BinaryIO, item: Callable[[], Optional[int]]) -> None:
+        super().__init__(buffer, encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True)
+        self._item = item
+        self._marked: Optional[int] = None
+        self._mid_line = False
+        self.dirty = False
+
+    def write(self, text: str) -> int:
+        if not text:
+            return 0
+        item = self._item()
+        if item != self._marked:
+            self._mark(item)
+        self.dirty = True
+        self._mid_line = not text.endswith("\n")
+        return super().write(text)
+
+    def end_item(self) -> None:
+        """Finish a line left open and end the label, so that nothing later is taken for this item's."""
+        if self._mid_line:
+            super().write("\n")
+            self._mid_line = False
+        if self._marked is not None:
+            self._mark(None)
+        self.flush()
+        self.dirty = False
+
+    def _mark(self, item: Optional[int]) -> None:
+        start = "\n" if self._mid_line else ""
+        self._mid_line = False
+        self._marked = item
+        super().write(f"{start}{MARK}{'' if item is None else item}\n")
+
+
+class Output:
+    """Both streams of the process, and what C libraries hold back in buffers of their own."""
+
+    def __init__(self, item: Callable[[], Optional[int]]) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._streams: List[Prints] = [
+            Prints(open(1, "wb", closefd=False), item),
+            Prints(open(2, "wb", closefd=False), item),
+        ]
+        sys.stdout, sys.stderr = self._streams
+        self._flush_c = _c_flush()
+
+    def end_item(self) -> None:
+        for stream in self._streams:
+            if stream.dirty:
+                stream.end_item()
+
+    def flush(self) -> None:
+        """Everything printed so far is in the pipes when this returns."""
+        for stream in self._streams:
+            if stream.dirty:
+                stream.flush()
+        self._flush_c(None)
+
+
+def _c_flush() -> Callable[[Any], Any]:
+    """`fflush`, called with None for all of C's streams."""
+    try:
+        import ctypes
+
+        flush: Callable[[Any], Any] = ctypes.CDLL(None).fflush
+        return flush
+    except (ImportError, OSError, AttributeError):
+        return lambda _: None

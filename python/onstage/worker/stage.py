@@ -1,0 +1,123 @@
+"""`WorkerStage`: what a `Ctx` stands on inside a worker: messages to the host and a folder per item.
+
+It must not be used after its item has ended.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence, Union
+
+from onstage.ctx import Number, Stage
+from onstage.worker.channel import Channel
+from onstage.worker.interrupt import Interrupt
+
+PROGRESS_EVERY_SECONDS = 0.05
+STATE_VALUE_BYTES_MAX = 64 << 10
+
+
+class Calls:
+    """State operations that wait for the host's answer."""
+
+    def __init__(self, channel: Channel, interrupt: Interrupt) -> None:
+        self._channel = channel
+        self._interrupt = interrupt
+        self._numbers = itertools.count(1)
+        self._answers: Dict[int, Dict[str, Any]] = {}
+
+    def answer(self, message: Dict[str, Any]) -> None:
+        """Called by whichever thread reads."""
+        request = message.get("request")
+        if isinstance(request, int):
+            self._answers[request] = message
+
+    def ask(self, message: Dict[str, Any]) -> Any:
+        request = next(self._numbers)
+        with self._interrupt:
+            self._channel.send({"t": "state", "request": request, **message})
+            self._channel.pump(lambda: request in self._answers)
+            answer = self._answers.pop(request)
+        error = answer.get("error")
+        if error is not None:
+            raise RuntimeError(f"app state, `{message['op']}` of `{message['key']}`: {error}")
+        return answer.get("value")
+
+
+class WorkerStage(Stage):
+    def __init__(
+        self, channel: Channel, interrupt: Interrupt, calls: Calls, ids: Sequence[int], folder: Optional[Path]
+    ) -> None:
+        super().__init__()
+        self._channel = channel
+        self._interrupt = interrupt
+        self._calls = calls
+        self._ids = ids
+        self._parent = folder
+        self._made: Optional[Path] = None
+        self._last = 0.0
+
+    def progress(self, done: Number, total: Optional[Number], text: Optional[str]) -> None:
+        done, total = _finite(done, "done"), None if total is None else _finite(total, "total")
+        if not self._ids:
+            self.log(f"{text or 'progress'} {done:g}" + (f"/{total:g}" if total is not None else ""), "info")
+            return
+        now = time.monotonic()
+        if now - self._last < PROGRESS_EVERY_SECONDS and (total is None or done < total):
+            return
+        self._last = now
+        for item in self._ids:
+            self._send({"t": "progress", "id": item, "done": done, "total": total, "text": text})
+
+    def log(self, text: str, level: str) -> None:
+        item = self._ids[0] if len(self._ids) == 1 else None
+        self._send({"t": "log", "id": item, "level": level, "text": text.encode("utf-8", "replace").decode()})
+
+    def metric(self, values: Dict[str, Number], step: Optional[Number]) -> None:
+        # Not a number is what a diverging training reports; it cannot be plotted, so it is left out.
+        kept = {name: value for name, value in values.items() if math.isfinite(value)}
+        for item in self._ids if kept else ():
+            self._send({"t": "metric", "id": item, "values": kept, "step": step})
+
+    def checkpoint(self, path: Path) -> None:
+        raise RuntimeError("`ctx.checkpoint` is for trainings")
+
+    def cancelled(self) -> bool:
+        cancelled = self._interrupt.cancelled
+        return bool(self._ids) and all(item in cancelled for item in self._ids)
+
+    def tempdir(self) -> Path:
+        if self._made is None and self._parent is not None:
+            made = self._parent / ("item-" + "-".join(map(str, self._ids[:1])) if self._ids else "setup")
+            made.mkdir(parents=True, exist_ok=True)
+            self._made = made
+        return self._made if self._made is not None else super().tempdir()
+
+    def state(self, space: Optional[str], op: str, key: str, value: Any) -> Any:
+        item = self._ids[0] if self._ids else None
+        return self._calls.ask({"id": item, "space": space, "op": op, "key": key, "value": value})
+
+    def clear(self) -> None:
+        """Remove the item's folder."""
+        if self._made is not None:
+            shutil.rmtree(self._made, ignore_errors=True)
+            self._made = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _send(self, message: Dict[str, Any]) -> None:
+        with self._interrupt:
+            self._channel.send(message)
+
+
+def _finite(value: Any, name: str) -> Union[int, float]:
+    from onstage.foreign import plain
+
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+        raise TypeError(f"`{name}` of `ctx.progress` is a number, not {value!r}")
+    return number

@@ -1,0 +1,186 @@
+"""The life of a worker: dial, say hello, describe, set up, predict, exit.
+
+It must not compute or encode anything itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import faulthandler
+import gc
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
+
+from onstage import __version__, entry, static
+from onstage.contract import Contract
+from onstage.ctx import Ctx
+from onstage.entry import NoPredictor
+from onstage.errors import DeclarationError
+from onstage.worker.channel import Channel, leave
+from onstage.worker.compute import WEIGHTS, Compute, Desk
+from onstage.worker.interrupt import Interrupt, ignore_in_children
+from onstage.worker.outcome import error_of
+from onstage.worker.stage import Calls, WorkerStage
+from onstage.worker.watch import Watcher
+
+PROTOCOL = 1
+
+Received = Tuple[str, Dict[str, Any], List[memoryview], bool, float]
+
+
+class Worker:
+    def __init__(self, sock: socket.socket, entry_file: str) -> None:
+        self._path = os.path.abspath(entry_file)
+        self._root = os.getcwd()
+        self._inbox: Deque[Received] = collections.deque()
+        self._interrupt = Interrupt()
+        self._interrupt.install()
+        ignore_in_children()
+        self._channel = Channel(sock, self._receive)
+        self._desk = Desk(self._channel, self._interrupt, self._root)
+        self._calls = Calls(self._channel, self._interrupt)
+        self._watcher = Watcher(self._channel, self._desk.progress, self._desk.outbox.flush)
+        self._folder: Optional[Path] = None
+        self._namespace: Optional[Dict[str, Any]] = None
+        self._module = ""
+        self._compute: Optional[Compute] = None
+
+    def serve(self) -> None:
+        """Answer the host until it says `exit`."""
+        self._channel.send(
+            {"t": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "runner": f"onstage-python/{__version__}"}
+        )
+        progress, inbox = self._desk.progress, self._inbox
+        while True:
+            self._channel.pump(inbox.__len__)
+            progress.busy = True
+            if self._watcher.parked:
+                self._watcher.wake()
+            while inbox:
+                progress.step += 1
+                received = inbox.popleft()
+                if received[0] == "exit":
+                    return
+                self._perform(*received)
+            progress.busy = False
+
+    def _receive(self, message: Dict[str, Any], attachments: List[memoryview], present: bool) -> None:
+        """Called by whichever thread reads; must be quick and must not run the author's code."""
+        name = message["t"]
+        if name == "predict":
+            items = message.get("items") or []
+            self._desk.waiting.update(dict.fromkeys([item["id"] for item in items], True))
+            self._inbox.append((name, message, attachments, present, time.time()))
+        elif name == "ping":
+            self._channel.send({"t": "pong", "n": message.get("n")})
+        elif name == "cancel":
+            self._desk.cancel(message["id"])
+        elif name == "state":
+            self._calls.answer(message)
+        elif name in ("describe", "setup", "exit"):
+            self._inbox.append((name, message, attachments, present, 0.0))
+
+    def _perform(self, name: str, message: Dict[str, Any], attachments: Any, present: bool, arrived: float) -> None:
+        if name == "describe":
+            self._attempt("describe", self._describe)
+        elif name == "setup":
+            self._attempt("setup", lambda: self._set_up(message))
+        elif self._compute is not None:
+            self._compute.microbatch(message.get("items") or [], attachments, present, arrived)
+        else:
+            leave("onstage worker: the host sent `predict` before `setup` was ready\n", 1)
+
+    def _attempt(self, during: str, step: Callable[[], Dict[str, Any]]) -> None:
+        try:
+            answer = step()
+        except BaseException as error:
+            answer = {"t": "failed", "during": during, "error": told(error, self._root)}
+        self._desk.output.end_item()
+        self._desk.output.flush()
+        self._channel.send(answer)
+
+    def _describe(self) -> Dict[str, Any]:
+        contract = static.contract(self._path)
+        if contract is None:
+            contract = self._imported()
+        return {"t": "schema", "schema": contract.schema()}
+
+    def _imported(self) -> Contract:
+        if self._namespace is None:
+            module = entry.load(self._path)
+            self._namespace, self._module = vars(module), module.__name__
+        contract = Contract(entry.find(self._namespace, self._module, self._path))
+        contract.schema()
+        return contract
+
+    def _set_up(self, message: Dict[str, Any]) -> Dict[str, Any]:
+        tempdir, weights = message.get("tempdir"), message.get("weights")
+        self._folder = Path(tempdir) if tempdir else None
+        WEIGHTS.path = Path(weights) if weights else None
+        contract = self._imported()
+        stage = self._stage([])
+        ctx = Ctx(stage=stage, seed=message.get("seed") or 0, weights=WEIGHTS.path)
+        try:
+            for setup in entry.setups(self._namespace or {}):
+                setup.value(ctx)
+            self._compute = Compute(self._desk, contract, self._stage)
+        except DeclarationError:
+            raise
+        except BaseException as error:
+            raise SetupFailed(error) from None
+        # What lives now lives on; the collector need not look at it again, nor touch its pages in forked children.
+        gc.collect()
+        gc.freeze()
+        return {"t": "ready"}
+
+    def _stage(self, ids: List[int]) -> WorkerStage:
+        return WorkerStage(self._channel, self._interrupt, self._calls, ids, self._folder)
+
+
+class SetupFailed(Exception):
+    """Marks an error of the author's set-up, apart from one of the import."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def told(error: BaseException, root: str) -> Dict[str, Any]:
+    """Why `describe` or `setup` did not work, in the protocol's words."""
+    if isinstance(error, NoPredictor):
+        return {"kind": "no_predictor", "message": str(error), "field": None, "traceback": None}
+    if isinstance(error, SetupFailed):
+        return error_of(error.error, root, kind="setup_failed")
+    made = error_of(error, root, kind="import_failed")
+    if isinstance(error, DeclarationError):
+        made["message"] = str(error)
+    return made
+
+
+def main() -> int:
+    """Run a worker as the environment says."""
+    path = os.environ.get("ONSTAGE_SOCKET")
+    if not path:
+        sys.stderr.write(
+            "onstage worker: `ONSTAGE_SOCKET` is not set; `onstage dev` or `onstage serve` starts workers\n"
+        )
+        return 2
+    faulthandler.enable()
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.connect(path)
+    Worker(sock, os.environ.get("ONSTAGE_ENTRY", "model.py")).serve()
+    # Threads that the author left running must not keep the worker alive.
+    try:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        leave()
+    return 0

@@ -1,0 +1,133 @@
+"""The HTTP client against a small server that answers as the HTTP contract says.
+
+It must not need a running Onstage; the end-to-end tests use the client against the real one.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import threading
+
+import pytest
+
+import onstage as on
+from onstage.client import ApiError, PredictionFailed
+
+
+class Stand(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.serve()
+
+    def do_POST(self):
+        self.serve()
+
+    def serve(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.seen.append((self.command, self.path, self.headers, body))
+        status, answer, headers = self.server.answers.pop(0)
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    made = http.server.HTTPServer(("127.0.0.1", 0), Stand)
+    made.seen, made.answers = [], []
+    thread = threading.Thread(target=made.serve_forever, args=(0.01,))
+    thread.start()
+    made.client = on.Client(f"http://127.0.0.1:{made.server_port}/", "os_secret")
+    yield made
+    made.shutdown()
+    thread.join()
+    made.server_close()
+    assert not made.answers
+
+
+def record(status, **fields):
+    urls = {"get": "/v1/predictions/p1", "cancel": "/v1/predictions/p1/cancel", "result": "/v1/batches/b1/result"}
+    return {"id": "p1", "status": status, "output": None, "urls": urls, **fields}
+
+
+def test_predict_sends_inputs_and_waits(server, tmp_path):
+    photo = tmp_path / "fish.png"
+    photo.write_bytes(b"\x89PNG")
+    server.answers = [
+        (202, record("starting"), {}),
+        (200, record("processing"), {}),
+        (200, record("succeeded", output={"N": 1.0}), {}),
+    ]
+    assert server.client.predict("lab/age", photo=open(photo, "rb"), zones=["N"]) == {"N": 1.0}
+    method, path, headers, body = server.seen[0]
+    assert (method, path) == ("POST", "/v1/models/lab/age/predictions")
+    assert headers["Authorization"] == "Bearer os_secret"
+    assert headers["Prefer"] == "wait=20"
+    assert headers["Idempotency-Key"]
+    expected = "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
+    assert json.loads(body) == {"input": {"photo": expected, "zones": ["N"]}}
+    assert server.seen[1][1] == "/v1/predictions/p1?wait=20"
+
+
+def test_a_failed_prediction_and_a_refusal_raise(server):
+    server.answers = [
+        (201, record("failed", error="photo too dark"), {}),
+        (422, {"detail": "`zone` is not one of N, S", "code": "invalid_input", "hint": "send N or S"}, {}),
+    ]
+    with pytest.raises(PredictionFailed, match="photo too dark"):
+        server.client.predict("age", x=1)
+    with pytest.raises(ApiError, match="hint: send N or S") as raised:
+        server.client.predict("age", x=1)
+    assert (raised.value.status, raised.value.code) == (422, "invalid_input")
+    assert server.seen[0][1] == "/v1/models/lab/age/predictions"
+
+
+def test_a_full_queue_is_tried_again_with_the_same_key(server):
+    server.answers = [(429, {}, {"Retry-After": "0"}), (201, record("succeeded", output=3), {})]
+    assert server.client.predict("age", x=1) == 3
+    assert server.seen[0][2]["Idempotency-Key"] == server.seen[1][2]["Idempotency-Key"]
+
+
+def test_large_files_are_uploaded_and_batches_give_a_table(server):
+    server.answers = [
+        (201, {"id": "f1"}, {}),
+        (202, record("processing"), {}),
+        (200, record("succeeded"), {}),
+        (200, b"a,answer\n", {}),
+    ]
+    job = server.client.batch("lab/age", [{"a": 1}], limit=5)
+    assert job.wait().result() == b"a,answer\n"
+    assert b'filename="table.csv"' in server.seen[0][3]
+    assert b"a\n1\n" in server.seen[0][3]
+    assert json.loads(server.seen[1][3]) == {"table": "onstage://files/f1", "limit": 5}
+
+
+def test_models_follow_the_pages(server):
+    server.answers = [
+        (200, {"results": [{"name": "a"}], "next": "/v1/models?cursor=2"}, {}),
+        (200, {"results": [{"name": "b"}], "next": None}, {}),
+    ]
+    assert [one["name"] for one in server.client.models()] == ["a", "b"]
+
+
+def test_the_token_stays_with_its_server(server):
+    other = http.server.HTTPServer(("127.0.0.1", 0), Stand)
+    other.seen, other.answers = [], [(200, b"bytes", {})]
+    thread = threading.Thread(target=other.handle_request)
+    thread.start()
+    assert server.client.fetch(f"http://127.0.0.1:{other.server_port}/x") == b"bytes"
+    thread.join()
+    other.server_close()
+    assert other.seen[0][2]["Authorization"] is None
+
+
+def test_a_server_that_is_not_there_is_named():
+    with pytest.raises(ConnectionError, match="cannot be reached"):
+        on.Client("http://127.0.0.1:9").models()

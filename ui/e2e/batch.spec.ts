@@ -1,0 +1,63 @@
+// Owns the walk with a table: map, start, watch, download, failed rows, retry. Must not know digits.
+import { readFileSync } from 'node:fs';
+import { accessible, expect, shot, test } from './walk';
+
+const heldOut = readFileSync('../examples/digits/heldout.csv', 'utf8').trimEnd();
+const BAD_ROWS = ['"[1,2,3]",5', '"not numbers",6'];
+
+test('a table goes through, failed rows are named and can be retried', async ({ page }) => {
+  await page.goto('m/lab/digits/batch');
+  await page.getByLabel('Choose a table').setInputFiles({
+    name: 'held-out.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from(`${heldOut}\n${BAD_ROWS.join('\n')}\n`),
+  });
+  await expect(
+    page.getByRole('region', { name: 'First rows' }).getByRole('button', { name: 'pixels' }),
+  ).toBeVisible();
+  await expect(page.getByLabel(/^Pixels/)).toHaveValue('pixels');
+  await page.getByLabel(/Compare with/).selectOption('digit');
+  await accessible(page);
+  await shot(page, 'batch-map');
+  await page.getByRole('button', { name: 'Start' }).click();
+  await expect(page).toHaveURL(/\/batches\//);
+  const figures = page.locator('.figures');
+  await expect(figures).toBeVisible({ timeout: 110_000 });
+  await expect(figures).toContainText('502');
+  await expect(figures).toContainText(/Accuracy\s*9\d(\.\d)?\s%/);
+  const failed = page.getByRole('region', { name: 'Rows that failed', exact: true });
+  await expect(failed.locator('tbody tr')).toHaveCount(2);
+  await expect(failed).toContainText('501');
+  await accessible(page);
+  await shot(page, 'batch-done');
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Download the result' }).click();
+  const file = await download;
+  expect(file.suggestedFilename()).toMatch(/held-out.*\.csv$/);
+  const text = readFileSync(await file.path(), 'utf8');
+  expect(text.split('\n')[0]).toMatch(/pixels.*digit/);
+  expect(text.trimEnd().split('\n')).toHaveLength(503);
+  const before = page.url();
+  await page.getByRole('button', { name: 'Retry the failed rows' }).click();
+  await expect(page).not.toHaveURL(before);
+  await expect(page.locator('.figures')).toContainText('2', { timeout: 90_000 });
+});
+
+test('past batch jobs are listed', async ({ page }) => {
+  await page.goto('m/lab/digits/batch');
+  const past = page.getByRole('region', { name: 'Batch jobs' });
+  await expect(past.locator('.rows-item').first()).toBeVisible();
+  await past.locator('.rows-item').last().click();
+  await expect(page).toHaveURL(/\/batches\//);
+});
+
+test('a file that is no table is refused with a reason', async ({ page, watch }) => {
+  watch.expected.push(400, 415, 422);
+  await page.goto('m/lab/digits/batch');
+  await page.getByLabel('Choose a table').setInputFiles({
+    name: 'empty.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from(''),
+  });
+  await expect(page.getByRole('alert')).toBeVisible();
+});

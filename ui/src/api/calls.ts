@@ -1,0 +1,89 @@
+// Owns the list of API routes the page uses, one function each. Must not know how answers are shown.
+import { fetchJson, send, type Ask } from './http';
+import type {
+  Account,
+  Batch,
+  BatchItem,
+  Feedback,
+  FeedbackDraft,
+  Model,
+  Page,
+  Prediction,
+  Preview,
+  Version,
+} from './types';
+
+const enc = encodeURIComponent;
+const modelPath = (owner: string, name: string): string => `v1/models/${enc(owner)}/${enc(name)}`;
+const query = (values: Record<string, string | undefined>): string => {
+  const pairs = Object.entries(values).filter((pair): pair is [string, string] => Boolean(pair[1]));
+  return pairs.length ? `?${new URLSearchParams(pairs)}` : '';
+};
+
+export const account = (): Promise<Account> => fetchJson('v1/account');
+export const login = (secret: { password: string } | { token: string }): Promise<void> =>
+  fetchJson('v1/login', { json: secret, keepOn401: true });
+export const logout = (): Promise<void> => fetchJson('v1/logout', { method: 'POST', keepOn401: true });
+
+export const models = (): Promise<Page<Model>> => fetchJson('v1/models?limit=200');
+export const model = (owner: string, name: string): Promise<Model> => fetchJson(modelPath(owner, name));
+export const warmup = (owner: string, name: string): Promise<unknown> =>
+  fetchJson(`${modelPath(owner, name)}/warmup`, { method: 'POST' });
+export const versions = (owner: string, name: string): Promise<Page<Version>> =>
+  fetchJson(`${modelPath(owner, name)}/versions?limit=100`);
+export const version = (owner: string, name: string, id: string): Promise<Version> =>
+  fetchJson(`${modelPath(owner, name)}/versions/${enc(id)}`);
+export const promote = (owner: string, name: string, id: string): Promise<Model> =>
+  fetchJson(`${modelPath(owner, name)}/versions/${enc(id)}/promote`, { method: 'POST' });
+export const rollback = (owner: string, name: string): Promise<Model> =>
+  fetchJson(`${modelPath(owner, name)}/rollback`, { method: 'POST' });
+export const versionLogs = (owner: string, name: string, id: string): Promise<string> =>
+  send(`${modelPath(owner, name)}/versions/${enc(id)}/logs`, { headers: { accept: 'text/plain' } }).then(
+    (r) => r.text(),
+  );
+
+export const predictPath = (owner: string, name: string): string => `${modelPath(owner, name)}/predictions`;
+export const prediction = (id: string): Promise<Prediction> => fetchJson(`v1/predictions/${enc(id)}`);
+export const predictions = (filter: {
+  model?: string;
+  status?: string;
+  mine?: string;
+}): Promise<Page<Prediction>> => fetchJson(`v1/predictions${query({ ...filter, limit: '50' })}`);
+export const cancelPrediction = (id: string): Promise<Prediction> =>
+  fetchJson(`v1/predictions/${enc(id)}/cancel`, { method: 'POST' });
+export const eventsPath = (id: string): string => `v1/predictions/${enc(id)}/events`;
+
+export const batches = (filter: { model?: string }): Promise<Page<Batch>> =>
+  fetchJson(`v1/batches${query({ ...filter, limit: '50' })}`);
+export const batch = (id: string): Promise<Batch> => fetchJson(`v1/batches/${enc(id)}`);
+export const preview = (owner: string, name: string, table: File): Promise<Preview> => {
+  const form = new FormData();
+  form.append('table', table, table.name);
+  return fetchJson(`${modelPath(owner, name)}/batches/preview`, { form });
+};
+export interface BatchStart {
+  table: string;
+  format?: string;
+  map?: Record<string, string>;
+  label?: string;
+  limit?: number;
+}
+export const startBatch = (owner: string, name: string, start: BatchStart): Promise<Batch> =>
+  fetchJson(`${modelPath(owner, name)}/batches`, { json: start });
+export const cancelBatch = (id: string): Promise<Batch> =>
+  fetchJson(`v1/batches/${enc(id)}/cancel`, { method: 'POST' });
+export const retryBatch = (id: string): Promise<Batch> =>
+  fetchJson(`v1/batches/${enc(id)}/retry`, { json: { only: 'failed' } });
+export const batchEventsPath = (id: string): string => `v1/batches/${enc(id)}/events`;
+export const batchResultPath = (id: string): string => `v1/batches/${enc(id)}/result`;
+export const failedItems = (id: string): Promise<Page<BatchItem>> =>
+  fetchJson(`v1/batches/${enc(id)}/items?status=failed&limit=100`);
+
+export const giveFeedback = (prediction: string, draft: FeedbackDraft): Promise<Feedback> =>
+  fetchJson(`v1/predictions/${enc(prediction)}/feedback`, { json: draft });
+export const feedback = (model: string): Promise<Page<Feedback>> =>
+  fetchJson(`v1/feedback${query({ model, limit: '100' })}`);
+export const feedbackCsvPath = (model: string): string => `v1/feedback${query({ model, format: 'csv' })}`;
+
+/** The next page of any list, by the link the server gave. */
+export const more = <T>(next: string, ask?: Ask): Promise<Page<T>> => fetchJson(next, ask);

@@ -1,0 +1,224 @@
+// Owns the shapes of what the HTTP API says. Must not know how it is fetched or shown.
+
+export interface Page<T> {
+  results: T[];
+  next: string | null;
+  previous: string | null;
+}
+
+export interface Account {
+  username: string;
+  name: string;
+  role: 'owner' | 'stakeholder';
+  installation?: { version: string; name: string };
+}
+
+export interface Readiness {
+  state: 'asleep' | 'starting' | 'ready' | 'failed' | 'none';
+  workers?: number;
+  text?: string;
+}
+
+export interface Model {
+  owner: string;
+  name: string;
+  title?: string | null;
+  description?: string | null;
+  run_count: number;
+  created_at?: string;
+  background?: boolean;
+  latest_version: Version | null;
+  readiness?: Readiness;
+  live_version_number?: number | null;
+}
+
+export interface Example {
+  name: string;
+  input: Record<string, unknown>;
+  output?: unknown;
+}
+
+export interface Version {
+  id: string;
+  number: number;
+  name: string;
+  model: string;
+  created_at: string;
+  state: 'building' | 'ready' | 'failed' | 'deleted';
+  phase?: string;
+  text?: string;
+  live: boolean;
+  openapi_schema?: { components?: { schemas?: Record<string, Schema> } };
+  schema?: WorkerSchema | null;
+  error?: { kind: string; message: string; traceback?: string } | null;
+  examples?: Example[];
+  config?: { feedback?: { ask?: string[]; required?: boolean }; [key: string]: unknown };
+  logs_tail?: string;
+}
+
+export interface WorkerSchema {
+  title?: string;
+  help?: string;
+  background?: boolean;
+  streams?: boolean;
+  many?: { max: number; wait_ms: number | 'auto' } | null;
+  components?: { schemas?: Record<string, Schema> };
+}
+
+/** A JSON Schema as the SDK writes it, with Onstage's own words beside the standard ones. */
+export interface Schema {
+  type?: string | string[];
+  title?: string;
+  description?: string;
+  default?: unknown;
+  enum?: unknown[];
+  format?: string;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  minLength?: number;
+  maxLength?: number;
+  pattern?: string;
+  nullable?: boolean;
+  writeOnly?: boolean;
+  required?: string[];
+  properties?: Record<string, Schema>;
+  additionalProperties?: boolean | Schema;
+  items?: Schema;
+  anyOf?: Schema[];
+  allOf?: Schema[];
+  $ref?: string;
+  definitions?: Record<string, Schema>;
+  'x-order'?: number;
+  'x-onstage-type'?: string;
+  'x-cog-array-type'?: string;
+  'x-cog-array-display'?: string;
+  [key: string]: unknown;
+}
+
+export type Status = 'starting' | 'processing' | 'succeeded' | 'failed' | 'canceled';
+
+export interface Progress {
+  done: number;
+  total?: number | null;
+  text?: string | null;
+  rate_per_s?: number | null;
+  eta_s?: number | null;
+}
+
+export interface Queue {
+  position?: number | null;
+  ahead?: number | null;
+  eta_s?: number | null;
+  text?: string | null;
+}
+
+export interface Prediction {
+  id: string;
+  model: string;
+  version: string;
+  version_number?: number | null;
+  kind?: 'realtime' | 'background';
+  input: Record<string, unknown>;
+  output: unknown;
+  error: string | null;
+  logs: string | null;
+  status: Status;
+  phase?: string | null;
+  reason?: string | null;
+  metrics?: { predict_time?: number; queue_time?: number; total_time?: number } | null;
+  created_at: string;
+  started_at?: string | null;
+  completed_at?: string | null;
+  progress?: Progress | null;
+  queue?: Queue | null;
+  source?: string | null;
+  feedback?: Feedback | null;
+  rerun?: string | null;
+  traceback?: string | null;
+}
+
+export interface Batch {
+  id: string;
+  model: string;
+  version_number?: number | null;
+  status: Status;
+  phase?: string | null;
+  reason?: string | null;
+  error?: string | null;
+  created_at: string;
+  started_at?: string | null;
+  completed_at?: string | null;
+  counts?: { total: number | null; done: number; failed: number } | null;
+  partial?: boolean;
+  progress?: Progress | null;
+  metrics?: { accuracy?: number | null; rows_per_s?: number | null; [key: string]: unknown } | null;
+  format?: string | null;
+  table?: { name?: string; size?: number } | null;
+  map?: Record<string, string | null> | null;
+  queue?: Queue | null;
+}
+
+export interface BatchItem {
+  index: number;
+  status: string;
+  input?: unknown;
+  output?: unknown;
+  error?: string | { message?: string } | null;
+}
+
+export interface Preview {
+  format: string;
+  columns: string[];
+  rows: Record<string, unknown>[];
+  map: Record<string, string | null>;
+  missing: string[];
+}
+
+export interface StoredFile {
+  id: string;
+  name: string;
+  content_type: string;
+  size: number;
+}
+
+export interface Feedback {
+  id?: string;
+  prediction?: string;
+  model?: string;
+  version_number?: number | null;
+  rating: 1 | -1 | null;
+  comment?: string | null;
+  correction?: unknown;
+  reason?: string | null;
+  who?: string | null;
+  created_at?: string;
+  input?: unknown;
+  output?: unknown;
+}
+
+export interface FeedbackDraft {
+  rating: 1 | -1 | null;
+  comment?: string;
+  correction?: unknown;
+  reason?: string;
+}
+
+export interface ProblemBody {
+  title?: string;
+  status?: number;
+  detail?: string;
+  code?: string;
+  hint?: string | null;
+  retryable?: boolean;
+  request_id?: string;
+  errors?: { pointer: string; expected?: string; got?: string; message?: string }[];
+}
+
+export interface RunEvent {
+  /** Its number in the run's log; null when the sender gave none. */
+  id: number | null;
+  event: string;
+  data: Record<string, unknown>;
+}

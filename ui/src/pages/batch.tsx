@@ -1,0 +1,283 @@
+// Owns the Batch tab: a table in, columns mapped to inputs, start; and the batch jobs there were. Must not
+// know how a batch job is watched.
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useRef, useState, type DragEvent } from 'react';
+import { Link, useLocation } from 'wouter';
+import { batches, preview as getPreview, startBatch } from '../api/calls';
+import { asProblem, type Problem } from '../api/problem';
+import type { Batch, Model, Preview, Schema, StoredFile, Version } from '../api/types';
+import { upload } from '../api/upload';
+import { ordered } from '../form/schema';
+import { Grid } from '../grid/grid';
+import { headLength } from '../grid/table';
+import { Badge, Bar, ProblemNotice, Skeleton } from '../parts/bits';
+import { ago, bytes, fullTime, number } from '../parts/format';
+import { useNow } from '../parts/hooks';
+import { UploadIcon } from '../parts/icons';
+import { isFinal } from '../run/view';
+import { STATUS_WORDS } from '../run/words';
+import { mapComplete, mappingOf, rowsThrough } from './mapping';
+import { toneOf } from './runs';
+import '../style/batch.css';
+import '../style/drop.css';
+import '../style/lists.css';
+
+const PREVIEW_BYTES_MAX = 256 * 1024;
+const REFRESH_BUSY_MS = 2_000;
+const TABLES = '.csv,.tsv,.jsonl,.ndjson,.parquet,text/csv';
+
+interface BatchTabProps {
+  model: Model;
+  version: Version;
+  schemas: Record<string, Schema>;
+}
+
+export default function BatchTab(props: BatchTabProps) {
+  const [table, setTable] = useState<File | null>(null);
+  return (
+    <div className="batch">
+      <section className="panel" aria-label="New batch job">
+        {table ? (
+          <Prepare
+            key={`${table.name}${table.size}`}
+            {...props}
+            table={table}
+            onBack={() => setTable(null)}
+          />
+        ) : (
+          <DropTable onFile={setTable} schemas={props.schemas} />
+        )}
+      </section>
+      <Past model={props.model} />
+    </div>
+  );
+}
+
+function DropTable({ onFile, schemas }: { onFile: (file: File) => void; schemas: Record<string, Schema> }) {
+  const [over, setOver] = useState(false);
+  const browse = useRef<HTMLInputElement>(null);
+  const drop = (e: DragEvent): void => {
+    e.preventDefault();
+    setOver(false);
+    const file = e.dataTransfer.files[0];
+    if (file) onFile(file);
+  };
+  return (
+    <>
+      <h2>A whole table at once</h2>
+      <p className="fine batch-hint">
+        Every row goes through the model. The result is the same table with the answers beside it. This model
+        takes: {ordered(schemas.Input ?? {}).join(', ') || 'no inputs'}.
+      </p>
+      <div
+        className={over ? 'drop drop-over drop-large' : 'drop drop-large'}
+        role="group"
+        aria-label="Table"
+        onDragOver={(e) => {
+          e.preventDefault();
+          setOver(true);
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={drop}
+      >
+        <input
+          ref={browse}
+          type="file"
+          className="visually-hidden"
+          tabIndex={-1}
+          aria-label="Choose a table"
+          accept={TABLES}
+          onChange={(e) => e.target.files?.[0] && onFile(e.target.files[0])}
+        />
+        <button type="button" className="drop-invite" onClick={() => browse.current?.click()}>
+          <UploadIcon />
+          <span>Drop a CSV, JSON Lines or Parquet file here, or choose one</span>
+        </button>
+      </div>
+    </>
+  );
+}
+
+/** The upload and the preview run side by side: the preview needs only the head of the file. */
+function usePrepared(model: Model, table: File) {
+  const [stored, setStored] = useState<StoredFile | null>(null);
+  const [sent, setSent] = useState(0);
+  const [preview, setPreview] = useState<Preview | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const { owner, name } = model;
+  useEffect(() => {
+    const controller = new AbortController();
+    const failed = (error: unknown): void => {
+      if (!controller.signal.aborted) setProblem(asProblem(error));
+    };
+    upload(table, setSent, controller.signal).then(setStored).catch(failed);
+    headOf(table)
+      .then((head) => getPreview(owner, name, head))
+      .then((next) => !controller.signal.aborted && setPreview(next))
+      .catch(failed);
+    return () => controller.abort();
+  }, [table, owner, name]);
+  return { stored, sent, preview, problem };
+}
+
+async function headOf(table: File): Promise<File> {
+  if (table.size <= PREVIEW_BYTES_MAX || /\.parquet$/i.test(table.name)) return table;
+  const head = new Uint8Array(await table.slice(0, PREVIEW_BYTES_MAX).arrayBuffer());
+  return new File([head.slice(0, headLength(head, PREVIEW_BYTES_MAX - 1))], table.name, { type: table.type });
+}
+
+function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: File; onBack: () => void }) {
+  const { stored, sent, preview, problem } = usePrepared(model, table);
+  const [edited, setEdited] = useState<Record<string, string> | null>(null);
+  const [label, setLabel] = useState('');
+  const [, go] = useLocation();
+  const queries = useQueryClient();
+  const input = schemas.Input ?? {};
+  const map = edited ?? mappingOf(preview?.map ?? {});
+  const start = useMutation({
+    mutationFn: () =>
+      startBatch(model.owner, model.name, {
+        table: `onstage://files/${stored?.id ?? ''}`,
+        ...(preview ? { format: preview.format } : {}),
+        map: Object.fromEntries(Object.entries(map).filter(([, column]) => column)),
+        ...(label ? { label } : {}),
+      }),
+    onSuccess: (batch) => {
+      void queries.invalidateQueries({ queryKey: ['batches'] });
+      go(`/batches/${batch.id}`);
+    },
+  });
+  const refused = start.error ? asProblem(start.error) : problem;
+  const missing = mapComplete(input, map);
+  return (
+    <div className="stack">
+      <div className="row">
+        <h2>{table.name}</h2>
+        <span className="fine">{bytes(table.size)}</span>
+        <button type="button" className="link" onClick={onBack}>
+          Another file
+        </button>
+      </div>
+      {refused && <ProblemNotice problem={refused} />}
+      {!stored && !refused && (
+        <div>
+          <span className="fine">Uploading… {Math.round(sent * 100)} %</span>
+          <Bar done={sent} total={1} label="Upload" />
+        </div>
+      )}
+      {!preview && !refused && <Skeleton lines={5} label="Reading the first rows" />}
+      {preview && (
+        <>
+          <Grid columns={preview.columns} rows={preview.rows} caption="First rows" heightMax={240} />
+          <Mapping input={input} columns={preview.columns} map={map} onMap={setEdited} />
+          <div className="map-row">
+            <label htmlFor="label-column">
+              Compare with <span className="fine">optional: a column with the right answers</span>
+            </label>
+            <select
+              id="label-column"
+              className="input"
+              value={label}
+              onChange={(e) => setLabel(e.target.value)}
+            >
+              <option value="">(no comparison)</option>
+              {preview.columns.map((c) => (
+                <option key={c}>{c}</option>
+              ))}
+            </select>
+          </div>
+          <div className="form-foot">
+            <button
+              type="button"
+              className="button primary"
+              disabled={!stored || missing.length > 0 || start.isPending}
+              onClick={() => start.mutate()}
+            >
+              Start
+            </button>
+            <span className="fine" role="status">
+              {missing.length
+                ? `Choose a column for ${missing.join(', ')}.`
+                : stored
+                  ? ''
+                  : 'The upload is not done yet.'}
+            </span>
+          </div>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Mapping(props: {
+  input: Schema;
+  columns: string[];
+  map: Record<string, string>;
+  onMap: (map: Record<string, string>) => void;
+}) {
+  const { input, columns, map, onMap } = props;
+  const required = new Set(input.required ?? []);
+  return (
+    <fieldset className="map">
+      <legend>Which column is which input?</legend>
+      {ordered(input).map((name) => (
+        <div className="map-row" key={name}>
+          <label htmlFor={`map-${name}`}>
+            {input.properties?.[name]?.title ?? name}{' '}
+            {!required.has(name) && <span className="fine">optional</span>}
+          </label>
+          <select
+            id={`map-${name}`}
+            className="input"
+            value={map[name] ?? ''}
+            onChange={(e) => onMap({ ...map, [name]: e.target.value })}
+          >
+            <option value="">{required.has(name) ? 'Choose…' : '(its default)'}</option>
+            {columns.map((c) => (
+              <option key={c}>{c}</option>
+            ))}
+            {map[name] && !columns.includes(map[name]) && <option>{map[name]}</option>}
+          </select>
+        </div>
+      ))}
+    </fieldset>
+  );
+}
+
+function Past({ model }: { model: Model }) {
+  const path = `${model.owner}/${model.name}`;
+  const now = useNow(15_000);
+  const { data } = useQuery({
+    queryKey: ['batches', path],
+    queryFn: () => batches({ model: path }),
+    refetchInterval: (q) => (q.state.data?.results.some((b) => !isFinal(b.status)) ? REFRESH_BUSY_MS : false),
+  });
+  if (!data?.results.length) return null;
+  return (
+    <section aria-label="Batch jobs">
+      <h2>Batch jobs</h2>
+      <ul className="rows">
+        {data.results.map((b) => (
+          <li key={b.id}>
+            <Link href={`/batches/${b.id}`} className="rows-item">
+              <Badge tone={b.partial ? 'warn' : toneOf(b.status)}>
+                {b.partial ? 'Partly' : STATUS_WORDS[b.status]}
+              </Badge>
+              <span className="rows-main">{b.table?.name ?? 'table'}</span>
+              <span className="rows-side">{countsLine(b)}</span>
+              <span className="rows-side" title={fullTime(b.created_at)}>
+                {ago(b.created_at, now)}
+              </span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function countsLine({ counts }: Batch): string {
+  if (!counts) return '';
+  const done = `${number(rowsThrough(counts))}${counts.total !== null ? ` of ${number(counts.total)}` : ''} rows`;
+  return counts.failed ? `${done}, ${number(counts.failed)} failed` : done;
+}

@@ -1,0 +1,207 @@
+// Owns the page of one batch job: progress while it runs, then summary, result, failed rows, retry. Must not
+// know how it was prepared.
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, useLocation } from 'wouter';
+import { at } from '../app/base';
+import { batch as getBatch, batchResultPath, cancelBatch, failedItems, retryBatch } from '../api/calls';
+import { asProblem } from '../api/problem';
+import type { Batch, BatchItem } from '../api/types';
+import { Grid } from '../grid/grid';
+import { Badge, Bar, Notice, ProblemNotice, Skeleton } from '../parts/bits';
+import { between, duration, fullTime, number, summary } from '../parts/format';
+import { useNow, useTitle } from '../parts/hooks';
+import { AgainIcon, DownloadIcon } from '../parts/icons';
+import { toastError } from '../parts/toasts';
+import { isFinal } from '../run/view';
+import { rowsThrough } from './mapping';
+import { etaWords } from '../run/waiting';
+import { phaseWords, queueWords, reasonWords, shortCode, STATUS_WORDS } from '../run/words';
+import { toneOf } from './runs';
+import '../style/batch.css';
+import '../style/model.css';
+import '../style/run.css';
+
+const REFRESH_MS = 800;
+
+export default function BatchPage({ id }: { id: string }) {
+  const query = useQuery({
+    queryKey: ['batch', id],
+    queryFn: () => getBatch(id),
+    refetchInterval: (q) => (q.state.data && isFinal(q.state.data.status) ? false : REFRESH_MS),
+  });
+  const batch = query.data;
+  useTitle(batch ? `Batch ${shortCode(id)}` : 'Batch', batch?.model);
+  if (query.error && !batch)
+    return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
+  if (!batch) return <Skeleton lines={8} />;
+  return (
+    <>
+      <header className="page-head">
+        <p className="crumbs">
+          <Link href="/">Models</Link> <span aria-hidden="true">/</span>{' '}
+          <Link href={`/m/${batch.model}`}>{batch.model}</Link> <span aria-hidden="true">/</span>{' '}
+          <Link href={`/m/${batch.model}/batch`}>Batch</Link>
+        </p>
+        <div className="page-title">
+          <h1>{batch.table?.name || `Batch ${shortCode(id)}`}</h1>
+          <Badge tone={batch.partial ? 'warn' : toneOf(batch.status)}>
+            {batch.partial ? 'Done, some rows failed' : STATUS_WORDS[batch.status]}
+          </Badge>
+        </div>
+        <p className="fine">
+          Started {fullTime(batch.created_at)}
+          {batch.version_number ? ` · version ${batch.version_number}` : ''}
+        </p>
+      </header>
+      <div className="stack-wide">
+        {isFinal(batch.status) ? <Finished batch={batch} /> : <Running batch={batch} />}
+        {(batch.counts?.failed ?? 0) > 0 && <FailedRows batch={batch} />}
+      </div>
+    </>
+  );
+}
+
+function Running({ batch }: { batch: Batch }) {
+  const queries = useQueryClient();
+  const now = useNow(1000);
+  const cancel = useMutation({
+    mutationFn: () => cancelBatch(batch.id),
+    onSuccess: (next) => queries.setQueryData(['batch', batch.id], next),
+    onError: toastError,
+  });
+  const { counts, progress } = batch;
+  const done = Math.max(rowsThrough(counts), progress?.done ?? 0);
+  const total = counts?.total ?? progress?.total ?? null;
+  const seconds = (now - Date.parse(batch.started_at ?? batch.created_at)) / 1000;
+  const rate = progress?.rate_per_s;
+  return (
+    <section className="panel waiting" aria-label="Progress">
+      <div className="waiting-head">
+        <div role="status" aria-live="polite">
+          <strong>{phaseWords(batch.phase ?? 'queued')}</strong>
+          <span className="waiting-detail">{queueWords(batch.queue ?? null) || progress?.text}</span>
+        </div>
+        <button
+          type="button"
+          className="button small"
+          disabled={cancel.isPending || batch.phase === 'canceling'}
+          onClick={() => cancel.mutate()}
+        >
+          Cancel
+        </button>
+      </div>
+      <Bar done={done} total={total} label="Rows done" />
+      <p className="fine waiting-foot">
+        <span>
+          {number(done)}
+          {total ? ` of ${number(total)}` : ''} rows
+          {counts?.failed ? `, ${number(counts.failed)} failed` : ''}
+          {rate ? `, ${number(Number(rate.toPrecision(3)))} rows/s` : ''}
+          {total ? etaWords(done, total, seconds, progress?.eta_s) : ''}
+        </span>
+        <span>{seconds >= 1 ? duration(Math.floor(seconds)) : ''}</span>
+      </p>
+      <p className="fine">You may close this page: the work goes on, and the result stays here.</p>
+    </section>
+  );
+}
+
+function Finished({ batch }: { batch: Batch }) {
+  const { counts, metrics } = batch;
+  const failedWhole = batch.status === 'failed';
+  const took = between(batch.started_at ?? batch.created_at, batch.completed_at);
+  const facts: [string, string][] = [
+    ['Rows', counts ? number(counts.total ?? rowsThrough(counts)) : ''],
+    ['Failed', counts ? number(counts.failed) : ''],
+    [
+      'Accuracy',
+      typeof metrics?.accuracy === 'number' ? `${number(Number((metrics.accuracy * 100).toFixed(1)))} %` : '',
+    ],
+    ['Took', took],
+    [
+      'Rows per second',
+      typeof metrics?.rows_per_s === 'number' ? number(Number(metrics.rows_per_s.toPrecision(3))) : '',
+    ],
+  ];
+  return (
+    <section className="panel" aria-label="Result">
+      {failedWhole && (
+        <Notice title={reasonWords(batch.reason, batch.status)}>{batch.error && <p>{batch.error}</p>}</Notice>
+      )}
+      {batch.status === 'canceled' && <Notice tone="calm" title="This batch job was canceled." />}
+      <dl className="figures">
+        {facts
+          .filter(([, value]) => value !== '')
+          .map(([label, value]) => (
+            <div key={label}>
+              <dt>{label}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+      </dl>
+      {batch.status === 'succeeded' && (
+        <div className="row">
+          <a className="button primary" href={at(batchResultPath(batch.id))} download={resultName(batch)}>
+            <DownloadIcon /> Download the result
+          </a>
+          <Link href={`/m/${batch.model}/batch`} className="button">
+            Another table
+          </Link>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function resultName(batch: Batch): string {
+  const name = batch.table?.name ?? 'table.csv';
+  const dot = name.lastIndexOf('.');
+  return dot > 0 ? `${name.slice(0, dot)}-result${name.slice(dot)}` : `${name}-result`;
+}
+
+function FailedRows({ batch }: { batch: Batch }) {
+  const [, go] = useLocation();
+  const over = isFinal(batch.status);
+  const query = useQuery({
+    queryKey: ['failed', batch.id, over ? 'over' : batch.counts?.failed],
+    queryFn: () => failedItems(batch.id),
+    placeholderData: (before) => before,
+  });
+  const retry = useMutation({
+    mutationFn: () => retryBatch(batch.id),
+    onSuccess: (next) => go(`/batches/${next.id}`),
+    onError: toastError,
+  });
+  if (query.error)
+    return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
+  if (!query.data) return <Skeleton lines={3} />;
+  return (
+    <section className="stack" aria-label="Failed rows">
+      <div className="row">
+        <h2>Rows that failed</h2>
+        {over && (
+          <button
+            type="button"
+            className="button small"
+            disabled={retry.isPending}
+            onClick={() => retry.mutate()}
+          >
+            <AgainIcon /> Retry the failed rows
+          </button>
+        )}
+      </div>
+      <Grid
+        columns={['row', 'error', 'input']}
+        labels={{ row: 'Row', error: 'What was wrong', input: 'Input' }}
+        rows={query.data.results.map(rowOf)}
+        caption="Rows that failed"
+      />
+      {query.data.next && <p className="fine">The first 100 are shown. The result has them all.</p>}
+    </section>
+  );
+}
+
+function rowOf(item: BatchItem): Record<string, unknown> {
+  const error = typeof item.error === 'string' ? item.error : (item.error?.message ?? 'failed');
+  return { row: item.index + 1, error, input: summary(item.input, 160) };
+}

@@ -1,0 +1,139 @@
+// Owns the Feedback tab: everything people said for the owner, one's own words for everyone else. Must not
+// know how feedback is given.
+import { useQuery } from '@tanstack/react-query';
+import { Link } from 'wouter';
+import { at } from '../app/base';
+import { feedback, feedbackCsvPath, prediction, predictions } from '../api/calls';
+import { asProblem } from '../api/problem';
+import type { Feedback, Model } from '../api/types';
+import { useAccount } from '../app/session';
+import { Grid } from '../grid/grid';
+import { isScores, sortedScores } from '../output/kind';
+import { Empty, ProblemNotice, Skeleton } from '../parts/bits';
+import { count, fullTime, number, summary } from '../parts/format';
+import { DownIcon, DownloadIcon, UpIcon } from '../parts/icons';
+import { isFinal } from '../run/view';
+import { shortCode } from '../run/words';
+import '../style/lists.css';
+
+const OWN_RUNS_MAX = 40;
+const COLUMNS = ['rating', 'reason', 'comment', 'correction', 'output', 'input', 'created_at', 'who'];
+const LABELS = {
+  rating: 'Rating',
+  reason: 'Reason',
+  comment: 'Comment',
+  correction: 'Right would be',
+  output: 'Output',
+  input: 'Input',
+  who: 'Who',
+  created_at: 'When',
+};
+
+export default function FeedbackTab({ model }: { model: Model }) {
+  const account = useAccount();
+  const path = `${model.owner}/${model.name}`;
+  const owner = account?.role === 'owner';
+  const query = useQuery({
+    queryKey: ['feedback', path, owner],
+    queryFn: () => (owner ? feedback(path).then((page) => page.results) : ownFeedback(path)),
+    enabled: account !== undefined,
+  });
+  if (query.error)
+    return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
+  if (!query.data) return <Skeleton lines={6} />;
+  if (!query.data.length) {
+    return (
+      <Empty title={owner ? 'Nobody has said anything yet' : 'You have not said anything yet'}>
+        <p>
+          Under every result stand two thumbs. <Link href={`/m/${path}`}>Try the model</Link> and use them.
+        </p>
+      </Empty>
+    );
+  }
+  const rows = query.data.map(rowOf);
+  return (
+    <section className="stack" aria-label="Feedback">
+      <div className="row">
+        <span>{owner ? praise(query.data) : 'What you said about results of this model.'}</span>
+        {owner && (
+          <a
+            className="button small"
+            href={at(feedbackCsvPath(path))}
+            download={`feedback-${model.name}.csv`}
+          >
+            <DownloadIcon /> Download CSV
+          </a>
+        )}
+      </div>
+      <Grid
+        columns={owner ? COLUMNS : COLUMNS.filter((c) => c !== 'who')}
+        labels={LABELS}
+        rows={rows}
+        caption="Feedback"
+        render={RENDER}
+        heightMax={600}
+      />
+    </section>
+  );
+}
+
+const RENDER = {
+  rating: (row: Record<string, unknown>) =>
+    row.rating === 1 ? (
+      <span className="thumb-up-small" role="img" aria-label="good">
+        <UpIcon />
+      </span>
+    ) : row.rating === -1 ? (
+      <span className="thumb-down-small" role="img" aria-label="not good">
+        <DownIcon />
+      </span>
+    ) : (
+      '–'
+    ),
+  created_at: (row: Record<string, unknown>) => (
+    <Link href={`/runs/${String(row.prediction)}`}>{fullTime(String(row.created_at))}</Link>
+  ),
+};
+
+function rowOf(item: Feedback): Record<string, unknown> {
+  const who = item.who && item.who.length > 20 ? `guest ${shortCode(item.who)}` : item.who;
+  return {
+    ...item,
+    who,
+    input: said(item.input),
+    output: said(item.output),
+    correction: said(item.correction),
+  };
+}
+
+function said(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  const top = isScores(value) ? sortedScores(value)[0] : undefined;
+  return top ? `${top.label} (${number(Number(top.value.toPrecision(3)))})` : summary(value, 120);
+}
+
+async function ownFeedback(model: string): Promise<Feedback[]> {
+  const page = await predictions({ model, mine: 'true' });
+  // Lists of runs come without what was said about them; the newest runs are asked one by one.
+  const recent = page.results.filter((run) => isFinal(run.status)).slice(0, OWN_RUNS_MAX);
+  const runs = await Promise.all(recent.map((run) => (run.feedback ? run : prediction(run.id))));
+  return runs.flatMap((run) =>
+    run.feedback
+      ? [
+          {
+            created_at: run.created_at,
+            ...run.feedback,
+            prediction: run.id,
+            input: run.input,
+            output: run.output,
+          },
+        ]
+      : [],
+  );
+}
+
+function praise(items: Feedback[]): string {
+  const good = items.filter((i) => i.rating === 1).length;
+  const bad = items.filter((i) => i.rating === -1).length;
+  return `${count(items.length, 'voice')}: ${good} good, ${bad} not good`;
+}

@@ -1,0 +1,93 @@
+// Owns the first page: every model as a card. Must not know how a model is used.
+import { useQuery } from '@tanstack/react-query';
+import { Link } from 'wouter';
+import { models } from '../api/calls';
+import { asProblem } from '../api/problem';
+import type { Model } from '../api/types';
+import { useAccount } from '../app/session';
+import { Badge, Empty, ProblemNotice } from '../parts/bits';
+import { count } from '../parts/format';
+import { useTitle } from '../parts/hooks';
+import { ArrowIcon } from '../parts/icons';
+import { readinessWords } from '../run/words';
+
+const REFRESH_MS = 10_000;
+
+export default function Gallery() {
+  useTitle('Models');
+  const account = useAccount();
+  const { data, error, refetch } = useQuery({
+    queryKey: ['models'],
+    queryFn: models,
+    refetchInterval: REFRESH_MS,
+  });
+  if (error && !data) return <ProblemNotice problem={asProblem(error)} again={() => void refetch()} />;
+  if (data && data.results.length === 0) return <FirstModel owner={account?.role !== 'stakeholder'} />;
+  return (
+    <>
+      <header className="page-head">
+        <h1>Models</h1>
+        <p className="lead">Pick one and try it. Everything here can also be called over HTTP.</p>
+      </header>
+      <ul className="cards" aria-busy={!data}>
+        {data
+          ? data.results.map((model) => <Card key={`${model.owner}/${model.name}`} model={model} />)
+          : [0, 1, 2].map((i) => <li key={i} className="card card-empty" aria-hidden="true" />)}
+      </ul>
+    </>
+  );
+}
+
+function Card({ model }: { model: Model }) {
+  const ready = readinessWords(model.readiness);
+  const background = model.background ?? model.latest_version?.schema?.background;
+  const title = model.title || model.name;
+  return (
+    <li>
+      <Link href={`/m/${model.owner}/${model.name}`} className="card">
+        <div className="card-top">
+          <Badge tone={ready.tone}>{ready.label}</Badge>
+          <span className="card-go">
+            <ArrowIcon />
+          </span>
+        </div>
+        <h2>{title}</h2>
+        <p className="card-help">{firstLine(model.description || model.latest_version?.schema?.help)}</p>
+        <p className="card-facts">
+          <span>{background ? 'Takes a while, you may leave' : 'Answers at once'}</span>
+          <span>{model.run_count ? count(model.run_count, 'run') : 'Not tried yet'}</span>
+        </p>
+      </Link>
+    </li>
+  );
+}
+
+const firstLine = (text?: string | null): string =>
+  (text ?? '')
+    .trim()
+    .split(/\n\s*\n/)[0]
+    ?.replace(/\s+/g, ' ') ?? '';
+
+function FirstModel({ owner }: { owner: boolean }) {
+  return (
+    <Empty title="The stage is set, and empty">
+      {owner ? (
+        <>
+          <p>Push your first model from a terminal. It takes about a minute.</p>
+          <ol className="steps">
+            <li>
+              <code>onstage new hello</code>
+              <span>makes a folder with a model of three lines</span>
+            </li>
+            <li>
+              <code>cd hello &amp;&amp; onstage push</code>
+              <span>brings it here, with a page of its own</span>
+            </li>
+          </ol>
+        </>
+      ) : (
+        <p>There is nothing to try yet. Come back when the scientist has pushed the first model.</p>
+      )}
+    </Empty>
+  );
+}

@@ -1,0 +1,70 @@
+// Owns what is shown while one waits: what happens now, how far it is, how long it may take, how to stop it.
+// Must not know the form.
+import { Bar } from '../parts/bits';
+import { duration, number } from '../parts/format';
+import { useNow } from '../parts/hooks';
+import { Link } from 'wouter';
+import { Logs } from './logs';
+import type { RunView } from './view';
+import { phaseWords, queueWords } from './words';
+
+export function Waiting({
+  view,
+  onCancel,
+  linked = true,
+}: {
+  view: RunView;
+  onCancel: () => void;
+  linked?: boolean;
+}) {
+  const now = useNow(1000);
+  const seconds = Math.max(0, (now - view.startedAt) / 1000);
+  const computing = view.runningAt ? Math.max(0, (now - view.runningAt) / 1000) : 0;
+  const { progress } = view;
+  const total = progress?.total ?? null;
+  const detail = view.phaseText || queueWords(view.queue) || progress?.text || '';
+  return (
+    <section className="waiting" aria-label="Progress">
+      <div className="waiting-head">
+        <div role="status" aria-live="polite">
+          <strong>{phaseWords(view.phase)}</strong>
+          {detail && <span className="waiting-detail">{detail}</span>}
+        </div>
+        <button
+          type="button"
+          className="button small"
+          onClick={onCancel}
+          disabled={view.phase === 'canceling'}
+        >
+          Cancel
+        </button>
+      </div>
+      <Bar done={progress?.done} total={total} label={phaseWords(view.phase)} />
+      <p className="fine waiting-foot">
+        <span>
+          {total
+            ? `${number(progress?.done ?? 0)} of ${number(total)}`
+            : progress
+              ? number(progress.done)
+              : ''}
+          {total && progress ? etaWords(progress.done, total, computing, progress.eta_s) : ''}
+        </span>
+        <span>
+          {linked && view.id && seconds >= 2 && (
+            <Link href={`/runs/${view.id}`} className="link">
+              Open this run
+            </Link>
+          )}{' '}
+          {seconds >= 1 ? duration(Math.floor(seconds)) : ''}
+        </span>
+      </p>
+      <Logs lines={view.logs} live />
+    </section>
+  );
+}
+
+/** A guess only when there is something to guess from. */
+export function etaWords(done: number, total: number, seconds: number, told?: number | null): string {
+  const left = told ?? (done > 0 && seconds > 3 ? (seconds * (total - done)) / done : null);
+  return left !== null && left > 0.5 ? `, about ${duration(Math.ceil(left))} left` : '';
+}
