@@ -24,6 +24,6 @@ pub mod value;
 pub mod wire;
 
 pub use error::{Error, Kind, Result};
-pub use id::Id;
+pub use id::{Id, Ids};
 pub use name::ModelName;
 pub use time::{Clock, Timestamp};

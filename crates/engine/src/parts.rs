@@ -2,7 +2,7 @@
 //! Does not know which implementations these are.
 
 use onstage_core::{
-    Clock, Id, Result,
+    Clock, Id, Ids, Result,
     ports::{Blobs, Driver, InputCheck, Launcher, OutputCheck, Store, Tables},
     schema::ModelSchema,
     task::Incarnation,
@@ -21,12 +21,13 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// 128 random bits.
     pub entropy: Arc<dyn Fn() -> u128 + Send + Sync>,
+    pub ids: Arc<Ids>,
     pub checks: Arc<dyn Checks>,
 }
 
 impl Parts {
     pub fn new_id(&self) -> Id {
-        Id::from_parts(self.clock.now(), (self.entropy)())
+        self.ids.next(self.clock.now(), (self.entropy)())
     }
 
     /// Uniform in 0..1.
@@ -128,6 +129,7 @@ pub(crate) mod tests {
             tables: Arc::new(tables::FileTables),
             clock: Arc::new(clock::SystemClock::new()),
             entropy: Arc::new(clock::entropy),
+            ids: Arc::default(),
             checks: Arc::new(AllPass),
         }
     }

@@ -83,6 +83,7 @@ impl World {
             tables: Arc::new(tables::FileTables),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(entropy),
+            ids: Arc::default(),
             checks: Arc::new(AllPass),
         };
         let mut settings = Settings {

@@ -3,7 +3,12 @@
 use super::crew::{ScriptCrew, Shared};
 use async_trait::async_trait;
 use bytes::Bytes;
-use onstage_backends::{blobs, clock::SystemClock, store, tables::FileTables};
+use onstage_backends::{
+    blobs,
+    clock::{SystemClock, entropy},
+    store,
+    tables::FileTables,
+};
 use onstage_core::{
     Error, Id, Result, Timestamp,
     batch::{BatchSpec, TableFormat},
@@ -21,27 +26,13 @@ use onstage_engine::{
     task::{Crew, TaskEnd, TaskSettings, run_task_with},
 };
 use serde_json::{Value, json};
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) struct World {
     pub(crate) parts: Parts,
     pub(crate) version: VersionId,
     pub(crate) folder: tempfile::TempDir,
-}
-
-static COUNT: AtomicU64 = AtomicU64::new(1);
-
-/// Ids that sort in the order they are made, also within a millisecond; nothing in these tests depends on chance.
-fn entropy() -> u128 {
-    u128::from(COUNT.fetch_add(1, Ordering::SeqCst)) << 40
 }
 
 pub(crate) async fn world(extra: Value) -> World {
@@ -63,6 +54,7 @@ impl World {
             tables: Arc::new(FileTables),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(entropy),
+            ids: Arc::default(),
             checks: Arc::new(TestChecks),
         };
         let version = VersionId("a".repeat(64));

@@ -60,6 +60,7 @@ async fn open(
         tables: Arc::new(FileTables),
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(clock::entropy),
+        ids: Arc::default(),
         checks: Arc::new(JsonSchemaChecks),
     })
 }

@@ -108,6 +108,7 @@ impl World {
             tables: Arc::new(tables::FileTables),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(entropy),
+            ids: Arc::default(),
             checks: Arc::new(JsonSchemaChecks),
         };
         let work = folder.path().join("work");
