@@ -27,7 +27,10 @@ def forest():
 
 def ink_of(image: on.Image) -> np.ndarray:
     """How dark each pixel is, 0 for paper to 1 for ink, whatever colour the paper has. Shape (height, width)."""
-    picture = image.pil().convert("RGBA")
+    try:
+        picture = image.pil().convert("RGBA")
+    except OSError:
+        raise on.UserError("this file is not a picture that can be read", field="image") from None
     paper = Pillow.new("RGBA", picture.size, "white")
     grey = np.asarray(Pillow.alpha_composite(paper, picture).convert("L"), dtype=float) / 255.0
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])

@@ -103,17 +103,17 @@ class Client:
         self.url = (url or os.environ.get("ONSTAGE_URL") or "http://127.0.0.1:8484").rstrip("/")
         self._token = token or os.environ.get("ONSTAGE_TOKEN")
 
-    def predict(self, model: str, **inputs: Any) -> Any:
+    def predict(self, model: str, /, **inputs: Any) -> Any:
         """One answer, waited for as long as it takes. Raises PredictionFailed."""
         return self.predict_async(model, _prefer=f"wait={WAIT_SECONDS_MAX}", **inputs).wait().output
 
-    def predict_async(self, model: str, *, _prefer: str = "respond-async", **inputs: Any) -> Running:
+    def predict_async(self, model: str, /, *, _prefer: str = "respond-async", **inputs: Any) -> Running:
         """Start a prediction and go on; `.wait().output` is its answer."""
         body = {"input": {name: self.to_json(value) for name, value in inputs.items()}}
         record = self.call("POST", f"{_path(model)}/predictions", body, {"Prefer": _prefer})
         return Running(self, record)
 
-    def batch(self, model: str, table: Any, **fields: Any) -> Running:
+    def batch(self, model: str, table: Any, /, **fields: Any) -> Running:
         """Every row of a table through the model; `.wait().result()` is the table with answers."""
         file = Table(table)
         record = self.call("POST", f"{_path(model)}/batches", {"table": self.upload(file), **fields})

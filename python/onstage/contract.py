@@ -13,7 +13,8 @@ from typing import Any, Dict, List
 
 from onstage.declare import Predictor, streams
 from onstage.errors import BadInput, BadOutput, DeclarationError
-from onstage.hints import annotations_of, names_of, resolve
+from onstage.frames import dumps
+from onstage.hints import resolve
 from onstage.inputs import MISSING
 from onstage.parameters import Input, Parameters
 from onstage.shapes.base import Book, Schema, Shape
@@ -26,39 +27,56 @@ from onstage.wire import Incoming
 _COPIED = (list, dict, set)
 
 
+def checked(predictor: Predictor) -> Contract:
+    """The contract of a predictor, its schema tried as well. Raises DeclarationError that knows the author's line."""
+    try:
+        made = Contract(predictor)
+        dumps(made.schema())
+    except DeclarationError as error:
+        error.code = error.code or getattr(inspect.unwrap(predictor.function), "__code__", None)
+        raise
+    return made
+
+
 class Contract:
     """What a predict function takes and gives. Raises DeclarationError for what Onstage cannot use."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
         self.parameters: Parameters = predictor.parameters()
-        self.names = names_of(inspect.unwrap(predictor.function))
+        self.names = self.parameters.names
+        for setup in self.parameters.setups.values():
+            setup.check()
         compiler = Compiler()
         self.fields: List[Field] = [self._field(compiler, field) for field in self.parameters.inputs]
         self.streams = streams(predictor.function)
         self.output: Shape = self._output(compiler)
         self._known = {field.name: field for field in self.fields}
-        self._defaults = {field.name: field.default for field in self.fields if not field.required}
-        self._copied = [name for name, value in self._defaults.items() if isinstance(value, _COPIED)]
+        optional = [field for field in self.fields if not field.required]
+        self._fresh = [field for field in optional if field.shape.fresh or isinstance(field.default, _COPIED)]
+        self._defaults = {field.name: None if field in self._fresh else field.given_default() for field in optional}
         self._decoded = [field for field in self.fields if not field.shape.direct]
         self._required = frozenset(field.name for field in self.fields if field.required)
 
     def _field(self, compiler: Compiler, given: Input) -> Field:
         where = self.parameters.where(given.name)
         if given.annotation is inspect.Parameter.empty:
-            raise DeclarationError(f"{where} has no type; write for example `{given.name}: str`")
+            advice = f"; or write an `@on.setup` function named `{given.name}`" if given.keyword_only else ""
+            raise DeclarationError(f"{where} has no type; write for example `{given.name}: str`{advice}")
         shape = compiler.shape(given.annotation, self.names, where)
         if isinstance(shape, Stream):
             raise DeclarationError(f"{where} is an iterator; only answers can stream, write `list[…]`")
         default = given.default
         if default is MISSING and isinstance(shape, Maybe):
             default = None
+        if default is None and not isinstance(shape, Maybe):
+            # `n: int = None` says what `n: Optional[int] = None` says.
+            shape = Maybe(shape)
         return Field(given.name, shape, given.rules, default, where)
 
     def _output(self, compiler: Compiler) -> Shape:
         where = f"the answer of {self.parameters.label}"
-        hints = annotations_of(inspect.unwrap(self.predictor.function), self.parameters.label)
-        hint = resolve(hints.get("return", MISSING), self.names, where)
+        hint = resolve(self.parameters.returns, self.names, where)
         if hint is MISSING:
             return Stream(Loose()) if self.streams else Loose()
         origin = typing.get_origin(hint)
@@ -103,9 +121,10 @@ class Contract:
                     made[field.name] = field.shape.decode(given[field.name], incoming)
                 except BadInput as error:
                     raise BadInput(f"`{field.name}`: {error}", field=field.name) from None
-        for name in self._copied:
-            if name not in given:
-                made[name] = copy.deepcopy(made[name])
+        for field in self._fresh:
+            if field.name not in given:
+                value = field.given_default()
+                made[field.name] = copy.deepcopy(value) if isinstance(value, _COPIED) else value
         return made
 
     def _complain(self, made: Dict[str, Any]) -> None:

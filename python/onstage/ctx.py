@@ -5,6 +5,8 @@ It must not know the protocol: a `Stage` performs what is asked of it.
 
 from __future__ import annotations
 
+import copy
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -49,9 +51,9 @@ class Stage:
             held[key] = held.get(key, 0) + value
             return held[key]
         if op == "get":
-            return held.get(key)
+            return copy.deepcopy(held.get(key))
         if op == "items":
-            return [[name, held[name]] for name in sorted(held) if name.startswith(key)]
+            return [[name, copy.deepcopy(held[name])] for name in sorted(held) if name.startswith(key)]
         held.pop(key, None)
         if value is not None:
             held[key] = value
@@ -67,9 +69,14 @@ class State:
 
     def add(self, key: str, amount: Number = 1) -> Number:
         """Add to a counter and return its new value; a missing key counts from 0."""
-        if isinstance(amount, bool) or not isinstance(amount, (int, float)):
+        from onstage.foreign import plain
+
+        number = plain(amount)
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise TypeError(f"`state.add` wants a number, not {type(amount).__name__}")
-        answer: Number = self._stage.state(self._space, "add", _key(key), amount)
+        if not math.isfinite(number):
+            raise ValueError(f"`state.add` wants a finite number, not {number}")
+        answer: Number = self._stage.state(self._space, "add", _key(key), number)
         return answer
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -78,8 +85,8 @@ class State:
         return default if value is None else value
 
     def put(self, key: str, value: Any) -> None:
-        """Set a key to any JSON value; None deletes it."""
-        self._stage.state(self._space, "put", _key(key), value)
+        """Set a key to any JSON value; None deletes it. Raises TypeError for what JSON cannot hold."""
+        self._stage.state(self._space, "put", _key(key), _json(key, value))
 
     def items(self, prefix: str = "") -> List[Tuple[str, Any]]:
         """Every key that starts with `prefix`, with its value, sorted by key."""
@@ -90,12 +97,49 @@ class State:
         return State(self._stage, name)
 
 
+def _json(key: str, value: Any) -> Any:
+    """`value` as JSON gives it back, so that a unit test sees what a worker would: lists for tuples, and a copy."""
+    from onstage.errors import BadOutput
+    from onstage.shapes.loose import anything
+    from onstage.wire import Outgoing
+
+    outgoing = Outgoing()
+    try:
+        made = anything(value, outgoing, f"the value of `{key}`")
+    except BadOutput as error:
+        raise TypeError(f"`state.put` wants a JSON value: {error}") from None
+    if outgoing.attachments:
+        raise TypeError("`state.put` wants a JSON value, not a file or bytes")
+    return made
+
+
 def _key(key: str) -> str:
     if not isinstance(key, str):
         raise TypeError(f"a state key is text, not {type(key).__name__}")
-    if len(key.encode()) > STATE_KEY_BYTES_MAX:
-        raise ValueError(f"a state key is at most {STATE_KEY_BYTES_MAX} bytes")
+    if len(key.encode("utf-8", "replace")) > STATE_KEY_BYTES_MAX or key != _clean(key):
+        raise ValueError(f"a state key is at most {STATE_KEY_BYTES_MAX} bytes of UTF-8")
     return key
+
+
+def _number(value: Any, name: str) -> Number:
+    from onstage.foreign import plain
+
+    number = plain(value)
+    if not isinstance(number, (int, float)):
+        raise TypeError(f"`{name}` is a number, not {value!r}")
+    return int(number) if isinstance(number, bool) else number
+
+
+def _finite(value: Any, name: str) -> Number:
+    number = _number(value, name)
+    if not math.isfinite(number):
+        raise TypeError(f"`{name}` is a finite number, not {value!r}")
+    return number
+
+
+def _clean(text: Any) -> str:
+    """Text that UTF-8 can hold."""
+    return str(text).encode("utf-8", "replace").decode()
 
 
 class Ctx:
@@ -123,19 +167,22 @@ class Ctx:
 
     def progress(self, done: Number, total: Optional[Number] = None, text: Optional[str] = None) -> None:
         """Say how far the work is: `ctx.progress(i, n, "reading")`."""
-        self._stage.progress(done, total, None if text is None else str(text))
+        self._stage.progress(
+            _finite(done, "done"),
+            None if total is None else _finite(total, "total"),
+            None if text is None else _clean(text),
+        )
 
     def log(self, text: Any, level: str = "info") -> None:
         """Write a line into the log, at level `debug`, `info`, `warning` or `error`."""
-        if level not in LEVELS:
+        if str(level).lower() not in LEVELS:
             raise ValueError(f"`level` is one of {', '.join(LEVELS)}, not `{level}`")
-        self._stage.log(str(text), level)
+        self._stage.log(_clean(text), level.lower())
 
     def metric(self, *, step: Optional[Number] = None, **values: Number) -> None:
         """Record numbers worth plotting: `ctx.metric(loss=0.3, step=10)`."""
-        from onstage.foreign import plain
-
-        self._stage.metric({name: plain(value) for name, value in values.items()}, plain(step))
+        given = {name: _number(value, name) for name, value in values.items()}
+        self._stage.metric(given, None if step is None else _finite(step, "step"))
 
     def checkpoint(self, path: Union[str, Path]) -> None:
         """Keep a file or folder from which an interrupted training can go on."""

@@ -54,7 +54,7 @@ def find(names: Dict[str, Any], module: str, path: str) -> Predictor:
             value = value.__wrapped__
         if isinstance(value, Predictor) and not any(value is other for other in found):
             found.append(value)
-    own = [predictor for predictor in found if predictor.function.__module__ == module]
+    own = [predictor for predictor in found if getattr(predictor.function, "__module__", "") == module]
     found = own or found
     if len(found) == 1:
         return found[0]
@@ -82,6 +82,13 @@ def _line(predictor: Predictor) -> str:
     return f" (line {code.co_firstlineno})" if code else ""
 
 
+def _last_name(decorator: ast.expr) -> str:
+    """`predict` of `@on.predict(background=True)`."""
+    if isinstance(decorator, ast.Call):
+        decorator = decorator.func
+    return decorator.attr if isinstance(decorator, ast.Attribute) else getattr(decorator, "id", "")
+
+
 def _advice(path: str) -> str:
     """Where to put the decorator: above the file's own last function, or a whole example."""
     try:
@@ -89,6 +96,13 @@ def _advice(path: str) -> str:
             tree = ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
         tree = ast.Module(body=[], type_ignores=[])
+    for owner in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for method in owner.body:
+            if isinstance(method, ast.FunctionDef) and "predict" in map(_last_name, method.decorator_list):
+                return (
+                    f"`{owner.name}.{method.name}` (line {method.lineno}) is a method: "
+                    "put the predict function at the top level of the file, outside of any class"
+                )
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.decorator_list]
     if not functions:
         return f"add\n\n{FIX}\n"

@@ -5,6 +5,7 @@ It must not know how errors travel: `onstage.worker` turns them into the protoco
 
 from __future__ import annotations
 
+from types import CodeType
 from typing import Optional
 
 
@@ -26,6 +27,9 @@ class Cancelled(BaseException):
 
 class DeclarationError(TypeError):
     """A decorator, annotation or default that Onstage cannot use; the message says what is allowed."""
+
+    code: Optional[CodeType] = None
+    """The author's function that it is about, where no line of theirs was running."""
 
 
 class BadInput(Exception):

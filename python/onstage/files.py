@@ -14,6 +14,8 @@ from typing import IO, Any, Callable, Optional, Union
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, "File", IO[bytes]]
 
+NAME_BYTES_MAX = 200
+
 _TYPES = {
     ".jsonl": "application/x-ndjson",
     ".ndjson": "application/x-ndjson",
@@ -27,6 +29,13 @@ def media_type_of(name: Optional[str], otherwise: str = "application/octet-strea
         return otherwise
     known = _TYPES.get(os.path.splitext(name)[1].lower())
     return known or mimetypes.guess_type(name)[0] or otherwise
+
+
+def _short(name: str) -> str:
+    """A file name that every disk takes; the end is kept, because it holds the suffix."""
+    while len(name.encode("utf-8", "replace")) > NAME_BYTES_MAX:
+        name = name[1:]
+    return name.encode("utf-8", "replace").decode()
 
 
 class File:
@@ -63,9 +72,8 @@ class File:
     @property
     def name(self) -> str:
         """The file's name, without folders."""
-        if self._name:
-            return os.path.basename(self._name)
-        return self.default_stem + self.suffix_default
+        name = os.path.basename(self._name or "").replace("\0", "")
+        return name if name not in ("", ".", "..") else self.default_stem + self.suffix_default
 
     default_stem = "file"
 
@@ -77,11 +85,11 @@ class File:
     def path(self) -> Path:
         """A path on disk. Bytes that came without one are written to a temporary file now."""
         if self._path is None:
-            folder = self._folder() if self._folder else Path(tempfile.mkdtemp(prefix="onstage-"))
-            descriptor, made = tempfile.mkstemp(prefix="", suffix="-" + self.name, dir=folder)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(self._data)
-            self._path = Path(made)
+            # A folder of its own, so that the file keeps its name: authors look at `path.stem` and `path.suffix`.
+            parent = self._folder() if self._folder else None
+            made = Path(tempfile.mkdtemp(prefix="onstage-", dir=parent)) / _short(self.name)
+            made.write_bytes(self._data)
+            self._path = made
         return self._path
 
     def __fspath__(self) -> str:

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import struct
 import sys
 import zlib
 from typing import Any, Optional
+
+_NOT_FOREIGN = frozenset((str, int, float, bool, type(None), list, dict))
+# Beyond this, pixels given as fractions are most likely bytes that were turned into floats.
+FRACTION_MAX = 2.0
 
 
 def _is(value: Any, module: str, *names: str) -> bool:
@@ -52,17 +57,46 @@ def is_chart(value: Any) -> bool:
 
 def plain(value: Any) -> Any:
     """Arrays, scalars, series and tensors as lists and numbers; anything else unchanged."""
+    if type(value) in _NOT_FOREIGN:
+        return value
     if _is(value, "numpy", "generic"):
-        return value.item()
-    if is_array(value) or is_series(value):
+        return _in_microseconds(value).item()
+    if is_array(value):
+        return _in_microseconds(value).tolist()
+    if is_series(value):
         return value.to_list() if _is(value, "polars", "Series") else value.tolist()
     if is_tensor(value):
         return value.detach().cpu().tolist()
-    if _is(value, "pandas", "Timestamp"):
-        return value.isoformat()
-    if value is getattr(sys.modules.get("pandas"), "NA", plain):
+    if _is_no_value(value):
         return None
+    if _is(value, "pandas", "Timestamp"):
+        return value.to_pydatetime(warn=False)
     return value
+
+
+def _in_microseconds(value: Any) -> Any:
+    """Times of numpy in a unit that Python's `datetime` has; finer ones would turn into integers."""
+    if value.dtype.kind in "Mm" and value.dtype.str[-4:] in ("[ns]", "[ps]", "[fs]", "[as]"):
+        return value.astype(f"{value.dtype.kind}8[us]")
+    return value
+
+
+def _is_no_value(value: Any) -> bool:
+    """Whether this is `pandas.NA` or `pandas.NaT`."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and (value is getattr(pandas, "NA", pandas) or value is getattr(pandas, "NaT", pandas))
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is one of the ways to say "nothing": None, NaN, `pandas.NA` or `NaT`."""
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return math.isnan(value)
+    if _is(value, "numpy", "generic"):
+        found = plain(value)
+        return found is None or (isinstance(found, float) and math.isnan(found))
+    return _is_no_value(value)
 
 
 def records(value: Any) -> Optional[list]:
@@ -127,6 +161,11 @@ def _array_png(array: Any) -> bytes:
     if array.dtype.kind == "b":
         array = array.astype("uint8") * 255
     elif array.dtype.kind == "f":
+        if array.size and array.max() > FRACTION_MAX:
+            raise ValueError(
+                f"pixels that are floats go from 0 to 1, these reach {array.max():g}; "
+                "divide them by 255, or turn them into `uint8`"
+            )
         array = (array.clip(0, 1) * 255 + 0.5).astype("uint8")
     elif array.dtype != "uint8":
         array = array.clip(0, 255).astype("uint8")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Optional
 
+from onstage.errors import DeclarationError
+
 
 class _Missing:
     """The one value that means "no default"."""
@@ -60,6 +62,8 @@ def Input(  # noqa: N802 - it reads as a type in a signature
 
     The return type is `Any` so that `n: int = Input(ge=1)` satisfies type checkers.
     """
+    if help is not None and not isinstance(help, str):
+        raise DeclarationError(f"`Input` has the help text first, not {help!r}; write `Input(default={help!r})`")
     return InputRules(
         {
             "help": help,

@@ -5,7 +5,9 @@ It must not compile types; it only tells the parameters apart.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import typing
 from typing import Any, Callable, Dict, List, Mapping
 
 from onstage.ctx import Ctx
@@ -19,10 +21,11 @@ from onstage.stubs import Stub
 class Input:
     """One input parameter: its raw annotation, rules and default."""
 
-    __slots__ = ("annotation", "default", "name", "rules")
+    __slots__ = ("annotation", "default", "keyword_only", "name", "rules")
 
-    def __init__(self, name: str, annotation: Any, rules: Any, default: Any) -> None:
-        self.name = name
+    def __init__(self, parameter: inspect.Parameter, annotation: Any, rules: Any, default: Any) -> None:
+        self.name = parameter.name
+        self.keyword_only = parameter.kind is parameter.KEYWORD_ONLY
         self.annotation = annotation
         self.rules = rules
         self.default = default
@@ -38,13 +41,16 @@ class Parameters:
         self.ctx: List[str] = []
         self.setups: Dict[str, Any] = {}
         signature = inspect.signature(function)
-        names = names_of(inspect.unwrap(function))
-        raw = annotations_of(inspect.unwrap(function), self.label)
+        written = _written(function)
+        names = self.names = names_of(written)
+        raw = annotations_of(written, self.label)
+        returns = raw.get("return", signature.return_annotation)
+        self.returns: Any = MISSING if returns is signature.empty else returns
         parameters = list(signature.parameters.values())
         if first_is_rows:
             parameters = self._without_rows(parameters)
         for parameter in parameters:
-            self._place(parameter, raw.get(parameter.name, parameter.empty), names)
+            self._place(parameter, raw.get(parameter.name, parameter.annotation), names)
 
     def where(self, name: str) -> str:
         return f"parameter `{name}` of {self.label}"
@@ -67,7 +73,7 @@ class Parameters:
             raise DeclarationError(f"{self.where(name)} is positional-only; remove the `/`")
         setup = names.get(name)
         untyped = annotation is parameter.empty
-        if isinstance(setup, Setup) and (untyped or parameter.kind is inspect.Parameter.KEYWORD_ONLY):
+        if isinstance(setup, Setup) and not isinstance(parameter.default, InputRules):
             self.setups[name] = setup
             return
         if isinstance(setup, Stub) and (untyped or parameter.kind is inspect.Parameter.KEYWORD_ONLY):
@@ -81,14 +87,22 @@ class Parameters:
         self.inputs.append(_input(parameter, annotation))
 
 
+def _written(function: Callable[..., Any]) -> Any:
+    """The function as the author wrote it: inside decorators, `functools.partial` and objects with `__call__`."""
+    inner: Any = inspect.unwrap(function)
+    if isinstance(inner, functools.partial):
+        return _written(inner.func)
+    return inner if hasattr(inner, "__globals__") else vars(type(inner)).get("__call__", inner)
+
+
 def _input(parameter: inspect.Parameter, annotation: Any) -> Input:
     default = MISSING if parameter.default is parameter.empty else parameter.default
     if isinstance(default, InputRules):
-        return Input(parameter.name, annotation, default, default.default)
+        return Input(parameter, annotation, default, default.default)
     plain, rules = split_annotated(annotation)
     if rules is not None and default is MISSING:
         default = rules.default
-    return Input(parameter.name, plain if rules is not None else annotation, rules, default)
+    return Input(parameter, plain if rules is not None else annotation, rules, default)
 
 
 def is_ctx(annotation: Any, names: Mapping[str, Any]) -> bool:
@@ -100,4 +114,4 @@ def is_ctx(annotation: Any, names: Mapping[str, Any]) -> bool:
             annotation = resolve(annotation, names, "a parameter")
         except (DeclarationError, Unresolved):
             return False
-    return annotation is Ctx
+    return annotation is Ctx or [one for one in typing.get_args(annotation) if one is not type(None)] == [Ctx]

@@ -69,8 +69,20 @@ class Slice:
                     continue
                 kept[index] = node
                 waiting |= set(_loads(node)) - done
+        self._refuse_changed(done | {node.name for node in roots.values()}, kept)  # type: ignore[attr-defined]
         body = [kept[index] for index in sorted(kept)]
         return ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
+
+    def _refuse_changed(self, needed: Set[str], kept: Dict[int, ast.stmt]) -> None:
+        """Raises Unknown when a statement that is left out may change a value that is needed: `ZONES.append("N")`."""
+        values = {name for name in needed if name in self._bound and not self._is_imported(name)}
+        for index, node in enumerate(self._statements):
+            if index not in kept and any(name in values for name in _changes(node)):
+                raise Unknown("a value that the signature needs is changed after it was made")
+
+    def _is_imported(self, name: str) -> bool:
+        nodes = [self._statements[index] for index in self._bound[name]]
+        return all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in nodes)
 
     def stubs(self) -> Dict[str, Any]:
         """A stub for every name of the module; what `module()` keeps replaces its own when it runs."""
@@ -161,6 +173,21 @@ def _binds(node: ast.stmt) -> Iterator[str]:
             yield inner.id
         elif isinstance(inner, (ast.FunctionDef, ast.ClassDef)):
             yield inner.name
+
+
+def _changes(node: ast.stmt) -> Iterator[str]:
+    """Names of values that a statement may change, being neither an import, a definition nor a plain assignment."""
+    if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
+        return
+    parts: List[ast.AST] = [node]
+    if isinstance(node, ast.Assign):
+        parts = list(node.targets)
+    elif isinstance(node, ast.AnnAssign):
+        parts = [node.target]
+    for part in parts:
+        yield from (inner.id for inner in ast.walk(part) if isinstance(inner, ast.Name))
 
 
 def _imported_modules(node: ast.stmt) -> Iterator[str]:

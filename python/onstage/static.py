@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 from typing import Any, Dict, Optional
 
-from onstage.contract import Contract
+from onstage.contract import Contract, checked
 from onstage.entry import NoPredictor, find
 from onstage.errors import DeclarationError, Unresolved
 from onstage.slices import Slice, Unknown
@@ -37,9 +37,7 @@ def contract(path: str) -> Optional[Contract]:
     try:
         names = _run(cut, path)
         predictor = find(names, MODULE, path)
-        made = Contract(predictor)
-        made.schema()
-        return made
+        return checked(predictor)
     except (Unresolved, Unknown, NoPredictor):
         return None
     except DeclarationError:

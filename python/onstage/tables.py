@@ -103,6 +103,8 @@ class Table(File):
 
 def rows_to_csv(rows: Sequence[Any]) -> bytes:
     """A list of dicts as CSV; the columns are all keys in the order they first appear."""
+    from onstage.foreign import is_missing
+
     columns: Dict[str, None] = {}
     for row in rows:
         if not isinstance(row, Mapping):
@@ -112,5 +114,6 @@ def rows_to_csv(rows: Sequence[Any]) -> bytes:
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({str(key): value for key, value in row.items()})
+        # What is not a number is an empty cell, as pandas writes it.
+        writer.writerow({str(key): None if is_missing(value) else value for key, value in row.items()})
     return text.getvalue().encode()

@@ -22,6 +22,9 @@ def text(error: BaseException, root: Optional[str] = None) -> str:
     """The traceback of `error`; file names inside `root` are shown relative to it."""
     told = traceback.TracebackException.from_exception(error, limit=-FRAMES_MAX)
     _strip(told, isinstance(error, DeclarationError))
+    code = error.code if isinstance(error, DeclarationError) else None
+    if code is not None and not told.stack:
+        told.stack.append(traceback.FrameSummary(code.co_filename, code.co_firstlineno, code.co_name))
     lines = "".join(told.format())
     if root:
         lines = lines.replace(f'File "{root.rstrip(os.sep)}{os.sep}', 'File "')
@@ -40,14 +43,6 @@ def one_line(error: BaseException) -> str:
         shown = type(error).__name__
     first = next((line for line in shown.splitlines() if line.strip()), type(error).__name__)
     return first if len(first) <= MESSAGE_CHARS_MAX else first[:MESSAGE_CHARS_MAX] + "…"
-
-
-def line_of(error: BaseException) -> Optional[int]:
-    """The last line of the author's code that `error` passed through."""
-    if isinstance(error, SyntaxError):
-        return error.lineno
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not _ours(frame.filename)]
-    return own[-1].lineno if own else None
 
 
 def _strip(told: traceback.TracebackException, everywhere: bool) -> None:

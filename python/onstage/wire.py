@@ -85,7 +85,7 @@ class Outgoing:
         if len(self.attachments) >= ATTACHMENTS_MAX:
             raise BadOutput(f"the answer holds more than {ATTACHMENTS_MAX} files")
         if isinstance(data, memoryview):
-            data = data.cast("B") if data.contiguous else data.tobytes()
+            data = data.cast("B") if data.c_contiguous else data.tobytes()
         self.attachments.append(data)
         stand_in: Dict[str, Any] = {"$attachment": self.first + len(self.attachments) - 1}
         if name:

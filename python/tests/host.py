@@ -26,7 +26,9 @@ Message = Dict[str, Any]
 class Host:
     """One worker process and what it has said. Use as a context manager."""
 
-    def __init__(self, folder: Path, scratch: Path, command: Optional[Sequence[str]] = None) -> None:
+    def __init__(
+        self, folder: Path, scratch: Path, command: Optional[Sequence[str]] = None, entry: str = "model.py"
+    ) -> None:
         self.messages: List[Message] = []
         self.lines: Dict[str, List[bytes]] = {"stdout": [], "stderr": []}
         self.closed = False
@@ -41,7 +43,7 @@ class Host:
         listener.listen(1)
         listener.settimeout(WAIT_SECONDS_MAX)
         environment = {**os.environ, "PYTHONPATH": str(PYTHON_FOLDER), "ONSTAGE_SOCKET": os.path.abspath(address)}
-        environment.update(ONSTAGE_PROTOCOL="1", ONSTAGE_ENTRY="model.py", ONSTAGE_WORKER="test")
+        environment.update(ONSTAGE_PROTOCOL="1", ONSTAGE_ENTRY=entry, ONSTAGE_WORKER="test")
         self.process = subprocess.Popen(
             list(command or [sys.executable, "-m", "onstage.worker"]),
             cwd=folder,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from host import Host
+
 
 def failed(start, source, step="setup", **files):
     host = start(source, ready=False, **files)
@@ -71,6 +73,19 @@ def test_describe_imports_when_it_must(start):
     assert host.one(fish={"name": "cod"}) == "cod"
 
 
+def test_files_beside_the_entry_file_can_be_imported(tmp_path):
+    place = tmp_path / "model" / "src"
+    place.mkdir(parents=True)
+    (place / "helper.py").write_text("def double(x):\n    return 2 * x\n")
+    (place / "main.py").write_text(
+        "import onstage as on\nfrom helper import double\n\n@on.predict\ndef f(x: int) -> int:\n    return double(x)\n"
+    )
+    with Host(tmp_path / "model", tmp_path / "host", entry="src/main.py") as host:
+        assert host.describe()["schema"]["function"] == "f"
+        assert host.setup()["t"] == "ready"
+        assert host.one(x=2) == 4
+
+
 @pytest.mark.parametrize("step", ["describe", "setup"])
 def test_a_syntax_error_shows_line_and_caret(start, step):
     error = failed(start, "import onstage as on\n\ndef f(:\n    pass\n", step)
@@ -88,6 +103,40 @@ def test_no_predictor_says_what_to_add(start, step):
     assert "`model.py` has no predict function" in error["message"]
     assert "import onstage as on\n\n@on.predict\ndef classify(text)" in error["message"]
     assert error["traceback"] is None
+
+
+@pytest.mark.parametrize("step", ["describe", "setup"])
+def test_a_method_is_pointed_out(start, step):
+    source = "import onstage as on\n\nclass Net:\n    @on.predict\n    def run(self, x: int): ...\n"
+    error = failed(start, source, step)
+    assert error["kind"] == "no_predictor"
+    assert "`Net.run` (line 5) is a method" in error["message"]
+
+
+def test_describe_does_not_trust_a_value_that_is_changed_later(start):
+    host = start(
+        """
+        import onstage as on
+
+        ZONES = ["N"]
+        ZONES.append("S")
+
+        @on.predict
+        def f(zone: str = on.Input(choices=ZONES)) -> str:
+            return zone
+
+        if __name__ == "__main__":
+            print(f("N"), ZONES)
+        """,
+        ready=False,
+    )
+    schema = host.describe()["schema"]
+    assert schema["components"]["schemas"]["Input"]["properties"]["zone"]["enum"] == ["N", "S"]
+
+
+def test_a_file_named_like_a_module_of_python_does_not_stop_the_worker(start):
+    source = "import onstage as on\n@on.predict\ndef f() -> int:\n    return 1\n"
+    assert start(source, signal="SIGURG = None\n", socket="raise RuntimeError\n").one() == 1
 
 
 def test_an_empty_file_and_a_missing_file(start, tmp_path):
@@ -130,6 +179,7 @@ def test_an_unsupported_annotation_names_the_parameter(start, step):
     error = failed(start, source, step)
     assert error["kind"] == "import_failed"
     assert "parameter `z` of `f` has the type `complex`" in error["message"]
+    assert 'File "model.py", line 4, in f' in error["traceback"]
     assert "str, int, float" in error["message"]
 
 
@@ -242,6 +292,10 @@ ANSWERS = {
     "missing file": ("-> on.File", "pathlib.Path('nowhere.png')", "`nowhere.png`, which cannot be read"),
     "large json": ("-> str", "'x' * (70 << 20)", "return a file instead"),
     "generator": ("", "(x for x in 'abc')", "generator"),
+    "optional inf": ("-> Optional[float]", "float('inf')", "finite"),
+    "huge float": ("-> float", "10 ** 400", "expected a finite number as the answer, got inf"),
+    "reserved path": ("", "{'a': [{'$path': '/etc/passwd'}]}", "the key `$path`, which Onstage keeps for itself"),
+    "reserved attachment": ("-> dict", "{'a': b'x', 'b': {'$attachment': 7}}", "the key `$attachment`"),
 }
 
 
@@ -250,6 +304,7 @@ def test_answers_that_do_not_fit_are_bad_output(start, case):
     hint, value, words = ANSWERS[case]
     host = start(f"""
         import pathlib
+        from typing import *
         import onstage as on
 
         def nest(levels):

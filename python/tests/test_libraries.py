@@ -18,6 +18,7 @@ def output(start, hint, body, imports, given=None, attachments=()):
         pytest.importorskip(name.strip().split(" ")[0])
     host = start(f"""
         import onstage as on
+        import datetime
         import {imports}
         from typing import *
 
@@ -41,6 +42,10 @@ NUMPY = {
     "scores": ("-> on.Scores", "{'a': numpy.float32(0.25)}", {"a": 0.25}),
     "keys": ("", "{numpy.int64(1): numpy.str_('x')}", {"1": "x"}),
     "declared": ("-> numpy.ndarray", "numpy.zeros((1, 2))", [[0.0, 0.0]]),
+    "time": ("", "numpy.datetime64('2026-01-02T03:04', 'ns')", "2026-01-02T03:04:00"),
+    "times": ("", "numpy.array(['2026-01-02', 'NaT'], 'M8[ns]')", ["2026-01-02T00:00:00", None]),
+    "day": ("-> datetime.date", "numpy.datetime64('2026-01-02', 'ns')", "2026-01-02"),
+    "optional not a time": ("-> Optional[datetime.date]", "numpy.datetime64('NaT')", None),
     "optional nan": ("-> List[Optional[float]]", "numpy.array([1.0, numpy.nan])", [1.0, None]),
 }
 
@@ -62,6 +67,27 @@ def test_frames_become_tables(start):
     assert output(start, "", "return pandas.Series([1, 2])", "pandas")[0] == [1, 2]
     _, attachments = output(start, "", "return polars.DataFrame({'a': [1]})", "polars")
     assert attachments == [b"a\n1\n"]
+
+
+def test_an_array_that_is_no_picture_says_why(start):
+    pytest.importorskip("numpy")
+    host = start("""
+        import numpy
+        import onstage as on
+
+        @on.predict
+        def f(x: int) -> on.Image:
+            return numpy.full((2, 2), 255.0) if x else numpy.zeros((2, 2, 2))
+    """)
+    error = host.error(x=0)
+    assert (error["kind"], "an array of shape (2, 2, 2) is not a picture" in error["message"]) == ("bad_output", True)
+    assert "go from 0 to 1, these reach 255; divide" in host.error(x=1)["message"]
+
+
+def test_nothing_of_pandas_is_nothing(start):
+    body = "return [pandas.NaT, pandas.NA, pandas.Timestamp('2026-01-02')]"
+    assert output(start, "", body, "pandas")[0] == [None, None, "2026-01-02T00:00:00"]
+    assert output(start, "-> Optional[datetime.date]", "return pandas.NaT", "pandas")[0] is None
 
 
 def test_pictures_become_png(start):

@@ -47,6 +47,7 @@ def test_a_decorated_function_is_called_with_plain_values(capsys):
 
 def test_many_is_called_with_plain_rows():
     assert ages(on.Rows([{"zone": "N"}, {"zone": "S"}]), net={"factor": 1}) == ["N", "S"]
+    assert ages([{"zone": "S"}, {}]) == ["SS", "NN"]
     with pytest.raises(KeyError, match="no column `zones`; the inputs are `zone`"):
         on.Rows([{"zone": "N"}]).column("zones")
 
@@ -66,6 +67,22 @@ def test_ctx_stands_alone():
         ctx.state.get("x" * 513)
     with pytest.raises(ValueError, match="level"):
         ctx.log("x", level="loud")
+    ctx.log("x", level="WARNING")
+    with pytest.raises(ValueError, match="finite"):
+        ctx.state.add("n", float("nan"))
+
+
+def test_state_alone_keeps_what_a_worker_would_keep():
+    state = on.Ctx().state
+    kept = {"pair": (1, 2)}
+    state.put("k", kept)
+    kept["pair"] = None
+    assert state.get("k") == {"pair": [1, 2]}
+    state.get("k")["pair"].append(3)
+    assert state.items() == [("k", {"pair": [1, 2]})]
+    for value in (object(), float("nan"), b"bytes"):
+        with pytest.raises(TypeError, match="JSON value"):
+            state.put("k", value)
 
 
 def test_files_from_paths_bytes_and_open_files(tmp_path):
@@ -89,6 +106,7 @@ def test_tables_of_every_format():
     assert on.Table(b'[{"x":1,"y":null},{"x":2,"y":"b"}]', name="t.json").rows() == rows
     assert on.Table(b"x\ty\n1\t2\n", name="t.tsv").rows() == [{"x": "1", "y": "2"}]
     assert on.Table(rows).bytes() == b"x,y\n1,\n2,b\n"
+    assert on.Table([{"x": float("nan"), "y": 1}]).bytes() == b"x,y\n,1\n"
     assert on.Table(b"\xef\xbb\xbfx\n1\n", name="t.csv").rows() == [{"x": "1"}]
 
 

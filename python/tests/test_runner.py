@@ -141,6 +141,82 @@ def test_prints_are_labelled_and_never_reach_the_channel(start):
     assert (ids[1], b"error two") in lines_by_item(host.printed(b"error two", "stderr"))
 
 
+def test_printed_marks_do_not_change_the_label_and_raw_bytes_are_not_late(start):
+    host = start("""
+        import sys
+        import onstage as on
+
+        @on.predict
+        def f(x: int) -> int:
+            print("\\x1e7\\nafter", x)
+            sys.stdout.buffer.write(b"bytes %d\\n" % x)
+            return x
+    """)
+    (number,) = host.begin({"x": 3})
+    assert host.result(number)["output"] == 3
+    lines = lines_by_item(host.printed(b"bytes 3"))
+    assert (number, b"\\x1e7") in lines
+    assert (number, b"after 3") in lines
+
+
+def test_closed_standard_streams_cost_lines_but_no_answers(start):
+    host = start("""
+        import os, sys
+        import onstage as on
+
+        @on.predict
+        def f(x: int) -> int:
+            print("before")
+            if x == 1:
+                sys.stdout.close()
+            if x == 2:
+                sys.stderr.write("lost")
+                os.close(2)
+            return x
+    """)
+    assert host.one(x=2) == 2
+    assert host.one(x=1) == 1
+    assert host.one(x=3) == 3
+    host.until(lambda: host.lines["stdout"].count(b"before") == 3, "all prints")
+
+
+def test_a_forked_child_cannot_speak_for_the_worker(start):
+    host = start("""
+        import multiprocessing
+        import onstage as on
+
+        def child(ctx, queue):
+            try:
+                ctx.log("from the child")
+            except Exception as error:
+                queue.put(str(error))
+
+        @on.predict
+        def f(*, ctx: on.Ctx) -> str:
+            fork = multiprocessing.get_context("fork")
+            queue = fork.SimpleQueue()
+            process = fork.Process(target=child, args=(ctx, queue))
+            process.start()
+            said = queue.get()
+            process.join()
+            return said
+    """)
+    assert "only the worker itself can use `ctx`" in host.one()
+    assert host.all("log") == []
+
+
+def test_a_predict_function_can_be_given_to_other_processes(start):
+    host = start("""
+        import pickle
+        import onstage as on
+
+        @on.predict
+        def f() -> bool:
+            return pickle.loads(pickle.dumps(f)) is f
+    """)
+    assert host.one() is True
+
+
 def test_lines_are_written_before_their_result(start):
     host = start("""
         import ctypes

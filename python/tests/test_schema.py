@@ -35,6 +35,9 @@ class Fish:
     weight: Annotated[float, on.Input("In kg", ge=0)] = 1.0
     tags: List[str] = dataclasses.field(default_factory=list)
     parent: "Optional[Fish]" = None
+    age: int = None
+
+Age = NewType("Age", int)
 
 class Point(TypedDict):
     x: float
@@ -82,6 +85,13 @@ TYPES = {
     "List[int]": {"type": "array", "items": {"type": "integer"}},
     "Tuple[int, ...]": {"type": "array", "items": {"type": "integer"}},
     "Sequence[str]": {"type": "array", "items": {"type": "string"}},
+    "List": {"type": "array", "items": {}},
+    "Sequence": {"type": "array", "items": {}},
+    "Mapping": {"type": "object"},
+    "Set[int]": {"type": "array", "items": {"type": "integer"}},
+    "FrozenSet[str]": {"type": "array", "items": {"type": "string"}},
+    "set": {"type": "array", "items": {}},
+    "Age": {"type": "integer"},
     "Dict[str, float]": {"type": "object", "additionalProperties": {"type": "number"}},
     "Optional[int]": {"type": ["integer", "null"], "nullable": True},
     "Union[int, float]": {"type": "number"},
@@ -151,6 +161,59 @@ def test_defaults_are_in_the_schema_in_every_way_of_writing_them():
     assert prop("datetime.date", " = datetime.date(2026, 1, 2)")["default"] == "2026-01-02"
     assert prop("Optional[str]", " = None") == {"type": ["string", "null"], "nullable": True}
     assert prop("List[int]", " = on.Input(default=[1])")["default"] == [1]
+    assert prop("int", " = None") == {"type": ["integer", "null"], "nullable": True}
+
+
+def test_a_default_file_is_not_in_the_schema_because_no_form_can_send_it():
+    plain = {**URI, "x-onstage-type": "image"}
+    assert prop("on.Image", " = 'fish.png'") == plain
+    assert prop("on.Image", " = on.Image(b'')") == plain
+    assert prop("bytes", " = b'abc'") == {**URI, "x-onstage-type": "file"}
+
+
+def test_choices_are_plain_and_without_repetition():
+    assert prop("str", " = on.Input(choices='aab', default='a')")["enum"] == ["a", "b"]
+    assert prop("Zone", " = on.Input(choices=[Zone.NORTH], default=Zone.NORTH)")["enum"] == ["N"]
+    assert prop("Literal['a', 'b', 'c']", " = on.Input(choices=['a', 'b'], default='a')")["enum"] == ["a", "b"]
+
+
+def test_setups_and_ctx_are_never_inputs_however_they_are_written():
+    source = """
+@on.setup
+def net() -> int: ...
+
+@on.predict
+def f(x: int, net: int, ctx: Optional[on.Ctx] = None) -> int: ...
+"""
+    for future in (False, True):
+        assert list(schemas(source, future)["Input"]["properties"]) == ["x"]
+
+
+def test_partials_and_callable_objects_have_their_own_annotations():
+    source = """
+import functools
+
+def scale(x: "float", by: float) -> float: ...
+
+class Model:
+    def __call__(self, x: float) -> float: ...
+"""
+    for predictor in ("functools.partial(scale, by=2.0)", "Model()"):
+        made = contract(source + f"f = on.predict({predictor})").schema()
+        assert made["components"]["schemas"]["Input"]["properties"]["x"]["type"] == "number"
+        assert made["components"]["schemas"]["Output"]["type"] == "number"
+        assert made["function"] in ("scale", "Model")
+
+
+def test_a_many_function_of_the_same_name_does_not_hide_the_predict_function():
+    made = contract("""
+@on.predict
+def f(x: int) -> int: ...
+
+@f.many(max=3)
+def f(rows): ...
+""").schema()
+    assert made["many"] == {"max": 3, "wait_ms": 0}
 
 
 def test_records_have_names_of_their_own_and_may_hold_themselves():
@@ -169,6 +232,7 @@ def test_records_have_names_of_their_own_and_may_hold_themselves():
         "default": 1.0,
     }
     assert fish["properties"]["parent"]["anyOf"][0] == {"$ref": "#/components/schemas/Fish"}
+    assert fish["properties"]["age"]["type"] == ["integer", "null"]
     assert made["Input2"]["properties"]["a"]["type"] == "integer"
     assert made["Partial"]["required"] == []
     assert made["Output"] == {"title": "Output", "type": "array", "items": {"$ref": "#/components/schemas/Fish"}}
@@ -221,6 +285,20 @@ REFUSED = {
     "x: str = on.Input(choices=['a'], default='b')": "is not among its choices",
     "x: int = 'one'": "does not fit its type",
     "x: 'Nowhere'": "`Nowhere` is not defined",
+    "x: Annotated[int, on.Input(ge=1)] = 0": "outside its own limits",
+    "x: str = on.Input(max_length=1, default='ab')": "shorter or longer",
+    "x: List[int] = on.Input(min_length=1, default=[])": "shorter or longer",
+    "x: str = on.Input(regex='^[a-z]+$', default='1')": "does not match its `regex`",
+    "x: float = on.Input(ge=float('nan'))": "`ge` of parameter `x` of `f` is a finite number, not nan",
+    "x: float = on.Input(le='1')": "is a finite number, not '1'",
+    "x: str = on.Input(min_length=-1)": "is a whole number from 0, not -1",
+    "x: str = on.Input(min_length=2, max_length=1)": "larger than its `max_length`",
+    "x: Literal['a'] = on.Input(choices=['z'])": "must be of its type: one of 'a'",
+    "x: on.Image = 5": "does not fit its type",
+    "x: Tuple[int, str]": "a dataclass with a name for each place",
+    "x: datetime": "the module `datetime`, which is not supported; use `datetime.date` or `datetime.datetime`",
+    "x: [int]": "not supported",
+    "*, net": "or write an `@on.setup` function named `net`",
 }
 
 
@@ -229,6 +307,25 @@ def test_what_cannot_be_shown_is_refused_by_name(parameters):
     with pytest.raises(DeclarationError) as raised:
         schemas(f"@on.predict\ndef f({parameters}): ...")
     assert REFUSED[parameters] in str(raised.value)
+
+
+DECORATED = {
+    "@on.predict\nclass F:\n    def __init__(self): ...": "not on a class",
+    "@on.predict\n@on.setup\ndef f(): ...": "already has a decorator",
+    "@on.predict('Title')\ndef f(x: int): ...": "not on str",
+    "@on.predict\ndef f(x: int = on.Input(5)): ...": "`Input` has the help text first, not 5",
+    "@on.setup\ndef net():\n    yield 1": "must not yield",
+    "@on.setup\ndef net(path: str): ...\n@on.predict\ndef f(*, net): ...": "`path` of the set-up function `net`",
+    "@on.setup\ndef a(*, b): ...\n@on.setup\ndef b(*, a): ...\n@on.predict\ndef f(*, a): ...": "`a` → `b` → `a`",
+    "@on.predict\ndef f(x: int): ...\n@f.many(wait_ms=float('inf'))\ndef _(rows): ...": "`wait_ms`",
+}
+
+
+@pytest.mark.parametrize("source", DECORATED)
+def test_misplaced_decorators_say_what_is_wrong(source):
+    with pytest.raises(DeclarationError) as raised:
+        schemas(source)
+    assert DECORATED[source] in str(raised.value)
 
 
 def test_async_functions_are_refused():

@@ -192,3 +192,74 @@ def test_a_path_made_in_the_tempdir_can_be_the_answer(start):
     result = host.predict({})[0]
     assert result["output"] == {"$attachment": 0, "name": "out.csv", "media_type": "text/csv"}
     assert result["attachments"] == [b"a,b\n1,2\n"]
+
+
+def test_a_file_on_disk_keeps_its_name(start):
+    host = start("""
+        import pathlib
+        import onstage as on
+
+        @on.predict
+        def f(a: pathlib.Path, b: on.File) -> list:
+            return [a.name, b.path.name, a.read_text() + b.text()]
+    """)
+    inputs = {
+        "a": {"$attachment": 0, "name": "reads.tar.gz"},
+        "b": {"$attachment": 1, "name": "../" + "é" * 300 + ".csv"},
+    }
+    names = host.predict(inputs, attachments=[b"x", b"y"])[0]["output"]
+    assert names[0] == "reads.tar.gz"
+    assert names[1].endswith("éé.csv")
+    assert names[2] == "xy"
+
+
+def test_defaults_come_as_their_type(start):
+    host = start("""
+        import enum, pathlib
+        import onstage as on
+
+        class Zone(str, enum.Enum):
+            NORTH = "N"
+
+        pathlib.Path("default.txt").write_text("from the folder")
+
+        @on.predict
+        def f(zone: Zone = "N", data: on.File = "default.txt", path: pathlib.Path = "default.txt",
+              raw: bytes = b"raw", n: int = None) -> list:
+            return [repr(zone), data.text(), path.name, raw.decode(), n]
+    """)
+    assert host.one() == ["<Zone.NORTH: 'N'>", "from the folder", "default.txt", "raw", None]
+    assert host.one(n=None)[4] is None
+
+
+def test_a_wrong_value_inside_a_record_is_named(start):
+    host = start("""
+        import dataclasses, datetime
+        import onstage as on
+
+        @dataclasses.dataclass
+        class Fish:
+            caught: datetime.date
+
+        @on.predict
+        def f(fish: Fish) -> datetime.date:
+            return datetime.datetime(2026, 1, 2, 3)
+    """)
+    error = host.error(fish={"caught": "2026-02-30"})
+    assert error["field"] == "fish"
+    assert error["message"] == "`fish`: `caught`: expected a date like 2026-05-31, got `'2026-02-30'` (str)"
+    assert host.one(fish={"caught": "2026-02-03"}) == "2026-01-02"
+
+
+def test_any_sequence_is_a_list(start):
+    host = start("""
+        import collections
+        from typing import List, Set
+        import onstage as on
+
+        @on.predict
+        def f(names: Set[str]) -> List[list]:
+            assert type(names) is set
+            return [range(2), collections.deque([1]), {"a": 1}.keys(), {"a": 1}.values(), sorted(names)]
+    """)
+    assert host.one(names=["b", "a"]) == [[0, 1], [1], ["a"], [1], ["a", "b"]]

@@ -5,7 +5,7 @@ It must not know which Python annotation made it.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Set
 
 from onstage.errors import BadInput, BadOutput
 from onstage.wire import Incoming, Outgoing
@@ -39,6 +39,8 @@ class Shape:
     words = "any value"
     direct = False
     """Whether an input of this shape is passed on exactly as JSON gave it."""
+    fresh = False
+    """Whether a default is made anew for each call."""
 
     def schema(self, book: Book) -> Schema:
         raise NotImplementedError
@@ -52,8 +54,16 @@ class Shape:
         raise NotImplementedError
 
     def default(self, value: Any) -> Any:
-        """A Python default as JSON for the schema."""
+        """A Python default as JSON for the schema, or None where JSON cannot tell it."""
         return self.encode(value, Outgoing(), "default")
+
+    def given(self, default: Any) -> Any:
+        """What the function gets where the input is left out, given the default that the author wrote."""
+        return default
+
+    def passes(self, kinds: Set[type], values: list) -> bool:
+        """Whether a list of values, whose types are `kinds`, is its own JSON, so that none need be looked at."""
+        return False
 
     def refuse(self, value: Any, at: str) -> BadOutput:
         return BadOutput(f"expected {self.words} as {at}, got {named(value)}")

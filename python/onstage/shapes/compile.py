@@ -11,6 +11,7 @@ import datetime
 import enum
 import typing
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from onstage import values
@@ -45,6 +46,8 @@ _PLAIN: Dict[Any, Callable[[], Shape]] = {
     list: lambda: ListOf(Loose()),
     typing.List: lambda: ListOf(Loose()),
     tuple: lambda: ListOf(Loose(), tuple),
+    set: lambda: ListOf(Loose(), set),
+    frozenset: lambda: ListOf(Loose(), frozenset),
     bytes: lambda: FileOf(File, File.bytes),
     Path: lambda: FileOf(File, lambda file: file.path),
     datetime.date: scalars.Day,
@@ -56,8 +59,21 @@ if not typing.TYPE_CHECKING:
     _PLAIN[values.Markdown] = scalars.Markdown
     _PLAIN[values.Plot] = Plot
 
+_OF_MODULES = (datetime.date, datetime.datetime, Path)
+_ADVICE: Dict[Any, str] = {
+    typing.Union: "choose one type, or `Any` to check it yourself; `Optional[…]` is for a value that may be left out",
+    tuple: "use `list[…]`, `tuple[…, ...]` of one type, or a dataclass with a name for each place",
+    datetime.time: "use str and read it yourself, or datetime.datetime",
+    datetime.timedelta: "use float, and say in the help that it is in seconds",
+}
 _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 _STREAMS = (collections.abc.Iterator, collections.abc.Generator)
+_SETS: Dict[Any, Any] = {
+    set: set,
+    frozenset: frozenset,
+    collections.abc.Set: set,
+    collections.abc.MutableSet: set,
+}
 _MAPS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
@@ -99,6 +115,8 @@ class Compiler:
             found = self._class(annotation, where)
             if found is not None:
                 return found
+        if hasattr(annotation, "__supertype__"):
+            return self.shape(annotation.__supertype__, names, where)
         raise self._refuse(annotation, where)
 
     def _generic(self, annotation: Any, origin: Any, names: Mapping[str, Any], where: str) -> Shape:
@@ -109,10 +127,12 @@ class Compiler:
             return self._union(annotation, arguments, names, where)
         if origin in _STREAMS:
             return Stream(self.shape(arguments[0], names, where) if arguments else Loose())
-        if origin in _LISTS:
-            return ListOf(self.shape(arguments[0], names, where))
+        if origin in _LISTS or origin in _SETS:
+            return ListOf(self.shape(arguments[0], names, where) if arguments else Loose(), _SETS.get(origin))
         if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
             return ListOf(self.shape(arguments[0], names, where), tuple)
+        if origin in _MAPS and not arguments:
+            return MapOf(Loose())
         if origin in _MAPS:
             if resolve(arguments[0], names, where) is not str:
                 raise DeclarationError(f"the keys of {where} must be str, because JSON knows no others")
@@ -168,14 +188,36 @@ class Compiler:
             if isinstance(default, InputRules):
                 raise DeclarationError(f"{here} has `Input` as its default; write `{name}: Annotated[type, Input(…)]`")
             plain, rules = split_annotated(resolve(annotation, names, here))
-            made = Field(name, self.shape(plain, names, here), rules, default, here)
+            shape = self.shape(plain, names, here)
+            if fields is not None and default is None and not isinstance(shape, Maybe):
+                shape = Maybe(shape)
+            made = Field(name, shape, rules, default, here)
             made.factory = factory
             record.fields.append(made)
         return record
 
     def _refuse(self, annotation: Any, where: str) -> DeclarationError:
-        shown = getattr(annotation, "__qualname__", None) if isinstance(annotation, type) else None
-        return DeclarationError(f"{where} has the type `{shown or annotation}`, which is not supported; use {ALLOWED}")
+        if isinstance(annotation, ModuleType):
+            shown = f"the module `{annotation.__name__}`"
+        else:
+            name = annotation.__qualname__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+            shown = f"the type `{name}`"
+        return DeclarationError(f"{where} has {shown}, which is not supported; {_advice(annotation)}")
+
+
+def _advice(annotation: Any) -> str:
+    """What to write in place of a type that is not supported."""
+    if isinstance(annotation, ModuleType):
+        found = [name for name, value in vars(annotation).items() if any(value is one for one in _OF_MODULES)]
+        if found:
+            return "use " + " or ".join(f"`{annotation.__name__}.{name}`" for name in sorted(found))
+    origin = typing.get_origin(annotation)
+    if str(origin) == "<class 'types.UnionType'>":
+        origin = typing.Union
+    try:
+        return _ADVICE.get(origin or annotation) or f"use {ALLOWED}"
+    except TypeError:
+        return f"use {ALLOWED}"
 
 
 def _all_annotations(cls: type, where: str) -> Dict[str, Any]:

@@ -5,12 +5,11 @@ It must not know what the values inside are.
 
 from __future__ import annotations
 
-import math
 from typing import Any, Callable, Optional
 
 from onstage import foreign
 from onstage.shapes.base import Book, Schema, Shape
-from onstage.shapes.loose import key_text
+from onstage.shapes.loose import Loose, key_text, list_of
 from onstage.wire import Incoming, Outgoing
 
 
@@ -20,7 +19,7 @@ class ListOf(Shape):
     def __init__(self, item: Shape, make: Optional[Callable[[list], Any]] = None) -> None:
         self.item = item
         self._make = make
-        self.words = f"a list ({item.words} each)"
+        self.words = "a list" if isinstance(item, Loose) else f"a list ({item.words} each)"
         self.direct = item.direct and make is None
 
     def schema(self, book: Book) -> Schema:
@@ -38,9 +37,13 @@ class ListOf(Shape):
         if not isinstance(value, (list, tuple, set, frozenset)):
             plain = foreign.plain(value)
             found = plain if plain is not value else foreign.records(value)
+            if found is None or found is value:
+                found = list_of(value)
             if not isinstance(found, list):
                 raise self.refuse(value, at)
             value = found
+        if value and self.item.passes(set(map(type, value)), value):
+            return list(value)
         encode = self.item.encode
         return [encode(inner, outgoing, f"{at}[{index}]") for index, inner in enumerate(value)]
 
@@ -48,7 +51,7 @@ class ListOf(Shape):
 class MapOf(Shape):
     def __init__(self, value: Shape) -> None:
         self.value = value
-        self.words = f"a dict ({value.words} each)"
+        self.words = "a dict" if isinstance(value, Loose) else f"a dict ({value.words} each)"
         self.direct = value.direct
 
     def schema(self, book: Book) -> Schema:
@@ -88,6 +91,7 @@ class Maybe(Shape):
         self.inner = inner
         self.words = f"{inner.words} or nothing"
         self.direct = inner.direct
+        self.fresh = inner.fresh
 
     def schema(self, book: Book) -> Schema:
         inner = self.inner.schema(book)
@@ -104,12 +108,10 @@ class Maybe(Shape):
         return None if value is None else self.inner.decode(value, incoming)
 
     def encode(self, value: Any, outgoing: Outgoing, at: str) -> Any:
-        if value is None or value is foreign.plain(None):
-            return None
-        plain = foreign.plain(value)
-        if plain is None or (isinstance(plain, float) and not math.isfinite(plain)):
-            return None
-        return self.inner.encode(value, outgoing, at)
+        return None if foreign.is_missing(value) else self.inner.encode(value, outgoing, at)
+
+    def given(self, default: Any) -> Any:
+        return None if default is None else self.inner.given(default)
 
 
 class Stream(Shape):

@@ -5,6 +5,7 @@ It must not be stricter than JSON, but a number that is not finite has no place 
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import datetime
 import decimal
@@ -13,7 +14,7 @@ import math
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from onstage import foreign
 from onstage.errors import BadOutput
@@ -21,6 +22,9 @@ from onstage.files import File, Image
 from onstage.shapes.base import Book, Schema, Shape, named
 from onstage.tables import Table
 from onstage.wire import Incoming, Outgoing
+
+_JSON = frozenset((str, int, bool, type(None)))
+_LISTS = (collections.abc.Sequence, collections.abc.Set, collections.abc.ValuesView)
 
 
 class Loose(Shape):
@@ -49,6 +53,10 @@ def anything(value: Any, outgoing: Outgoing, at: str) -> Any:
     if isinstance(value, dict):
         return {key_text(key, at): anything(inner, outgoing, f"{at}.{key}") for key, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
+        kinds = set(map(type, value))
+        if kinds <= _JSON or (kinds == {float} and all(map(math.isfinite, value))):
+            # A list of many numbers is common, and looking at each by itself is slow.
+            return list(value)
         return [anything(inner, outgoing, f"{at}[{index}]") for index, inner in enumerate(value)]
     if isinstance(value, (str, int)):
         return str(value) if isinstance(value, str) else int(value)
@@ -73,6 +81,11 @@ def _bytes(value: Any, outgoing: Outgoing, at: str) -> Any:
         return anything(float(value), outgoing, at)
     if callable(getattr(value, "model_dump", None)) and not isinstance(value, type):
         return anything(value.model_dump(mode="json"), outgoing, at)
+    if isinstance(value, collections.abc.Mapping):
+        return anything(dict(value), outgoing, at)
+    found = list_of(value)
+    if found is not None:
+        return anything(found, outgoing, at)
     return _foreign(value, outgoing, at)
 
 
@@ -88,6 +101,13 @@ def _foreign(value: Any, outgoing: Outgoing, at: str) -> Any:
     if chart is not None:
         return anything(chart, outgoing, at)
     raise BadOutput(f"{named(value)} as {at} cannot be sent; return text, numbers, lists, dicts, dataclasses or files")
+
+
+def list_of(value: Any) -> Optional[list]:
+    """A range, deque, view of a dict or other sequence as a list, or None when it is none."""
+    if isinstance(value, _LISTS) and not isinstance(value, (str, bytes, bytearray, memoryview)):
+        return list(value)
+    return None
 
 
 def key_text(key: Any, at: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Type
 
 from onstage import foreign
+from onstage.errors import BadOutput
 from onstage.files import Audio, File, Image, Video
 from onstage.shapes.base import Book, Schema, Shape
 from onstage.shapes.loose import anything
@@ -23,10 +24,17 @@ KINDS = {File: "file", Image: "image", Audio: "audio", Video: "video", Table: "t
 class FileOf(Shape):
     """A file of one kind; `read` turns it into what the function wants (a path, a frame, a picture)."""
 
+    fresh = True
+
     def __init__(self, kind: Type[File], read: Any = None) -> None:
         self._kind = kind
         self._read: Any = read
-        self.words = {"file": "a file", "image": "an image", "audio": "a sound"}.get(KINDS[kind], f"a {KINDS[kind]}")
+        self.words = {
+            "file": "a file",
+            "image": "an image",
+            "audio": "a sound",
+            "table": "a table (a frame, a list of dicts or a file)",
+        }.get(KINDS[kind], f"a {KINDS[kind]}")
 
     def schema(self, book: Book) -> Schema:
         return {"type": "string", "format": "uri", "x-onstage-type": KINDS[self._kind]}
@@ -47,11 +55,22 @@ class FileOf(Shape):
             raise self.refuse(value, at)
         try:
             return outgoing.add_file(self._kind(value))
-        except (TypeError, ValueError):
+        except TypeError:
             raise self.refuse(value, at) from None
+        except ValueError as error:
+            # A picture of an odd shape, for one; the reason is what helps.
+            raise BadOutput(f"expected {self.words} as {at}: {error}") from None
 
     def default(self, value: Any) -> Any:
-        return None if value is None else str(value)
+        """Nothing: the author's file lies beside the model, where nobody who fills in the form can reach it."""
+        if not isinstance(value, (str, os.PathLike, bytes, File)):
+            raise self.refuse(value, "default")
+
+    def given(self, default: Any) -> Any:
+        if default is None:
+            return None
+        file = self._kind(default)
+        return self._read(file) if self._read else file
 
 
 class Plot(Shape):

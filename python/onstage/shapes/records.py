@@ -12,7 +12,7 @@ from onstage.errors import BadInput, BadOutput, DeclarationError
 from onstage.inputs import MISSING, InputRules
 from onstage.shapes.base import REF, Book, Schema, Shape
 from onstage.shapes.loose import anything
-from onstage.shapes.rules import apply_rules
+from onstage.shapes.rules import apply_rules, check_default
 from onstage.wire import Incoming, Outgoing
 
 
@@ -47,9 +47,18 @@ class Field:
                 made["default"] = self.shape.default(self.default)
             except BadOutput as error:
                 raise DeclarationError(f"the default of {self.where} does not fit its type: {error}") from None
-            if made["default"] not in made.get("enum", [made["default"]]):
-                raise DeclarationError(f"the default of {self.where} is not among its choices")
+            if made["default"] is None:
+                del made["default"]
+            else:
+                check_default(made, self.where)
         return made
+
+    def given_default(self) -> Any:
+        """What the function gets where the value is left out."""
+        try:
+            return self.shape.given(self.default)
+        except (ValueError, TypeError) as error:
+            raise DeclarationError(f"the default of {self.where} does not fit its type: {error}") from None
 
 
 def in_words(name: str) -> str:
@@ -86,11 +95,14 @@ class Record(Shape):
         found: Dict[str, Any] = {}
         for field in self.fields:
             if field.name in value:
-                found[field.name] = field.shape.decode(value[field.name], incoming)
+                try:
+                    found[field.name] = field.shape.decode(value[field.name], incoming)
+                except BadInput as error:
+                    raise BadInput(f"`{field.name}`: {error}") from None
             elif field.required:
                 raise BadInput(f"`{field.name}` is missing in {self.words}")
             elif self._make is not dict and field.factory is None:
-                found[field.name] = field.default
+                found[field.name] = field.given_default()
         return self._make(**found)
 
     def encode(self, value: Any, outgoing: Outgoing, at: str) -> Any:

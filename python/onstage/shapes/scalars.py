@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import enum
 import math
-from typing import Any, List, Optional, Sequence, Type
+from typing import Any, List, Optional, Sequence, Set, Type
 
 from onstage import foreign
 from onstage.errors import BadOutput
@@ -33,6 +33,9 @@ class Text(Shape):
         if isinstance(plain, str):
             return plain
         raise self.refuse(value, at)
+
+    def passes(self, kinds: Set[type], values: list) -> bool:
+        return kinds == {str}
 
 
 class Markdown(Text):
@@ -79,6 +82,9 @@ class Integer(Shape):
             raise BadOutput(f"the number as {at} does not fit 64 bits; return it as text")
         return value
 
+    def passes(self, kinds: Set[type], values: list) -> bool:
+        return kinds == {int} and min(values) >= INTEGER_MIN and max(values) <= INTEGER_MAX
+
 
 class Number(Shape):
     words = "a number"
@@ -89,8 +95,8 @@ class Number(Shape):
     def decode(self, value: Any, incoming: Incoming) -> Any:
         if type(value) is float:
             return value
-        if type(value) is int:
-            return float(value)
+        if type(value) is int and math.isfinite(made := _as_float(value)):
+            return made
         raise self.bad_input(value)
 
     def encode(self, value: Any, outgoing: Outgoing, at: str) -> Any:
@@ -99,10 +105,20 @@ class Number(Shape):
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise self.refuse(value, at)
             if isinstance(value, int) and not INTEGER_MIN <= value <= INTEGER_MAX:
-                value = float(value)
+                value = _as_float(value)
         if not math.isfinite(value):
             raise BadOutput(f"expected a finite number as {at}, got {value}")
         return value
+
+    def passes(self, kinds: Set[type], values: list) -> bool:
+        return kinds == {float} and all(map(math.isfinite, values))
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 class Boolean(Shape):
@@ -117,6 +133,9 @@ class Boolean(Shape):
         if isinstance(plain, bool):
             return plain
         raise self.refuse(value, at)
+
+    def passes(self, kinds: Set[type], values: list) -> bool:
+        return kinds == {bool}
 
 
 class Nothing(Shape):
@@ -137,7 +156,7 @@ class Day(Shape):
 
     def __init__(self, kind: Type[datetime.date] = datetime.date) -> None:
         self._kind = kind
-        self.words = "a date" if kind is datetime.date else "a date and time"
+        self.words = "a date like 2026-05-31" if kind is datetime.date else "a date and time like 2026-05-31T18:00:00"
 
     def schema(self, book: Book) -> Schema:
         return {"type": "string", "format": "date" if self._kind is datetime.date else "date-time"}
@@ -150,9 +169,12 @@ class Day(Shape):
             raise self.bad_input(value) from None
 
     def encode(self, value: Any, outgoing: Outgoing, at: str) -> Any:
-        if isinstance(value, self._kind):
-            return value.isoformat()
-        raise self.refuse(value, at)
+        plain = foreign.plain(value)
+        if not isinstance(plain, self._kind):
+            raise self.refuse(value, at)
+        if self._kind is datetime.date and isinstance(plain, datetime.datetime):
+            return plain.date().isoformat()
+        return plain.isoformat()
 
 
 class Choice(Shape):
@@ -181,6 +203,11 @@ class Choice(Shape):
             if plain == known and isinstance(plain, bool) == isinstance(known, bool):
                 return known
         raise self.refuse(value, at)
+
+    def given(self, default: Any) -> Any:
+        if self._members is None or default is None or isinstance(default, self._members):
+            return default
+        return self._members(default)
 
 
 def type_of(values: Sequence[Any]) -> Schema:

@@ -88,6 +88,7 @@ class Channel:
         self._reading = threading.Lock()
         self._changed = threading.Condition()
         self._waiters = 0
+        self._forked = False
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN | select.POLLHUP)
         os.register_at_fork(after_in_child=self._forget)
@@ -101,6 +102,8 @@ class Channel:
     def send_header(self, header: bytes, attachments: Sequence[Buffer] = ()) -> None:
         """Send a header that already names its attachment sizes."""
         pieces = pack(header, attachments)
+        if self._forked:
+            raise RuntimeError("this is a forked process: only the worker itself can use `ctx`")
         try:
             with self._sending:
                 if len(pieces) > 1 and sum(map(len, pieces)) <= JOINED_BYTES_MAX:
@@ -166,6 +169,7 @@ class Channel:
 
     def _forget(self) -> None:
         """In a forked child: the host must see this worker's death, so no child may hold the socket open."""
+        self._forked = True
         try:
             self._sock.close()
         except OSError:

@@ -77,7 +77,7 @@ class Compute:
         self._plan = _given(contract.parameters)
         many = contract.predictor.vectorised
         self._many = many.function if many else None
-        self._many_plan = _given(Parameters(many.function, first_is_rows=True)) if many else ({}, [])
+        self._many_plan = _given(many.parameters()) if many else ({}, [])
 
     def microbatch(self, items: List[Item], attachments: List[memoryview], present: bool, arrived: float) -> None:
         """Answer every item of one `predict` message."""

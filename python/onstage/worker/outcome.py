@@ -22,6 +22,9 @@ OUTPUT_ATTACHED_BYTES_MAX = (1 << 30) - HEADER_BYTES_MAX
 SCANNED_CHARS_MAX = 1 << 20
 THE_ANSWER = "the answer"
 
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_KEPT = ('"$path"', '"$blob"')
+
 # An integer beyond the range of a double is JSON by its grammar, but no reader takes it.
 _HUGE_INTEGER = re.compile(r"\d{309}")
 
@@ -42,6 +45,8 @@ def output_json(shape: Shape, value: Any, outgoing: Outgoing) -> bytes:
         raise BadOutput("the answer holds text that is not valid Unicode (a lone surrogate)") from None
     if len(made) > OUTPUT_DEPTH_MAX:
         _check(made, raw)
+    if '"$' in made:
+        _check_keys(made, len(outgoing.attachments))
     return raw
 
 
@@ -65,12 +70,43 @@ def _check(made: str, raw: bytes) -> None:
             f"the answer is {len(raw) >> 20} MiB of JSON; the limit is {OUTPUT_JSON_BYTES_MAX >> 20} MiB: "
             "return a file instead (`on.File`, a path or bytes)"
         )
-    if made.count("[") + made.count("{") > OUTPUT_DEPTH_MAX:
+    if made.count("[") + made.count("{") > OUTPUT_DEPTH_MAX and not _is_flat(raw):
         deepest = depth(_reparsed(made))
         if deepest > OUTPUT_DEPTH_MAX:
             raise BadOutput(f"the answer is nested {deepest} deep; the limit is {OUTPUT_DEPTH_MAX}")
     if 309 <= len(made) <= SCANNED_CHARS_MAX and _HUGE_INTEGER.search(made) and _has_huge(_reparsed(made)):
         raise BadOutput("the answer holds a number too large for JSON; return it as text")
+
+
+def _is_flat(raw: bytes) -> bool:
+    """Whether JSON text is surely nested less than the limit, told without parsing it: a picture as lists is large.
+
+    Brackets inside texts can only make it look unbalanced, unless somebody balances them on purpose.
+    """
+    brackets = raw.translate(None, _NO_BRACKETS)
+    for _ in range(8):
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not brackets:
+            return True
+    return False
+
+
+def _check_keys(made: str, attached: int) -> None:
+    """Objects that stand for files are made by Onstage; one that the author's code made would be taken for a file."""
+    if made.count('"$attachment"') == attached and not any(key in made for key in _KEPT):
+        return
+    waiting = [_reparsed(made)]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if "$attachment" in one and type(one["$attachment"]) is int and 0 <= one["$attachment"] < attached:
+                continue
+            kept = [key for key in ("$attachment", "$path", "$blob") if key in one]
+            if kept:
+                raise BadOutput(f"the answer has the key `{kept[0]}`, which Onstage keeps for itself")
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
 
 
 def _reparsed(made: str) -> Any:

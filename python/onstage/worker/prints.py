@@ -29,8 +29,17 @@ class Prints(io.TextIOWrapper):
         if item != self._marked:
             self._mark(item)
         self.dirty = True
+        if MARK in text:
+            # A line of the author's that begins with a mark would change the label, and not be shown.
+            super().write(text.replace(MARK, "\\x1e"))
+        else:
+            super().write(text)
         self._mid_line = not text.endswith("\n")
-        return super().write(text)
+        return len(text)
+
+    def close(self) -> None:
+        """Only flush: a library that closes standard output must not cost later predictions their prints."""
+        self.flush()
 
     def end_item(self) -> None:
         """Finish a line left open and end the label, so that nothing later is taken for this item's."""
@@ -65,13 +74,20 @@ class Output:
     def end_item(self) -> None:
         for stream in self._streams:
             if stream.dirty:
-                stream.end_item()
+                try:
+                    stream.end_item()
+                except (ValueError, OSError):
+                    # The author's code has closed the file below the stream; its lines are lost, not its answer.
+                    stream.dirty = False
 
     def flush(self) -> None:
         """Everything printed so far is in the pipes when this returns."""
         for stream in self._streams:
-            if stream.dirty:
+            try:
+                # Also when nothing was printed: bytes may have been written to `sys.stdout.buffer`.
                 stream.flush()
+            except (ValueError, OSError):
+                pass
         self._flush_c(None)
 
 

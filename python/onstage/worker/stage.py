@@ -10,14 +10,13 @@ import math
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Any, Dict, Optional, Sequence
 
 from onstage.ctx import Number, Stage
 from onstage.worker.channel import Channel
 from onstage.worker.interrupt import Interrupt
 
 PROGRESS_EVERY_SECONDS = 0.05
-STATE_VALUE_BYTES_MAX = 64 << 10
 
 
 class Calls:
@@ -61,7 +60,6 @@ class WorkerStage(Stage):
         self._last = 0.0
 
     def progress(self, done: Number, total: Optional[Number], text: Optional[str]) -> None:
-        done, total = _finite(done, "done"), None if total is None else _finite(total, "total")
         if not self._ids:
             self.log(f"{text or 'progress'} {done:g}" + (f"/{total:g}" if total is not None else ""), "info")
             return
@@ -74,7 +72,7 @@ class WorkerStage(Stage):
 
     def log(self, text: str, level: str) -> None:
         item = self._ids[0] if len(self._ids) == 1 else None
-        self._send({"t": "log", "id": item, "level": level, "text": text.encode("utf-8", "replace").decode()})
+        self._send({"t": "log", "id": item, "level": level, "text": text})
 
     def metric(self, values: Dict[str, Number], step: Optional[Number]) -> None:
         # Not a number is what a diverging training reports; it cannot be plotted, so it is left out.
@@ -112,12 +110,3 @@ class WorkerStage(Stage):
     def _send(self, message: Dict[str, Any]) -> None:
         with self._interrupt:
             self._channel.send(message)
-
-
-def _finite(value: Any, name: str) -> Union[int, float]:
-    from onstage.foreign import plain
-
-    number = plain(value)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
-        raise TypeError(f"`{name}` of `ctx.progress` is a number, not {value!r}")
-    return number

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from onstage import __version__, entry, static
-from onstage.contract import Contract
+from onstage.contract import Contract, checked
 from onstage.ctx import Ctx
 from onstage.entry import NoPredictor
 from onstage.errors import DeclarationError
@@ -114,9 +114,7 @@ class Worker:
         if self._namespace is None:
             module = entry.load(self._path)
             self._namespace, self._module = vars(module), module.__name__
-        contract = Contract(entry.find(self._namespace, self._module, self._path))
-        contract.schema()
-        return contract
+        return checked(entry.find(self._namespace, self._module, self._path))
 
     def _set_up(self, message: Dict[str, Any]) -> Dict[str, Any]:
         tempdir, weights = message.get("tempdir"), message.get("weights")
@@ -171,11 +169,14 @@ def main() -> int:
         )
         return 2
     faulthandler.enable()
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    entry_file = os.environ.get("ONSTAGE_ENTRY", "model.py")
+    # The model's folder, and the one that the entry file lies in, as where a script is run.
+    for folder in (os.path.dirname(os.path.abspath(entry_file)), os.getcwd()):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.connect(path)
-    Worker(sock, os.environ.get("ONSTAGE_ENTRY", "model.py")).serve()
+    Worker(sock, entry_file).serve()
     # Threads that the author left running must not keep the worker alive.
     try:
         atexit._run_exitfuncs()
