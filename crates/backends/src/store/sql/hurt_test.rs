@@ -3,6 +3,7 @@
 
 use super::{SqlStore, migrations, sqlite, writer::Writer};
 use crate::store::suite::make::{id, kind_of, new_job, prediction};
+use futures::FutureExt;
 use onstage_core::{
     Kind,
     job::{JobSpec, NewJob},
@@ -10,24 +11,69 @@ use onstage_core::{
     value::Stored,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection};
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
 
 /// Pages that the small disk of a test has.
 const PAGES_MAX: u32 = 200;
 
-async fn small_store(path: &Path) -> (SqlStore, DatabaseConnection) {
+/// A store on a disk that holds few pages.
+struct Small {
+    store: SqlStore,
+    writing: DatabaseConnection,
+    pages_max: Arc<AtomicU32>,
+}
+
+async fn small_store(path: &Path) -> Small {
     let writing = sqlite::connect_writer(path, sqlite::Durability::Full)
         .await
         .unwrap();
     migrations::bring_up_to_date(&writing).await.unwrap();
-    let limit = format!("PRAGMA max_page_count = {PAGES_MAX}");
-    writing.execute_unprepared(&limit).await.unwrap();
+    limit_pages(&writing, PAGES_MAX).await;
     let readers = sqlite::connect_readers(path).await.unwrap();
+    let pages_max = Arc::new(AtomicU32::new(PAGES_MAX));
+    let (path, limit) = (path.to_owned(), pages_max.clone());
+    // A connection that is opened anew finds the disk as small as it is.
+    let reopen = move || {
+        let (path, pages_max) = (path.clone(), limit.load(Relaxed));
+        async move {
+            let again = sqlite::connect_writer(&path, sqlite::Durability::Full).await?;
+            limit_pages(&again, pages_max).await;
+            Ok(again)
+        }
+        .boxed()
+    };
     let store = SqlStore {
         readers,
-        writer: Writer::start(writing.clone()),
+        writer: Writer::start(writing.clone(), Box::new(reopen)),
     };
-    (store, writing)
+    Small {
+        store,
+        writing,
+        pages_max,
+    }
+}
+
+async fn limit_pages(connection: &DatabaseConnection, pages_max: u32) {
+    let limit = format!("PRAGMA max_page_count = {pages_max}");
+    connection.execute_unprepared(&limit).await.unwrap();
+}
+
+impl Small {
+    /// There is room again.
+    async fn grow(&self) {
+        self.pages_max.store(100_000, Relaxed);
+        // Best effort: the store may have closed this connection.
+        let _ = self
+            .writing
+            .execute_unprepared("PRAGMA max_page_count = 100000")
+            .await;
+    }
 }
 
 fn large_job(text: &str) -> NewJob {
@@ -41,7 +87,8 @@ fn large_job(text: &str) -> NewJob {
 #[tokio::test]
 async fn a_full_disk_is_said_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, writing) = small_store(&folder.path().join("store.db")).await;
+    let small = small_store(&folder.path().join("store.db")).await;
+    let store = &small.store;
     let mut kept = Vec::new();
     let refused = loop {
         let text = kept.len().to_string();
@@ -62,10 +109,7 @@ async fn a_full_disk_is_said_and_loses_nothing() {
         "nobody of a group is told it was kept"
     );
 
-    writing
-        .execute_unprepared("PRAGMA max_page_count = 100000")
-        .await
-        .unwrap();
+    small.grow().await;
     let after = store.submit(large_job("after")).await.unwrap().job;
     for job in kept.iter().chain([&after]) {
         assert_eq!(store.job(&job.id).await.unwrap().as_ref(), Some(job));
@@ -77,7 +121,7 @@ async fn a_full_disk_is_said_and_loses_nothing() {
 async fn a_lock_held_by_another_process_is_waited_for_and_then_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    let (store, _writing) = small_store(&path).await;
+    let Small { store, .. } = small_store(&path).await;
     store.submit(new_job("1")).await.unwrap();
     let other = sqlite::connect_writer(&path, sqlite::Durability::Full)
         .await
@@ -100,7 +144,7 @@ async fn a_lock_held_by_another_process_is_waited_for_and_then_said() {
 #[tokio::test]
 async fn a_row_that_cannot_be_read_hides_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, writing) = small_store(&folder.path().join("store.db")).await;
+    let Small { store, writing, .. } = small_store(&folder.path().join("store.db")).await;
     for text in ["1", "2", "3"] {
         store.submit(new_job(text)).await.unwrap();
     }
@@ -122,7 +166,7 @@ async fn a_row_that_cannot_be_read_hides_no_other() {
 #[tokio::test]
 async fn the_file_is_synced_at_every_commit_and_checks_its_foreign_keys() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, writing) = small_store(&folder.path().join("store.db")).await;
+    let Small { store, writing, .. } = small_store(&folder.path().join("store.db")).await;
     let ask = async |connection: &DatabaseConnection, name: &str| {
         let ask =
             sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, format!("PRAGMA {name}"));
@@ -140,4 +184,74 @@ async fn the_file_is_synced_at_every_commit_and_checks_its_foreign_keys() {
     assert_eq!(ask(&writing, "busy_timeout").await, "5000");
     assert_eq!(ask(&store.readers, "query_only").await, "1");
     assert_eq!(ask(&writing, "integrity_check").await, "ok");
+}
+
+/// A small disk, unmounted at the end. `None` where mounting is not allowed.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn mount(at: std::path::PathBuf) -> Option<Self> {
+        std::fs::create_dir(&at).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]);
+        let done = mount.arg(&at).output().ok()?;
+        done.status.success().then_some(Self(at))
+    }
+
+    /// Takes every byte that is left.
+    fn fill(&self) {
+        use std::io::Write;
+        let mut file = std::fs::File::create(self.0.join("fill")).unwrap();
+        while file.write_all(&[0; 512]).is_ok() {}
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.0.join("fill")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let mut unmount = std::process::Command::new("umount");
+        let _ = unmount.arg("-l").arg(&self.0).status();
+    }
+}
+
+/// A real disk refuses at the commit, where SQLite undoes the transaction by itself: more than `max_page_count` can show.
+#[tokio::test]
+async fn what_is_acknowledged_after_the_disk_was_full_is_really_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mount(folder.path().join("disk")) else {
+        eprintln!("SKIPPED: mounting a small disk is not allowed here");
+        return;
+    };
+    let path = disk.0.join("store.db");
+    let full = sqlite::Durability::Full;
+    let store = super::open(&path, full).await.unwrap();
+    disk.fill();
+    let mut refused = 0;
+    let mut kept = Vec::new();
+    for place in 0..40 {
+        match store
+            .submit(large_job(&format!("while-full-{place}")))
+            .await
+        {
+            Ok(submitted) => kept.push(submitted.job),
+            Err(error) => {
+                assert_eq!(error.kind, Kind::Full, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 10, "the disk was not full");
+    disk.empty();
+    for place in 0..5 {
+        let after = store.submit(large_job(&format!("after-{place}"))).await;
+        kept.push(after.unwrap().job);
+    }
+    drop(store);
+    let again = super::open(&path, full).await.unwrap();
+    for job in &kept {
+        assert_eq!(again.job(&job.id).await.unwrap().as_ref(), Some(job));
+    }
 }

@@ -28,6 +28,7 @@ mod writer;
 pub(super) use sqlite::{Durability, linked_version as sqlite_version};
 
 use error::store_error;
+use futures::FutureExt;
 use onstage_core::{Error, Result};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, sea_query::SelectStatement};
 use std::{future::Future, path::Path, time::Duration};
@@ -47,9 +48,14 @@ pub(super) async fn open(path: &Path, durability: Durability) -> Result<SqlStore
     let writing = sqlite::connect_writer(path, durability).await?;
     migrations::bring_up_to_date(&writing).await?;
     let readers = sqlite::connect_readers(path).await?;
+    let path = path.to_owned();
+    let reopen = move || {
+        let path = path.clone();
+        async move { sqlite::connect_writer(&path, durability).await }.boxed()
+    };
     Ok(SqlStore {
         readers,
-        writer: Writer::start(writing),
+        writer: Writer::start(writing, Box::new(reopen)),
     })
 }
 

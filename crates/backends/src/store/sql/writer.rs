@@ -23,15 +23,18 @@ const IDLE_CHECKPOINT_MS: u64 = 30_000;
 pub(super) type Work<T> =
     Box<dyn for<'a> FnOnce(&'a DatabaseTransaction) -> BoxFuture<'a, Result<T>> + Send>;
 
+/// Opens the writing connection anew.
+pub(super) type Reopen = Box<dyn Fn() -> BoxFuture<'static, Result<DatabaseConnection>> + Send + Sync>;
+
 /// A handle to the writer, which ends when the last handle is gone.
 pub(super) struct Writer {
     queue: mpsc::Sender<Box<dyn Write>>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: DatabaseConnection) -> Self {
+    pub(super) fn start(connection: DatabaseConnection, reopen: Reopen) -> Self {
         let (queue, writes) = mpsc::channel(QUEUED_WRITES_MAX);
-        crate::spawn::spawn("store writer", run(connection, writes));
+        crate::spawn::spawn("store writer", run(connection, reopen, writes));
         Self { queue }
     }
 
@@ -90,9 +93,14 @@ impl<T: Send + 'static> Write for Pending<T> {
     }
 }
 
-async fn run(connection: DatabaseConnection, mut writes: mpsc::Receiver<Box<dyn Write>>) {
+async fn run(
+    connection: DatabaseConnection,
+    reopen: Reopen,
+    mut writes: mpsc::Receiver<Box<dyn Write>>,
+) {
     let idle = Duration::from_millis(IDLE_CHECKPOINT_MS);
     let mut group = Vec::with_capacity(GROUP_WRITES_MAX);
+    let mut open = Some(connection);
     let mut log_is_empty = false;
     loop {
         let next = writes.recv_many(&mut group, GROUP_WRITES_MAX);
@@ -100,31 +108,77 @@ async fn run(connection: DatabaseConnection, mut writes: mpsc::Receiver<Box<dyn 
             Ok(0) => break,
             Ok(_) => {
                 group.retain(|write| !write.is_abandoned());
-                commit_group(&connection, std::mem::take(&mut group)).await;
+                open = write_group(open, &reopen, std::mem::take(&mut group)).await;
                 log_is_empty = false;
             }
             Err(_) if !log_is_empty => {
                 log_is_empty = true;
-                if let Err(error) = sqlite::checkpoint(&connection).await {
+                if let Some(connection) = &open
+                    && let Err(error) = sqlite::checkpoint(connection).await
+                {
                     tracing::debug!(%error, "the store's log was not emptied");
                 }
             }
             Err(_) => {}
         }
     }
+    if let Some(connection) = open {
+        close(connection).await;
+    }
+}
+
+/// Commits a group; answers the connection for the next one, `None` when it must be opened anew.
+async fn write_group(
+    open: Option<DatabaseConnection>,
+    reopen: &Reopen,
+    group: Vec<Box<dyn Write>>,
+) -> Option<DatabaseConnection> {
+    if group.is_empty() {
+        return open;
+    }
+    let connection = match open {
+        Some(connection) => connection,
+        None => match reopen().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                answer_all(group, &error);
+                return None;
+            }
+        },
+    };
+    match commit_group(&connection, group).await {
+        After::Outside => Some(connection),
+        After::Unknown => {
+            close(connection).await;
+            None
+        }
+    }
+}
+
+async fn close(connection: DatabaseConnection) {
     if let Err(error) = connection.close().await {
         tracing::debug!(%error, "the store's writing connection was not closed cleanly");
     }
 }
 
+/// Where a group leaves its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// Outside of any transaction.
+    Outside,
+    /// A commit or a rollback failed. SQLite may have undone the transaction by itself while the driver still counts
+    /// it as open; what would be "committed" next would be only a part of it, and lost. Such a connection is not used again.
+    Unknown,
+}
+
 /// One transaction for all; each write has its own answer, given after the commit.
-async fn commit_group(connection: &DatabaseConnection, group: Vec<Box<dyn Write>>) {
-    if group.is_empty() {
-        return;
-    }
+async fn commit_group(connection: &DatabaseConnection, group: Vec<Box<dyn Write>>) -> After {
     let transaction = match sqlite::begin(connection).await {
         Ok(transaction) => transaction,
-        Err(error) => return answer_all(group, &store_error(error)),
+        Err(error) => {
+            answer_all(group, &store_error(error));
+            return After::Unknown;
+        }
     };
     let alone = group.len() == 1;
     let mut done = Vec::with_capacity(group.len());
@@ -136,25 +190,29 @@ async fn commit_group(connection: &DatabaseConnection, group: Vec<Box<dyn Write>
         };
         match outcome {
             Err(error) if alone || ends_transaction(&error) => {
-                roll_back(transaction).await;
+                let after = roll_back(transaction).await;
                 let others = done
                     .into_iter()
                     .map(|(write, _)| write)
                     .chain(rest)
                     .collect();
                 answer_all(others, &error);
-                return write.answer(Err(error));
+                write.answer(Err(error));
+                return after;
             }
             outcome => done.push((write, outcome)),
         }
     }
     match transaction.commit().await {
-        Ok(()) => done
-            .into_iter()
-            .for_each(|(write, outcome)| write.answer(outcome)),
+        Ok(()) => {
+            done.into_iter()
+                .for_each(|(write, outcome)| write.answer(outcome));
+            After::Outside
+        }
         Err(error) => {
             let group = done.into_iter().map(|(write, _)| write).collect();
             answer_all(group, &store_error(error));
+            After::Unknown
         }
     }
 }
@@ -176,9 +234,13 @@ async fn run_undoable(transaction: &DatabaseTransaction, write: &mut dyn Write) 
     }
 }
 
-async fn roll_back(transaction: DatabaseTransaction) {
-    if let Err(error) = transaction.rollback().await {
-        tracing::debug!(%error, "the database had rolled back by itself");
+async fn roll_back(transaction: DatabaseTransaction) -> After {
+    match transaction.rollback().await {
+        Ok(()) => After::Outside,
+        Err(error) => {
+            tracing::debug!(%error, "the database had rolled back by itself");
+            After::Unknown
+        }
     }
 }
 
