@@ -55,9 +55,42 @@ test('a file that is no table is refused with a reason', async ({ page, watch })
   watch.expected.push(400, 415, 422);
   await page.goto('m/lab/digits/batch');
   await page.getByLabel('Choose a table').setInputFiles({
+    name: 'sheet.xlsx',
+    mimeType: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+    buffer: Buffer.from('PK'),
+  });
+  await expect(page.getByText(/is a workbook\. Save its sheet as CSV/)).toBeVisible();
+  await page.getByLabel('Choose a table').setInputFiles({
     name: 'empty.csv',
     mimeType: 'text/csv',
     buffer: Buffer.from(''),
   });
   await expect(page.getByRole('alert')).toBeVisible();
+});
+
+test('a table to start from has the right columns', async ({ page }) => {
+  await page.goto('m/lab/activity/batch');
+  const start = page.getByRole('button', { name: 'A table to start from' });
+  await expect(start).toBeVisible();
+  await accessible(page);
+  await shot(page, 'batch-empty');
+  const download = page.waitForEvent('download');
+  await start.click();
+  const text = readFileSync(await (await download).path(), 'utf8');
+  expect(text.split('\n')[0]).toBe('gender,past_activity');
+  expect(text).toContain('female,shopping');
+});
+
+test('a table of which no row can be answered says so', async ({ page }) => {
+  await page.goto('m/lab/digits/batch');
+  await page.getByLabel('Choose a table').setInputFiles({
+    name: 'short.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from(`pixels,digit\n${BAD_ROWS.join('\n')}\n`),
+  });
+  await page.getByRole('button', { name: 'Start' }).click();
+  await expect(page.getByText('No row could be answered.')).toBeVisible({ timeout: 90_000 });
+  await expect(page.getByText('All rows failed')).toBeVisible();
+  await accessible(page);
+  await shot(page, 'batch-failed');
 });

@@ -24,6 +24,7 @@ test('an example fills the form and is answered with bars', async ({ page }) => 
   await run(page);
   await expect(bars(page)).toHaveCount(10);
   await expect(bars(page).first().locator('.bars-label')).toHaveText('3');
+  await expect(bars(page).first().locator('.bars-value')).toHaveText(/^\d\d\.\d\s%$/);
   await expect(result(page)).toContainText(/Took .*version \d/);
   await accessible(page);
   // The one that people see first: it is copied to the documentation.
@@ -69,7 +70,7 @@ test('a dropped picture is read, another kind of file is refused', async ({ page
 test('what the author refuses is told in the author’s words', async ({ page }) => {
   await page.goto('m/lab/digits');
   await run(page);
-  await expect(result(page)).toContainText('give an image or 64 pixels');
+  await expect(result(page)).toContainText('Give an image or 64 pixels');
 });
 
 test.describe('in the dark', () => {

@@ -16,10 +16,11 @@ test('shows every model and leads to it', async ({ page }) => {
 
 test('says when there is nothing', async ({ page, watch }) => {
   watch.expected.push(404);
-  await page.goto('runs/nosuchrun');
-  await expect(page.getByRole('alert')).toBeVisible();
-  await page.goto('m/lab/nobody');
-  await expect(page.getByRole('alert')).toBeVisible();
+  for (const nowhere of ['runs/nosuchrun', 'm/lab/nobody', 'batches/nosuchbatch']) {
+    await page.goto(nowhere);
+    await expect(page.getByRole('alert')).toBeVisible();
+    await expect(page.getByRole('link', { name: 'All models' })).toBeVisible();
+  }
 });
 
 test.describe('in the dark', () => {

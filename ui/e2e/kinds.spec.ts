@@ -1,5 +1,5 @@
 // Owns the walk over every kind of answer, streamed text and failures. Must not know real models.
-import { accessible, expect, result, run, shot, test, type Page } from './walk';
+import { accessible, expect, GUEST, result, run, shot, test, type Page } from './walk';
 
 async function answer(page: Page, kind: string): Promise<void> {
   await page.goto('m/lab/ui-kinds');
@@ -45,6 +45,9 @@ test('rows are a grid that sorts', async ({ page }) => {
 test('a plot is drawn without generated code', async ({ page }) => {
   await answer(page, 'plot');
   await expect(result(page).locator('.plot svg path').first()).toBeVisible();
+  const download = page.waitForEvent('download');
+  await result(page).getByRole('button', { name: 'Picture (SVG)' }).click();
+  expect((await download).suggestedFilename()).toMatch(/\.svg$/);
   await shot(page, 'plot');
 });
 
@@ -82,11 +85,14 @@ test('groups, lists and pasted tables are inputs', async ({ page, context, baseU
   await expect(result(page).locator('.out-record')).toContainText('2');
 });
 
-test('a refusal is told verbatim, a crash with a code; the owner sees the traceback', async ({ page }) => {
+test('a refusal is told in its author’s words, a crash with a code; the owner sees the traceback', async ({
+  page,
+}) => {
   await answer(page, 'refuse');
-  await expect(result(page)).toContainText('the note is not to my taste');
+  await expect(result(page)).toContainText('The note is not to my taste');
+  await expect(result(page).getByText('Was this right?')).toHaveCount(0);
   await answer(page, 'crash');
-  await expect(result(page)).toContainText('The author can find out why with the code');
+  await expect(result(page)).toContainText('People who see this get the code');
   await expect(
     result(page)
       .getByText(/RuntimeError: the curtain fell/)
@@ -94,4 +100,20 @@ test('a refusal is told verbatim, a crash with a code; the owner sees the traceb
   ).toBeVisible();
   await expect(result(page).locator('.command')).toContainText('onstage run');
   await shot(page, 'crash');
+});
+
+test.describe('a guest', () => {
+  test.use({ storageState: GUEST });
+  test('gets an apology with a code, and can say what they wanted', async ({ page }) => {
+    await answer(page, 'crash');
+    await expect(result(page)).toContainText('The author can find out why with the code');
+    await expect(result(page)).not.toContainText('RuntimeError');
+    await result(page).getByRole('button', { name: 'Tell the author about it' }).click();
+    await expect(result(page).getByRole('button', { name: 'Send' })).toBeDisabled();
+    await page.getByLabel('What did you want to do?').fill('to see the play');
+    await accessible(page);
+    await shot(page, 'crash-guest');
+    await result(page).getByRole('button', { name: 'Send' }).click();
+    await expect(page.getByText('Thank you, your feedback is kept.')).toBeVisible();
+  });
 });

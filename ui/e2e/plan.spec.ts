@@ -11,6 +11,8 @@ test('a plan shows how far it is and ends in a table', async ({ page }) => {
   const waiting = page.getByRole('region', { name: 'Progress' });
   await expect(waiting).toBeVisible();
   await expect(waiting.getByText(/of 28/)).toBeVisible({ timeout: 90_000 });
+  await expect(waiting.getByText('Computing')).toBeVisible();
+  await expect(waiting.getByText(/You may leave this page/)).toBeVisible();
   await shot(page, 'plan-running');
   const grid = result(page).getByRole('region', { name: /csv/ });
   await expect(grid.getByRole('button', { name: 'activity' })).toBeVisible({ timeout: 90_000 });
@@ -49,5 +51,5 @@ test('a wrong order of days is told in the author’s words', async ({ page }) =
   await page.goto('m/lab/activity-plan');
   await page.getByLabel('End', { exact: true }).fill('2026-04-01');
   await run(page);
-  await expect(result(page)).toContainText('the last day is before the first', { timeout: 90_000 });
+  await expect(result(page)).toContainText('The last day is before the first', { timeout: 90_000 });
 });

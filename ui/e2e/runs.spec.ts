@@ -11,6 +11,7 @@ test('runs are listed, filtered, opened and run again', async ({ page }) => {
   await page.getByRole('link', { name: 'Runs' }).click();
   const first = page.locator('.rows-item').first();
   await expect(first).toContainText('museum');
+  await expect(first.locator('.rows-output')).toHaveText(/^\w+ \(\d+\.\d\s%\)$/);
   await accessible(page);
   await shot(page, 'runs');
   await page.getByRole('button', { name: 'Canceled' }).click();

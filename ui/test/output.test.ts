@@ -1,7 +1,16 @@
 // Owns the tests of how outputs are told apart. Must not know React.
 import { describe, expect, it } from 'vitest';
 import type { Schema } from '../src/api/types';
-import { deref, isRows, joinChunks, kindOf, shown, sortedScores } from '../src/output/kind';
+import {
+  deref,
+  isRows,
+  joinChunks,
+  kindOf,
+  scoreWords,
+  shown,
+  sortedScores,
+  topScore,
+} from '../src/output/kind';
 
 describe('kindOf', () => {
   it.each<[string, Schema, unknown]>([
@@ -59,6 +68,19 @@ it('sorts scores and measures them against one when they are shares', () => {
   ]);
   expect(sortedScores({ a: 5, b: 10 }).map((s) => s.share)).toEqual([1, 0.5]);
   expect(sortedScores({ a: 0 })[0]?.share).toBe(0);
+});
+
+it('writes shares as percent and other scores with the same places', () => {
+  const shares = { a: 0.55, b: 0.4499, c: 0.0001 };
+  expect(Object.values(shares).map(scoreWords(shares))).toEqual([
+    '55.0\u202f%',
+    '45.0\u202f%',
+    '<0.1\u202f%',
+  ]);
+  expect(topScore(shares)).toBe('a (55.0\u202f%)');
+  const others = { a: 12.3456, b: 0.5 };
+  expect(Object.values(others).map(scoreWords(others))).toEqual(['12.3', '0.5']);
+  expect(scoreWords({ a: 0.9999, b: 0.0001 })(0.9999)).toBe('>99.9\u202f%');
 });
 
 it('joins streamed text and leaves other pieces apart', () => {

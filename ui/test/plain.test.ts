@@ -6,11 +6,12 @@ import { safePlace } from '../src/app/session';
 import { accepts, csvOfText, nameOf } from '../src/form/files';
 import { numbersIn } from '../src/form/numbers';
 import { csvOf, headLength, rowsOfCsv, rowsOfJsonLines } from '../src/grid/table';
-import { mapComplete, mappingOf } from '../src/pages/mapping';
-import { ago, bytes, duration, number, summary } from '../src/parts/format';
+import type { Batch } from '../src/api/types';
+import { batchOutcome, mapComplete, mappingOf, refusedTable, templateOf } from '../src/pages/mapping';
+import { ago, bytes, duration, number, plainText, sentence, summary } from '../src/parts/format';
 import { correctionValue } from '../src/run/correction';
 import { idFromLocation } from '../src/run/start';
-import { queueWords, readinessWords } from '../src/run/words';
+import { detailWords, queueWords, readinessWords } from '../src/run/words';
 
 describe('formats', () => {
   it.each([
@@ -26,7 +27,10 @@ describe('formats', () => {
     expect(number(0.1 + 0.2)).toBe('0.3');
     expect(number(1234567)).toBe('1\u202f234\u202f567');
     expect(number(0.000012345)).toBe('1.234e-5');
-    expect(bytes(1536)).toBe('1.5 KiB');
+    expect(number(-12345678.12345)).toBe('-12\u202f345\u202f678.1');
+    expect(number(1815)).toBe('1815');
+    expect(number(1.23456789)).toBe('1.2346');
+    expect(bytes(1536)).toBe('1.5 kB');
   });
   it('times are near or a date', () => {
     const now = Date.parse('2026-05-02T12:00:00Z');
@@ -35,8 +39,23 @@ describe('formats', () => {
     expect(ago('2026-05-01T09:00:00Z', now)).toBe('yesterday');
   });
   it('summaries hide bytes', () => {
-    expect(summary({ image: 'data:image/png;base64,AAAA', n: 3 })).toBe('image: (image/png) · n: 3');
+    expect(summary({ image: 'data:image/png;base64,AAAA', n: 3 })).toBe('image: picture · n: 3');
+    expect(summary({ note: '', tags: [], kind: 'a', on: false })).toBe('kind: a · on: no');
     expect(summary('x'.repeat(200))).toHaveLength(80);
+  });
+});
+
+describe('words of others', () => {
+  it('lose their Markdown where only a line fits', () => {
+    expect(plainText('It takes **all** of [this](https://x.y) and `that_one`,\n_truly_.')).toBe(
+      'It takes all of this and that_one, truly.',
+    );
+    expect(plainText('2 * 3 * 4, snake_case_name')).toBe('2 * 3 * 4, snake_case_name');
+  });
+  it('begin like a sentence, unless they begin with a name', () => {
+    expect(sentence('give an image')).toBe('Give an image');
+    expect(sentence('`image` is empty')).toBe('`image` is empty');
+    expect(sentence('max_length is 3')).toBe('max_length is 3');
   });
 });
 
@@ -109,6 +128,30 @@ describe('addresses', () => {
 describe('mapping', () => {
   const input = { type: 'object', required: ['a'], properties: { a: { title: 'A thing' }, b: {} } };
   it('takes suggestions without gaps', () => expect(mappingOf({ a: 'x', b: null })).toEqual({ a: 'x' }));
+  it('starts with a table of the right columns and the plain examples', () => {
+    const examples = [{ input: { a: 'x', b: 2 } }, { input: { a: '@x.png' } }, { input: { a: [1] } }];
+    expect(templateOf(input, examples)).toEqual({
+      columns: ['a', 'b'],
+      rows: [{ a: 'x', b: 2 }],
+      cut: false,
+    });
+  });
+  it('says what to do with a workbook', () => {
+    expect(refusedTable('a.csv')).toBeNull();
+    expect(refusedTable('a.PARQUET')).toBeNull();
+    expect(refusedTable('a.xlsx')).toContain('as CSV');
+    expect(refusedTable('a.pdf')).toContain('It takes CSV');
+  });
+  it('tells all rows from some and none', () => {
+    const batch = (done: number, failed: number, status = 'succeeded') =>
+      batchOutcome({ status, counts: { total: 2, done, failed } } as Batch);
+    expect([batch(2, 0), batch(1, 1), batch(0, 2), batch(1, 1, 'processing')]).toEqual([
+      'all',
+      'some',
+      'none',
+      'open',
+    ]);
+  });
   it('names what is still needed', () => {
     expect(mapComplete(input, {})).toEqual(['A thing']);
     expect(mapComplete(input, { a: 'x' })).toEqual([]);
@@ -117,7 +160,7 @@ describe('mapping', () => {
 
 describe('files', () => {
   it('are named kindly', () => {
-    expect(nameOf('data:image/png;base64,AAAA')).toBe('image/png, 3 B');
+    expect(nameOf('data:image/png;base64,AAAA')).toBe('Picture, 3 B');
     expect(nameOf('/v1/files/01j/content?name=plan.csv')).toBe('plan.csv');
   });
   it('must fit the field', () => {
@@ -143,7 +186,13 @@ it('reads a correction as the kind of the answer', () => {
 it('explains waiting and readiness', () => {
   expect(queueWords({ ahead: 3, eta_s: 12 })).toBe('3 before you, about 12 s');
   expect(queueWords({ position: 1 })).toBe('You are next');
+  expect(queueWords({ ahead: 0, eta_s: 2, text: 'next to start' })).toBe('You are next, about 2 s');
+  expect(queueWords({ ahead: 0, text: 'starts again soon' })).toBe('Starts again soon');
   expect(queueWords(null)).toBe('');
+  expect(detailWords('loading', 'loading')).toBe('');
+  expect(detailWords('loading', 'loading, about 4 s')).toBe('About 4 s');
+  expect(detailWords('installing', 'numpy 2.1')).toBe('Numpy 2.1');
   expect(readinessWords({ state: 'asleep' }).label).toBe('Asleep');
+  expect(readinessWords({ state: 'asleep' }, true).label).toBe('Starts when asked');
   expect(readinessWords(undefined).label).toBe('No version yet');
 });

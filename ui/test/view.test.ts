@@ -1,7 +1,7 @@
 // Owns the tests of how a run's events become what is known about it. Must not know the screen.
 import { describe, expect, it } from 'vitest';
 import type { Prediction, RunEvent } from '../src/api/types';
-import { blankView, splitLogs, withEvent, withRecord } from '../src/run/view';
+import { blankView, splitLogs, whileWaiting, withEvent, withRecord } from '../src/run/view';
 
 const event = (id: number | null, name: string, data: Record<string, unknown> = {}): RunEvent => ({
   id,
@@ -30,6 +30,35 @@ describe('a watched run', () => {
     expect(loading).toMatchObject({ phase: 'loading', phaseText: 'about 4 s' });
     const running = withEvent(loading, event(2, 'start'));
     expect(running).toMatchObject({ status: 'processing', phase: 'running', queue: null, phaseText: '' });
+  });
+
+  it('computes once the model tells how far it is, whatever the last phase was', () => {
+    const loading = after(event(0, 'start'), event(1, 'phase', { phase: 'loading', text: 'loading' }));
+    expect(loading.phase).toBe('loading');
+    const t = '2026-01-01T00:00:05.000Z';
+    const running = withEvent(loading, event(2, 'progress', { done: 1, total: 9, t }));
+    expect(running).toMatchObject({ phase: 'running', phaseText: '', runningAt: Date.parse(t) });
+    const stopping = withEvent(
+      { ...running, phase: 'canceling' },
+      event(3, 'progress', { done: 2, total: 9 }),
+    );
+    expect(stopping.phase).toBe('canceling');
+  });
+
+  it('learns its place while it waits, and nothing else, from a record', () => {
+    const queued = after(event(0, 'queued', { ahead: 9, prediction: 'r1' }));
+    const asked = record({
+      status: 'starting',
+      phase: 'loading',
+      queue: { ahead: 3, eta_s: 8 },
+      output: null,
+    });
+    expect(whileWaiting(queued, asked)).toMatchObject({
+      phase: 'loading',
+      queue: { ahead: 3 },
+      record: null,
+    });
+    expect(whileWaiting(queued, record())).toBe(queued);
   });
 
   it('counts each event once, also the first one with number 0', () => {

@@ -55,14 +55,19 @@ export function App() {
 }
 
 /** A page that breaks must leave the frame standing and say what to do. */
-class Guard extends Component<{ children: ReactNode }, { broken: boolean }> {
-  override state = { broken: false };
-  static getDerivedStateFromError = () => ({ broken: true });
+class Guard extends Component<{ children: ReactNode }, { broken: Error | null }> {
+  override state = { broken: null as Error | null };
+  static getDerivedStateFromError = (broken: Error) => ({ broken });
   override render(): ReactNode {
     if (!this.state.broken) return this.props.children;
+    // Parts of the page are files too, and need the server when they are first opened.
+    const cut = /import|fetch|load/i.test(this.state.broken.message);
     return (
-      <Notice title="This page broke.">
-        <p>Nothing that was running is lost.</p>
+      <Notice title={cut ? 'This part of the page could not be loaded.' : 'This page broke.'}>
+        <p>
+          {cut ? 'Is the server still there? ' : ''}
+          Nothing that was running is lost.
+        </p>
         <button type="button" className="button small" onClick={() => location.reload()}>
           Reload
         </button>

@@ -3,7 +3,8 @@
 // of a path prefix.
 
 /** The path the installation lives under, always with a trailing slash: `/` or `/lab/onstage/`. */
-export const basePath: string = scriptBase(import.meta.url);
+// The development server serves every source file from its own folder, and the page from the root.
+export const basePath: string = import.meta.env.DEV ? '/' : scriptBase(import.meta.url);
 
 export function scriptBase(script: string): string {
   return new URL('../', script).pathname;

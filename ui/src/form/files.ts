@@ -1,7 +1,7 @@
 // Owns how a chosen file becomes an input value: small ones travel inside it, large ones are uploaded first.
 // Must not know widgets.
 import { upload } from '../api/upload';
-import { bytes } from '../parts/format';
+import { bytes, mediaWords, sentence } from '../parts/format';
 
 export const INLINE_BYTES_MAX = 256 * 1024;
 
@@ -43,7 +43,7 @@ export function dataUrl(file: Blob): Promise<string> {
 /** What a value that was not chosen here is called: an example's file, an earlier run's. */
 export function nameOf(value: string): string {
   const media = /^data:([^;,]*)/.exec(value)?.[1];
-  if (media !== undefined) return `${media || 'file'}, ${bytes(dataSize(value))}`;
+  if (media !== undefined) return sentence(`${mediaWords(media)}, ${bytes(dataSize(value))}`);
   const named = /[?&]name=([^&#]+)/.exec(value)?.[1];
   if (named) return decodeURIComponent(named);
   const path = value.split(/[?#]/)[0] ?? value;

@@ -12,17 +12,23 @@ export function DownloadLink({ link, name, children }: { link: string; name: str
   );
 }
 
-export function DownloadText({ text, name, type }: { text: () => string; name: string; type: string }) {
-  const save = (): void => {
+export function DownloadText(props: {
+  text: () => string | Promise<string>;
+  name: string;
+  type: string;
+  children?: string;
+}) {
+  const { text, name, type, children } = props;
+  const save = async (): Promise<void> => {
     const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([text()], { type }));
+    link.href = URL.createObjectURL(new Blob([await text()], { type }));
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   };
   return (
-    <button type="button" className="button small" onClick={save}>
-      <DownloadIcon /> Download
+    <button type="button" className="button small" onClick={() => void save()}>
+      <DownloadIcon /> {children ?? 'Download'}
     </button>
   );
 }

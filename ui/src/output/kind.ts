@@ -1,5 +1,6 @@
 // Owns the choice of how an output is shown, from its schema and its value. Pure. Must not know React.
 import type { Schema } from '../api/types';
+import { number } from '../parts/format';
 
 export type Kind =
   | 'nothing'
@@ -117,6 +118,31 @@ export function joinChunks(schema: Schema, chunks: unknown[]): unknown {
 export function shown(schema: Schema, value: unknown): unknown {
   if (schema['x-cog-array-type'] !== 'iterator' || !Array.isArray(value)) return value;
   return schema['x-cog-array-display'] === 'concatenate' ? value.map(String).join('') : value;
+}
+
+/** Shares of one whole read best as percent; other scores keep the digits of the largest. */
+export function scoreWords(scores: Record<string, number>): (value: number) => string {
+  const values = Object.values(scores);
+  const sum = values.reduce((total, value) => total + value, 0);
+  if (values.length > 1 && values.every((value) => value >= 0) && Math.abs(sum - 1) < 1e-3) {
+    return (value) => `${percent(value)}\u202f%`;
+  }
+  const top = Math.max(...values.map(Math.abs), 0);
+  const places = top > 0 ? Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(top)))) : 0;
+  return (value) => number(Number(value.toFixed(places)));
+}
+
+/** One place, and never a false certainty: what is not quite nothing is "<0.1", not quite all ">99.9". */
+function percent(share: number): string {
+  if (share > 0 && share < 0.0005) return '<0.1';
+  if (share < 1 && share > 0.9995) return '>99.9';
+  return (100 * share).toFixed(1);
+}
+
+/** The best of the scores in one phrase: "3 (55.0 %)". */
+export function topScore(scores: Record<string, number>): string {
+  const top = sortedScores(scores)[0];
+  return top ? `${top.label} (${scoreWords(scores)(top.value)})` : '';
 }
 
 /** Bars, tallest first; ties keep the model's order. */

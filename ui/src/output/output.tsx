@@ -8,7 +8,7 @@ import { rowsOf, csvOf } from '../grid/table';
 import { Skeleton } from '../parts/bits';
 import { count, number } from '../parts/format';
 import { DownloadLink, DownloadText } from './download';
-import { deref, kindOf, shown, sortedScores } from './kind';
+import { deref, kindOf, scoreWords, shown, sortedScores } from './kind';
 import { Tree } from './tree';
 import '../style/output.css';
 
@@ -41,7 +41,7 @@ function Shown({ schema: declared, schemas, name, value: raw, depth = 0 }: Outpu
   );
   switch (kindOf(schema, value)) {
     case 'nothing':
-      return <p className="fine">No value.</p>;
+      return <p className="fine">{depth ? 'none' : 'The model answered with nothing.'}</p>;
     case 'scores':
       return <Bars scores={value as Record<string, number>} />;
     case 'table':
@@ -60,6 +60,8 @@ function Shown({ schema: declared, schemas, name, value: raw, depth = 0 }: Outpu
     case 'plot':
       return <Plot spec={value as Record<string, unknown>} name={name} />;
     case 'text':
+      if (value === '')
+        return <p className="fine">{depth ? 'empty' : 'The model answered with an empty text.'}</p>;
       return <p className={depth ? 'out-text' : 'out-text out-lead'}>{value as string}</p>;
     case 'number':
       return <p className={depth ? 'out-number-small' : 'out-number'}>{number(value as number)}</p>;
@@ -76,7 +78,7 @@ function Shown({ schema: declared, schemas, name, value: raw, depth = 0 }: Outpu
     case 'record':
       if (depth > 2) return <Tree value={value} />;
       return (
-        <dl className="out-record">
+        <dl className={depth ? 'out-record out-record-inner' : 'out-record'}>
           {Object.entries(value as object).map(([key, item]) => (
             <div key={key}>
               <dt>{schema.properties?.[key]?.title ?? key}</dt>
@@ -91,15 +93,19 @@ function Shown({ schema: declared, schemas, name, value: raw, depth = 0 }: Outpu
 }
 
 function Bars({ scores }: { scores: Record<string, number> }) {
+  const rows = sortedScores(scores);
+  const words = scoreWords(scores);
+  // Where all are equal, none is the answer.
+  const best = rows.some((row) => row.value !== rows[0]?.value) ? rows[0]?.value : undefined;
   return (
     <ol className="bars">
-      {sortedScores(scores).map((row, index) => (
-        <li key={row.label} className={index === 0 ? 'bars-top' : undefined}>
+      {rows.map((row) => (
+        <li key={row.label} className={row.value === best ? 'bars-top' : undefined}>
           <span className="bars-label">{row.label}</span>
           <span className="bars-track" aria-hidden="true">
             <span style={{ width: `${Math.max(0.4, row.share * 100)}%` }} />
           </span>
-          <span className="bars-value">{number(Number(row.value.toPrecision(3)))}</span>
+          <span className="bars-value">{words(row.value)}</span>
         </li>
       ))}
     </ol>

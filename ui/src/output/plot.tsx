@@ -18,12 +18,14 @@ const sealed = {
 
 export default function Plot({ spec, name }: { spec: Record<string, unknown>; name: string }) {
   const box = useRef<HTMLDivElement>(null);
+  const drawn = useRef<View | null>(null);
   const [wrong, setWrong] = useState('');
   useEffect(() => {
     if (!box.current) return;
     let view: View | undefined;
     try {
       view = draw(spec, box.current);
+      drawn.current = view;
       view.runAsync().catch((error: unknown) => setWrong(String(error)));
     } catch (error) {
       // The library throws while it reads a wrong specification; the reader is told below.
@@ -35,16 +37,31 @@ export default function Plot({ spec, name }: { spec: Record<string, unknown>; na
     <div className="stack">
       {wrong && <p className="field-error">This plot cannot be drawn: {wrong}</p>}
       <div className="plot" ref={box} />
-      <div>
+      <div className="row">
+        <DownloadText text={() => drawn.current?.toSVG() ?? ''} name={`${name}.svg`} type="image/svg+xml">
+          Picture (SVG)
+        </DownloadText>
         <DownloadText
           text={() => JSON.stringify(spec, null, 2)}
           name={`${name}.vl.json`}
           type="application/json"
-        />
+        >
+          Specification
+        </DownloadText>
       </div>
     </div>
   );
 }
+
+/** A single view fills the box with its axes; several views only know the width of one. */
+function room(spec: Record<string, unknown>, width: number): Record<string, unknown> {
+  const single = ('mark' in spec || 'layer' in spec) && !hasFacets(spec);
+  if (!single) return { width: Math.max(200, width - 90) };
+  return { width: Math.max(240, width - 2), autosize: { type: 'fit-x', contains: 'padding' } };
+}
+
+const hasFacets = (spec: Record<string, unknown>): boolean =>
+  ['row', 'column', 'facet'].some((name) => name in ((spec.encoding as object | undefined) ?? {}));
 
 function draw(spec: Record<string, unknown>, box: HTMLElement): View {
   const style = getComputedStyle(box);
@@ -61,7 +78,7 @@ function draw(spec: Record<string, unknown>, box: HTMLElement): View {
     view: { stroke: 'transparent' },
     mark: { color: accent },
   };
-  const fitted = 'width' in spec || vega ? spec : { width: Math.max(200, box.clientWidth - 90), ...spec };
+  const fitted = 'width' in spec || vega ? spec : { ...room(spec, box.clientWidth), ...spec };
   const full = vega ? spec : compile(fitted as unknown as TopLevelSpec, { config: config as never }).spec;
   const runtime = parse(full as never, vega ? (config as never) : undefined, { ast: true });
   return new View(runtime, {

@@ -1,5 +1,5 @@
 // Owns the readable tree for values of no known shape. Must not know what they mean.
-import { number } from '../parts/format';
+import { count, number } from '../parts/format';
 
 const OPEN_DEPTH = 2;
 const ENTRIES_MAX = 200;
@@ -19,7 +19,7 @@ export function Tree({ value, depth = 0 }: { value: unknown; depth?: number }) {
   const shown = entries.slice(0, ENTRIES_MAX);
   return (
     <details className="tree" open={depth < OPEN_DEPTH}>
-      <summary>{list ? `${entries.length} entries` : `${entries.length} fields`}</summary>
+      <summary>{list ? count(entries.length, 'entry', 'entries') : count(entries.length, 'field')}</summary>
       <ul>
         {shown.map(([key, item]) => (
           <li key={key}>

@@ -9,15 +9,15 @@ import type { Batch, Model, Preview, Schema, StoredFile, Version } from '../api/
 import { upload } from '../api/upload';
 import { ordered } from '../form/schema';
 import { Grid } from '../grid/grid';
-import { headLength } from '../grid/table';
-import { Badge, Bar, ProblemNotice, Skeleton } from '../parts/bits';
-import { ago, bytes, fullTime, number } from '../parts/format';
+import { csvOf, headLength } from '../grid/table';
+import { DownloadText } from '../output/download';
+import { Bar, Notice, ProblemNotice, Skeleton } from '../parts/bits';
+import { ago, bytes, count, fullTime, number, summary } from '../parts/format';
 import { useNow } from '../parts/hooks';
 import { UploadIcon } from '../parts/icons';
 import { isFinal } from '../run/view';
-import { STATUS_WORDS } from '../run/words';
-import { mapComplete, mappingOf, rowsThrough } from './mapping';
-import { toneOf } from './runs';
+import { BatchBadge } from './batchbadge';
+import { mapComplete, mappingOf, refusedTable, rowsThrough, templateOf } from './mapping';
 import '../style/batch.css';
 import '../style/drop.css';
 import '../style/lists.css';
@@ -45,7 +45,7 @@ export default function BatchTab(props: BatchTabProps) {
             onBack={() => setTable(null)}
           />
         ) : (
-          <DropTable onFile={setTable} schemas={props.schemas} />
+          <DropTable onFile={setTable} {...props} />
         )}
       </section>
       <Past model={props.model} />
@@ -53,22 +53,43 @@ export default function BatchTab(props: BatchTabProps) {
   );
 }
 
-function DropTable({ onFile, schemas }: { onFile: (file: File) => void; schemas: Record<string, Schema> }) {
+function DropTable({ onFile, model, version, schemas }: BatchTabProps & { onFile: (file: File) => void }) {
   const [over, setOver] = useState(false);
+  const [refused, setRefused] = useState<string | null>(null);
+  const input = schemas.Input ?? {};
+  const names = ordered(input);
+  const take = (file: File | undefined): void => {
+    if (!file) return;
+    const why = refusedTable(file.name);
+    setRefused(why);
+    if (!why) onFile(file);
+  };
   const browse = useRef<HTMLInputElement>(null);
   const drop = (e: DragEvent): void => {
     e.preventDefault();
     setOver(false);
-    const file = e.dataTransfer.files[0];
-    if (file) onFile(file);
+    take(e.dataTransfer.files[0]);
   };
   return (
     <>
       <h2>A whole table at once</h2>
-      <p className="fine batch-hint">
-        Every row goes through the model. The result is the same table with the answers beside it. This model
-        takes: {ordered(schemas.Input ?? {}).join(', ') || 'no inputs'}.
+      <p className="batch-hint">
+        Every row goes through the model. The result is the same table with the answers beside it.
+        {names.length > 0 && (
+          <>
+            {' '}
+            Columns for this model:{' '}
+            {names.map((name, i) => (
+              <span key={name}>
+                {i > 0 && ', '}
+                <code>{name}</code>
+              </span>
+            ))}
+            . You can match columns with other names in the next step.
+          </>
+        )}
       </p>
+      {refused && <Notice tone="warn" title={refused} />}
       <div
         className={over ? 'drop drop-over drop-large' : 'drop drop-large'}
         role="group"
@@ -87,13 +108,26 @@ function DropTable({ onFile, schemas }: { onFile: (file: File) => void; schemas:
           tabIndex={-1}
           aria-label="Choose a table"
           accept={TABLES}
-          onChange={(e) => e.target.files?.[0] && onFile(e.target.files[0])}
+          onChange={(e) => take(e.target.files?.[0])}
         />
         <button type="button" className="drop-invite" onClick={() => browse.current?.click()}>
           <UploadIcon />
-          <span>Drop a CSV, JSON Lines or Parquet file here, or choose one</span>
+          <span>Drop a table here, or choose one</span>
+          <span className="fine">CSV, TSV, JSON Lines or Parquet</span>
         </button>
       </div>
+      {names.length > 0 && (
+        <div className="row">
+          <DownloadText
+            text={() => csvOf(templateOf(input, version.examples ?? []))}
+            name={`${model.name}.csv`}
+            type="text/csv"
+          >
+            A table to start from
+          </DownloadText>
+          <span className="fine">A CSV with the right columns, to fill in with any spreadsheet program.</span>
+        </div>
+      )}
     </>
   );
 }
@@ -151,10 +185,12 @@ function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: Fil
   const missing = mapComplete(input, map);
   return (
     <div className="stack">
-      <div className="row">
-        <h2>{table.name}</h2>
-        <span className="fine">{bytes(table.size)}</span>
-        <button type="button" className="link" onClick={onBack}>
+      <div className="row row-ends">
+        <div className="row">
+          <h2>{table.name}</h2>
+          <span className="fine">{bytes(table.size)}</span>
+        </div>
+        <button type="button" className="button small" onClick={onBack}>
           Another file
         </button>
       </div>
@@ -197,7 +233,7 @@ function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: Fil
             </button>
             <span className="fine" role="status">
               {missing.length
-                ? `Choose a column for ${missing.join(', ')}.`
+                ? `Choose a column for ${missing.join(' and ')}.`
                 : stored
                   ? ''
                   : 'The upload is not done yet.'}
@@ -232,7 +268,9 @@ function Mapping(props: {
             value={map[name] ?? ''}
             onChange={(e) => onMap({ ...map, [name]: e.target.value })}
           >
-            <option value="">{required.has(name) ? 'Choose…' : '(its default)'}</option>
+            <option value="">
+              {required.has(name) ? 'Choose…' : withoutColumn(input.properties?.[name])}
+            </option>
             {columns.map((c) => (
               <option key={c}>{c}</option>
             ))}
@@ -243,6 +281,11 @@ function Mapping(props: {
     </fieldset>
   );
 }
+
+const withoutColumn = (input: Schema | undefined): string =>
+  input?.default === undefined || input.default === null || input.default === ''
+    ? '(leave empty)'
+    : `(always ${summary(input.default, 24)})`;
 
 function Past({ model }: { model: Model }) {
   const path = `${model.owner}/${model.name}`;
@@ -260,9 +303,7 @@ function Past({ model }: { model: Model }) {
         {data.results.map((b) => (
           <li key={b.id}>
             <Link href={`/batches/${b.id}`} className="rows-item">
-              <Badge tone={b.partial ? 'warn' : toneOf(b.status)}>
-                {b.partial ? 'Partly' : STATUS_WORDS[b.status]}
-              </Badge>
+              <BatchBadge batch={b} />
               <span className="rows-main">{b.table?.name ?? 'table'}</span>
               <span className="rows-side">{countsLine(b)}</span>
               <span className="rows-side" title={fullTime(b.created_at)}>
@@ -278,6 +319,8 @@ function Past({ model }: { model: Model }) {
 
 function countsLine({ counts }: Batch): string {
   if (!counts) return '';
-  const done = `${number(rowsThrough(counts))}${counts.total !== null ? ` of ${number(counts.total)}` : ''} rows`;
+  const through = rowsThrough(counts);
+  const of = counts.total !== null && counts.total !== through ? ` of ${number(counts.total)}` : '';
+  const done = of ? `${number(through)}${of} rows` : count(through, 'row');
   return counts.failed ? `${done}, ${number(counts.failed)} failed` : done;
 }

@@ -6,19 +6,19 @@ import { at } from '../app/base';
 import { batch as getBatch, batchResultPath, cancelBatch, failedItems, retryBatch } from '../api/calls';
 import { asProblem } from '../api/problem';
 import type { Batch, BatchItem } from '../api/types';
-import { Grid } from '../grid/grid';
-import { Badge, Bar, Notice, ProblemNotice, Skeleton } from '../parts/bits';
+import { Bar, Notice, PageProblem, ProblemNotice, Said, Skeleton } from '../parts/bits';
 import { between, duration, fullTime, number, summary } from '../parts/format';
 import { useNow, useTitle } from '../parts/hooks';
 import { AgainIcon, DownloadIcon } from '../parts/icons';
 import { toastError } from '../parts/toasts';
 import { isFinal } from '../run/view';
+import { BatchBadge } from './batchbadge';
 import { rowsThrough } from './mapping';
 import { etaWords } from '../run/waiting';
-import { phaseWords, queueWords, reasonWords, shortCode, STATUS_WORDS } from '../run/words';
-import { toneOf } from './runs';
+import { phaseWords, queueWords, reasonWords, shortCode } from '../run/words';
 import '../style/batch.css';
 import '../style/model.css';
+import '../style/grid.css';
 import '../style/run.css';
 
 const REFRESH_MS = 800;
@@ -32,7 +32,7 @@ export default function BatchPage({ id }: { id: string }) {
   const batch = query.data;
   useTitle(batch ? `Batch ${shortCode(id)}` : 'Batch', batch?.model);
   if (query.error && !batch)
-    return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
+    return <PageProblem problem={asProblem(query.error)} again={() => void query.refetch()} />;
   if (!batch) return <Skeleton lines={8} />;
   return (
     <>
@@ -44,9 +44,7 @@ export default function BatchPage({ id }: { id: string }) {
         </p>
         <div className="page-title">
           <h1>{batch.table?.name || `Batch ${shortCode(id)}`}</h1>
-          <Badge tone={batch.partial ? 'warn' : toneOf(batch.status)}>
-            {batch.partial ? 'Done, some rows failed' : STATUS_WORDS[batch.status]}
-          </Badge>
+          <BatchBadge batch={batch} />
         </div>
         <p className="fine">
           Started {fullTime(batch.created_at)}
@@ -79,7 +77,7 @@ function Running({ batch }: { batch: Batch }) {
       <div className="waiting-head">
         <div role="status" aria-live="polite">
           <strong>{phaseWords(batch.phase ?? 'queued')}</strong>
-          <span className="waiting-detail">{queueWords(batch.queue ?? null) || progress?.text}</span>
+          <span className="waiting-detail">{queueWords(batch.queue ?? null)}</span>
         </div>
         <button
           type="button"
@@ -96,10 +94,10 @@ function Running({ batch }: { batch: Batch }) {
           {number(done)}
           {total ? ` of ${number(total)}` : ''} rows
           {counts?.failed ? `, ${number(counts.failed)} failed` : ''}
-          {rate ? `, ${number(Number(rate.toPrecision(3)))} rows/s` : ''}
+          {rate ? `, ${number(Number(rate.toPrecision(2)))} rows/s` : ''}
           {total ? etaWords(done, total, seconds, progress?.eta_s) : ''}
         </span>
-        <span>{seconds >= 1 ? duration(Math.floor(seconds)) : ''}</span>
+        <span className="waiting-time">{seconds >= 1 ? duration(Math.floor(seconds)) : ''}</span>
       </p>
       <p className="fine">You may close this page: the work goes on, and the result stays here.</p>
     </section>
@@ -110,8 +108,9 @@ function Finished({ batch }: { batch: Batch }) {
   const { counts, metrics } = batch;
   const failedWhole = batch.status === 'failed';
   const took = between(batch.started_at ?? batch.created_at, batch.completed_at);
+  const nothing = batch.status === 'succeeded' && counts !== undefined && counts !== null && !counts.done;
   const facts: [string, string][] = [
-    ['Rows', counts ? number(counts.total ?? rowsThrough(counts)) : ''],
+    ['Rows', counts ? rowsWords(counts) : ''],
     ['Failed', counts ? number(counts.failed) : ''],
     [
       'Accuracy',
@@ -126,7 +125,18 @@ function Finished({ batch }: { batch: Batch }) {
   return (
     <section className="panel" aria-label="Result">
       {failedWhole && (
-        <Notice title={reasonWords(batch.reason, batch.status)}>{batch.error && <p>{batch.error}</p>}</Notice>
+        <Notice title={reasonWords(batch.reason, batch.status)}>
+          {batch.error && (
+            <p>
+              <Said text={batch.error} />
+            </p>
+          )}
+        </Notice>
+      )}
+      {nothing && counts.failed > 0 && (
+        <Notice tone="warn" title="No row could be answered.">
+          <p>The rows below say why. Is every column given to the right input?</p>
+        </Notice>
       )}
       {batch.status === 'canceled' && <Notice tone="calm" title="This batch job was canceled." />}
       <dl className="figures">
@@ -139,19 +149,26 @@ function Finished({ batch }: { batch: Batch }) {
             </div>
           ))}
       </dl>
-      {batch.status === 'succeeded' && (
-        <div className="row">
+      <div className="row">
+        {batch.status === 'succeeded' && (
           <a className="button primary" href={at(batchResultPath(batch.id))} download={resultName(batch)}>
             <DownloadIcon /> Download the result
           </a>
-          <Link href={`/m/${batch.model}/batch`} className="button">
-            Another table
-          </Link>
-        </div>
-      )}
+        )}
+        <Link href={`/m/${batch.model}/batch`} className="button">
+          Another table
+        </Link>
+      </div>
     </section>
   );
 }
+
+const rowsWords = (counts: NonNullable<Batch['counts']>): string => {
+  const through = rowsThrough(counts);
+  return counts.total !== null && counts.total !== through
+    ? `${number(through)} of ${number(counts.total)}`
+    : number(through);
+};
 
 function resultName(batch: Batch): string {
   const name = batch.table?.name ?? 'table.csv';
@@ -177,7 +194,7 @@ function FailedRows({ batch }: { batch: Batch }) {
   if (!query.data) return <Skeleton lines={3} />;
   return (
     <section className="stack" aria-label="Failed rows">
-      <div className="row">
+      <div className="row row-ends">
         <h2>Rows that failed</h2>
         {over && (
           <button
@@ -190,18 +207,41 @@ function FailedRows({ batch }: { batch: Batch }) {
           </button>
         )}
       </div>
-      <Grid
-        columns={['row', 'error', 'input']}
-        labels={{ row: 'Row', error: 'What was wrong', input: 'Input' }}
-        rows={query.data.results.map(rowOf)}
-        caption="Rows that failed"
-      />
+      <FailedTable items={query.data.results} />
       {query.data.next && <p className="fine">The first 100 are shown. The result has them all.</p>}
     </section>
   );
 }
 
-function rowOf(item: BatchItem): Record<string, unknown> {
-  const error = typeof item.error === 'string' ? item.error : (item.error?.message ?? 'failed');
-  return { row: item.index + 1, error, input: summary(item.input, 160) };
+/** At most a hundred rows, whose reasons are sentences: they wrap, unlike the cells of a grid. */
+function FailedTable({ items }: { items: BatchItem[] }) {
+  return (
+    // The box scrolls where a word is too long, so it takes the focus.
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <div className="grid grid-words" role="region" aria-label="Rows that failed" tabIndex={0}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Row</th>
+            <th scope="col">What was wrong</th>
+            <th scope="col">Input</th>
+          </tr>
+        </thead>
+        <tbody>
+          {items.map((item) => (
+            <tr key={item.index}>
+              <td>{number(item.index + 1)}</td>
+              <td>
+                <Said text={errorOf(item)} />
+              </td>
+              <td className="fine">{summary(item.input, 160)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
+
+const errorOf = (item: BatchItem): string =>
+  typeof item.error === 'string' ? item.error : (item.error?.message ?? 'failed');

@@ -8,9 +8,9 @@ import { asProblem } from '../api/problem';
 import type { Feedback, Model } from '../api/types';
 import { useAccount } from '../app/session';
 import { Grid } from '../grid/grid';
-import { isScores, sortedScores } from '../output/kind';
+import { isScores, topScore } from '../output/kind';
 import { Empty, ProblemNotice, Skeleton } from '../parts/bits';
-import { count, fullTime, number, summary } from '../parts/format';
+import { count, fullTime, summary } from '../parts/format';
 import { DownIcon, DownloadIcon, UpIcon } from '../parts/icons';
 import { isFinal } from '../run/view';
 import { shortCode } from '../run/words';
@@ -53,7 +53,7 @@ export default function FeedbackTab({ model }: { model: Model }) {
   const rows = query.data.map(rowOf);
   return (
     <section className="stack" aria-label="Feedback">
-      <div className="row">
+      <div className="row row-ends">
         <span>{owner ? praise(query.data) : 'What you said about results of this model.'}</span>
         {owner && (
           <a
@@ -66,7 +66,7 @@ export default function FeedbackTab({ model }: { model: Model }) {
         )}
       </div>
       <Grid
-        columns={owner ? COLUMNS : COLUMNS.filter((c) => c !== 'who')}
+        columns={filled(owner ? COLUMNS : COLUMNS.filter((c) => c !== 'who'), rows)}
         labels={LABELS}
         rows={rows}
         caption="Feedback"
@@ -76,6 +76,10 @@ export default function FeedbackTab({ model }: { model: Model }) {
     </section>
   );
 }
+
+/** A column in which nobody said anything only takes room. */
+const filled = (columns: string[], rows: Record<string, unknown>[]): string[] =>
+  columns.filter((c) => rows.some((row) => row[c] !== null && row[c] !== undefined && row[c] !== ''));
 
 const RENDER = {
   rating: (row: Record<string, unknown>) =>
@@ -108,8 +112,7 @@ function rowOf(item: Feedback): Record<string, unknown> {
 
 function said(value: unknown): string {
   if (value === null || value === undefined) return '';
-  const top = isScores(value) ? sortedScores(value)[0] : undefined;
-  return top ? `${top.label} (${number(Number(top.value.toPrecision(3)))})` : summary(value, 120);
+  return isScores(value) ? topScore(value) : summary(value, 120);
 }
 
 async function ownFeedback(model: string): Promise<Feedback[]> {
@@ -135,5 +138,5 @@ async function ownFeedback(model: string): Promise<Feedback[]> {
 function praise(items: Feedback[]): string {
   const good = items.filter((i) => i.rating === 1).length;
   const bad = items.filter((i) => i.rating === -1).length;
-  return `${count(items.length, 'voice')}: ${good} good, ${bad} not good`;
+  return `Feedback on ${count(items.length, 'run')}: ${good} good, ${bad} not good`;
 }

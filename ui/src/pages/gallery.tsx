@@ -4,9 +4,10 @@ import { Link } from 'wouter';
 import { models } from '../api/calls';
 import { asProblem } from '../api/problem';
 import type { Model } from '../api/types';
+import { at } from '../app/base';
 import { useAccount } from '../app/session';
 import { Badge, Empty, ProblemNotice } from '../parts/bits';
-import { count } from '../parts/format';
+import { count, plainText } from '../parts/format';
 import { useTitle } from '../parts/hooks';
 import { ArrowIcon } from '../parts/icons';
 import { readinessWords } from '../run/words';
@@ -27,7 +28,10 @@ export default function Gallery() {
     <>
       <header className="page-head">
         <h1>Models</h1>
-        <p className="lead">Pick one and try it. Everything here can also be called over HTTP.</p>
+        <p className="lead">
+          Pick one and try it. Programs can call them too: <a href={at('openapi.json')}>openapi.json</a> says
+          how.
+        </p>
       </header>
       <ul className="cards" aria-busy={!data}>
         {data
@@ -39,34 +43,37 @@ export default function Gallery() {
 }
 
 function Card({ model }: { model: Model }) {
-  const ready = readinessWords(model.readiness);
   const background = model.background ?? model.latest_version?.schema?.background;
+  const ready = readinessWords(model.readiness, background);
   const title = model.title || model.name;
+  const works = model.readiness?.state !== 'none';
   return (
     <li>
       <Link href={`/m/${model.owner}/${model.name}`} className="card">
         <div className="card-top">
           <Badge tone={ready.tone}>{ready.label}</Badge>
-          <span className="card-go">
-            <ArrowIcon />
+          <span className="card-name">
+            {model.owner}/{model.name}
           </span>
         </div>
         <h2>{title}</h2>
-        <p className="card-help">{firstLine(model.description || model.latest_version?.schema?.help)}</p>
+        <p className="card-help">{firstParagraph(model.description || model.latest_version?.schema?.help)}</p>
         <p className="card-facts">
-          <span>{background ? 'Takes a while, you may leave' : 'Answers at once'}</span>
-          <span>{model.run_count ? count(model.run_count, 'run') : 'Not tried yet'}</span>
+          <span>
+            {!works ? 'Cannot be tried yet' : background ? 'Takes a while, you may leave' : 'Answers at once'}
+          </span>
+          <span>
+            {model.run_count ? count(model.run_count, 'run') : works ? 'Not tried yet' : ''}
+            <ArrowIcon />
+          </span>
         </p>
       </Link>
     </li>
   );
 }
 
-const firstLine = (text?: string | null): string =>
-  (text ?? '')
-    .trim()
-    .split(/\n\s*\n/)[0]
-    ?.replace(/\s+/g, ' ') ?? '';
+const firstParagraph = (text?: string | null): string =>
+  plainText((text ?? '').trim().split(/\n\s*\n/)[0] ?? '');
 
 function FirstModel({ owner }: { owner: boolean }) {
   return (

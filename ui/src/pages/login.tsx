@@ -5,7 +5,7 @@ import { useLocation, useSearchParams } from 'wouter';
 import { login } from '../api/calls';
 import { asProblem, type Problem } from '../api/problem';
 import { safePlace } from '../app/session';
-import { Notice } from '../parts/bits';
+import { Notice, Said } from '../parts/bits';
 import { useTitle } from '../parts/hooks';
 import { Mark } from '../parts/icons';
 
@@ -19,6 +19,7 @@ export default function Login() {
   const [password, setPassword] = useState('');
   const [busy, setBusy] = useState(false);
   const tried = useRef(false);
+  const field = useRef<HTMLInputElement>(null);
   const [, go] = useLocation();
   const queries = useQueryClient();
 
@@ -48,8 +49,12 @@ export default function Login() {
       <form
         onSubmit={(e) => {
           e.preventDefault();
+          if (!password) return field.current?.focus();
           setProblem(null);
-          enter({ password }, setProblem);
+          enter({ password }, (refused) => {
+            setProblem(refused);
+            field.current?.select();
+          });
         }}
       >
         <p className="brand">
@@ -66,13 +71,18 @@ export default function Login() {
         )}
         {problem && (
           <Notice title={problem.status === 401 ? 'This password is not right.' : problem.message}>
-            {problem.hint && <p>{problem.hint}</p>}
+            {problem.hint && (
+              <p>
+                <Said text={problem.hint} />
+              </p>
+            )}
           </Notice>
         )}
         <label htmlFor="password">Password</label>
         {/* The login page has one thing to do, so the focus starts there. */}
         <input
           id="password"
+          ref={field}
           className="input"
           type="password"
           autoComplete="current-password"
@@ -81,8 +91,8 @@ export default function Login() {
           value={password}
           onChange={(e) => setPassword(e.target.value)}
         />
-        <button type="submit" className="button primary" disabled={busy || password === ''}>
-          Log in
+        <button type="submit" className="button primary" disabled={busy}>
+          {busy ? 'Logging in…' : 'Log in'}
         </button>
         <p className="fine">
           The password comes from the scientist who shares this page. Scientists open the link that{' '}

@@ -6,8 +6,8 @@ import { model as getModel, version as getVersion } from '../api/calls';
 import type { Prediction, Schema } from '../api/types';
 import { ordered } from '../form/schema';
 import { Output } from '../output/output';
-import { Badge, ProblemNotice, Skeleton } from '../parts/bits';
-import { ago, between, fullTime } from '../parts/format';
+import { Badge, PageProblem, ProblemNotice, Skeleton } from '../parts/bits';
+import { ago, fullTime } from '../parts/format';
 import { useNow, useTitle } from '../parts/hooks';
 import { AgainIcon } from '../parts/icons';
 import { Logs } from '../run/logs';
@@ -15,7 +15,7 @@ import { Result } from '../run/result';
 import { useRun } from '../run/useRun';
 import { isFinal } from '../run/view';
 import { Waiting } from '../run/waiting';
-import { STATUS_WORDS, reasonWords, shortCode } from '../run/words';
+import { shortCode, sourceWords, STATUS_WORDS } from '../run/words';
 import { schemasOf } from './model';
 import { toneOf } from './runs';
 import '../style/model.css';
@@ -38,7 +38,7 @@ export default function RunPage({ id }: { id: string }) {
     staleTime: 60_000,
   });
   useTitle(record ? `Run ${shortCode(id)}` : 'Run', model.data?.title || name);
-  if (problem && !record) return <ProblemNotice problem={problem} again={() => watch(id)} />;
+  if (problem && !record) return <PageProblem problem={problem} again={() => watch(id)} />;
   if (!view || !record) return <Skeleton lines={8} />;
   const schemas = schemasOf(version.data ?? model.data?.latest_version);
   const ready = version.isFetched || version.isError;
@@ -54,6 +54,7 @@ export default function RunPage({ id }: { id: string }) {
           <h1>Run {shortCode(id)}</h1>
           <Badge tone={toneOf(view.status)}>{STATUS_WORDS[view.status] ?? 'Waiting'}</Badge>
         </div>
+        <RunFacts record={record} />
       </header>
       {problem && <ProblemNotice problem={problem} again={() => watch(id)} />}
       <div className="try">
@@ -63,11 +64,12 @@ export default function RunPage({ id }: { id: string }) {
           <Link href={`/m/${record.model}?from=${id}`} className="button small start">
             <AgainIcon /> Run again with changes
           </Link>
-          <RunFacts record={record} />
         </section>
         <section className="panel panel-result" aria-label="Output">
           <h2>Output</h2>
-          {!isFinal(view.status) && <Waiting view={view} onCancel={cancel} linked={false} />}
+          {!isFinal(view.status) && (
+            <Waiting view={view} onCancel={cancel} background={record.kind === 'background'} linked={false} />
+          )}
           {ready && (
             <Result
               view={view}
@@ -110,24 +112,12 @@ function InputValues({ record, schemas }: { record: Prediction; schemas: Record<
 
 function RunFacts({ record }: { record: Prediction }) {
   const now = useNow(30_000);
-  const facts: [string, string][] = [
-    ['Started', `${fullTime(record.created_at)} (${ago(record.created_at, now)})`],
-    ['Took', between(record.started_at ?? record.created_at, record.completed_at)],
-    ['Version', record.version_number ? String(record.version_number) : record.version.slice(0, 8)],
-    ['From', record.source ?? ''],
-    ['Ended with', record.status === 'failed' ? reasonWords(record.reason, record.status) : ''],
-    ['Id', record.id],
-  ];
+  const source = sourceWords(record.source);
   return (
-    <dl className="facts-list">
-      {facts
-        .filter(([, value]) => value !== '')
-        .map(([label, value]) => (
-          <div key={label}>
-            <dt>{label}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-    </dl>
+    <p className="fine">
+      {fullTime(record.created_at)} ({ago(record.created_at, now)})
+      {record.version_number ? ` · version ${record.version_number}` : ''}
+      {source ? ` · from ${source}` : ''} · <span className="run-id">{record.id}</span>
+    </p>
   );
 }

@@ -6,10 +6,11 @@ import { more, predictions } from '../api/calls';
 import { asProblem } from '../api/problem';
 import type { Model, Prediction } from '../api/types';
 import { Badge, Empty, ProblemNotice, Skeleton } from '../parts/bits';
-import { ago, between, duration, fullTime, summary } from '../parts/format';
+import { ago, between, count, duration, fullTime, sentence, summary } from '../parts/format';
+import { isRows, isScores, kindOf, topScore } from '../output/kind';
 import { useNow } from '../parts/hooks';
 import { isFinal } from '../run/view';
-import { STATUS_WORDS } from '../run/words';
+import { reasonWords, sourceWords, STATUS_WORDS } from '../run/words';
 import '../style/lists.css';
 
 const REFRESH_BUSY_MS = 2_000;
@@ -94,18 +95,60 @@ function RunsTable({ rows }: { rows: Prediction[] }) {
         <li key={run.id}>
           <Link href={`/runs/${run.id}`} className="rows-item">
             <Badge tone={toneOf(run.status)}>{STATUS_WORDS[run.status] ?? run.status}</Badge>
-            <span className="rows-main">{summary(run.input, 110) || 'no input'}</span>
-            <span className="rows-side" title={fullTime(run.created_at)}>
+            <span className="rows-main rows-run">
+              <Given input={run.input ?? {}} />
+              <span className="rows-output">{outcome(run)}</span>
+            </span>
+            <span
+              className="rows-side"
+              title={`${fullTime(run.created_at)}, from ${sourceWords(run.source)}`}
+            >
               {ago(run.created_at, now)}
             </span>
             <span className="rows-side">{took(run)}</span>
-            <span className="rows-side rows-source">{run.source ?? ''}</span>
           </Link>
         </li>
       ))}
     </ul>
   );
 }
+
+type Input = Record<string, unknown>;
+
+/** The name of the input that is a picture: it says which run this was better than words. */
+const pictured = (input: Input): string | undefined =>
+  Object.keys(input).find((key) => /^data:image\//.test(String(input[key])));
+
+function Given({ input }: { input: Input }) {
+  const key = pictured(input);
+  const rest = Object.fromEntries(Object.entries(input).filter(([name]) => name !== key));
+  const words = summary(rest, 110) || (key ? '' : 'no input');
+  return (
+    <>
+      {key && <img src={String(input[key])} alt={key} className="rows-picture" />}
+      {words && <span className="rows-input">{words}</span>}
+    </>
+  );
+}
+
+/** What came out, in a few words. */
+function outcome(run: Prediction): string {
+  const { output } = run;
+  if (run.status === 'failed')
+    return sentence(
+      run.reason === 'user_error' && run.error ? run.error : reasonWords(run.reason, run.status),
+    );
+  if (run.status !== 'succeeded') return '';
+  if (output === null || output === undefined) return 'nothing';
+  if (isScores(output) && Object.keys(output).length) return topScore(output);
+  if (isRows(output)) return count(output.length, 'row');
+  if (kindOf({}, output) === 'plot') return 'a plot';
+  if (Array.isArray(output) && output.every(isPiece)) return summary(output.join(''), 90);
+  return summary(output, 90);
+}
+
+/** A piece of streamed text, not a file. */
+const isPiece = (piece: unknown): boolean => typeof piece === 'string' && !piece.startsWith('data:');
 
 const took = (run: Prediction): string =>
   typeof run.metrics?.predict_time === 'number'

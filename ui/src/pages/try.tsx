@@ -85,7 +85,7 @@ function TryForm({ model, version, schemas: newest, start }: TryProps & { start:
       </section>
       <section className="panel panel-result" aria-label="Output" ref={resultBox} aria-live="polite">
         {run.problem && <ProblemNotice problem={run.problem} again={() => submit(values)} />}
-        {view && !finished && <Waiting view={view} onCancel={run.cancel} />}
+        {view && !finished && <Waiting view={view} onCancel={run.cancel} background={model.background} />}
         {view && <Result view={view} schemas={schemas} ask={ask} onAgain={() => submit(values)} />}
         {!view && !run.problem && (
           <Placeholder model={model} examples={(version.examples ?? []).length > 0} />
@@ -106,7 +106,7 @@ function Placeholder({ model, examples }: { model: Model; examples: boolean }) {
         {model.background
           ? 'This model takes a while. Once it runs you may close the page: the result stays under Runs.'
           : examples
-            ? 'Click an example to see what this model does.'
+            ? 'Pick an example, then press Run, to see what this model does.'
             : 'Fill in the form and run it.'}
       </p>
     </div>
@@ -129,9 +129,12 @@ function useWarmup(model: Model): void {
   }, [asleep, owner, name, queries]);
 }
 
+/** ", about 4 s" out of what the server says about a model that starts. */
+const timeIn = (text = ''): string => /, about [\d.]+ (s|min)$/.exec(text)?.[0] ?? '';
+
 function wakeWords(model: Model): string {
   if (model.background) return 'Runs in the background.';
   if (model.readiness?.state === 'starting')
-    return model.readiness.text || 'The model is waking up. You can already run it.';
+    return `The model is waking up${timeIn(model.readiness.text)}. You can run it already.`;
   return '';
 }

@@ -46,18 +46,20 @@ export default function Versions({ model }: { model: Model }) {
   }
   return (
     <section className="stack" aria-label="Versions">
-      <div className="row">
+      <div className="row row-ends">
         <span className="fine">
           Every push makes a version. One is live; the others can be made live at any time.
         </span>
-        <button
-          type="button"
-          className="button small"
-          disabled={change.isPending || list.filter((v) => v.state === 'ready').length < 2}
-          onClick={() => change.mutate(null)}
-        >
-          Roll back to the previous one
-        </button>
+        {list.filter((v) => v.state === 'ready').length > 1 && (
+          <button
+            type="button"
+            className="button small"
+            disabled={change.isPending}
+            onClick={() => change.mutate(null)}
+          >
+            Roll back to the previous one
+          </button>
+        )}
       </div>
       <ul className="versions">
         {list.map((v) => (
@@ -80,7 +82,7 @@ function VersionRow(props: { version: Version; model: Model; busy: boolean; onPr
   return (
     <li className={version.live ? 'version version-live' : 'version'}>
       <div className="version-head">
-        <strong>{version.name || `v${version.number}`}</strong>
+        <strong className="version-name">{version.name || `v${version.number}`}</strong>
         {version.live && <Badge tone="good">Live</Badge>}
         {version.state === 'building' && <Badge tone="wait">{version.phase || 'Building'}</Badge>}
         {version.state === 'failed' && <Badge tone="bad">Failed</Badge>}

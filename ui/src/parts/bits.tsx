@@ -1,7 +1,9 @@
 // Owns the small visible parts every page uses: skeletons, notices, badges, empty states, the bar.
 // Must not know the API.
 import type { ReactNode } from 'react';
+import { Link } from 'wouter';
 import type { Problem } from '../api/problem';
+import { sentence } from './format';
 
 export function Skeleton({ lines = 3, label = 'Loading' }: { lines?: number; label?: string }) {
   return (
@@ -36,11 +38,26 @@ export function Notice({
   );
 }
 
-/** A sentence of the server, in which names stand in back-ticks. */
+/** A sentence of the server or the author, in which names stand in back-ticks. */
 export function Said({ text }: { text: string }) {
-  return text
+  return sentence(text)
     .split('`')
     .map((part, i) => (i % 2 ? <code key={i}>{part}</code> : <span key={i}>{part}</span>));
+}
+
+/** A whole page that cannot be shown. What is not there is no alarm, and there is a way on. */
+export function PageProblem({ problem, again }: { problem: Problem; again?: () => void }) {
+  if (problem.status !== 404) return <ProblemNotice problem={problem} again={again} />;
+  return (
+    <Empty title="There is nothing here">
+      <p role="alert">
+        <Said text={problem.message} />
+      </p>
+      <p>
+        The link may be old, or what it named was deleted. <Link href="/">All models</Link>
+      </p>
+    </Empty>
+  );
 }
 
 export function ProblemNotice({ problem, again }: { problem: Problem; again?: () => void }) {

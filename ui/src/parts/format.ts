@@ -36,21 +36,33 @@ export function ago(time: string, now: number): string {
 export const fullTime = (time: string): string =>
   new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 
-/** A number as short as it can be without hiding what matters. */
+const DIGITS = 5;
+const GROUPED_FROM = 10_000;
+
+/** A number as short as it can be without hiding what matters: five digits, and never less than its whole part. */
 export function number(value: number): string {
-  if (Number.isInteger(value)) return value.toLocaleString('en-US').replace(/,/g, '\u202f');
   const size = Math.abs(value);
+  if (Number.isInteger(value)) return grouped(String(value), size);
   if (size !== 0 && (size < 1e-4 || size >= 1e9)) return value.toExponential(3);
-  return String(Number(value.toPrecision(5)));
+  const whole = Math.floor(Math.log10(size)) + 1;
+  return grouped(String(Number(value.toPrecision(Math.max(DIGITS, whole + 1)))), size);
+}
+
+/** Years and other short numbers are read as they are; long ones in groups of three. */
+function grouped(text: string, size: number): string {
+  if (size < GROUPED_FROM || text.includes('e')) return text;
+  const [whole = '', rest] = text.split('.');
+  const groups = whole.replace(/\B(?=(\d{3})+$)/g, '\u202f');
+  return rest === undefined ? groups : `${groups}.${rest}`;
 }
 
 export function bytes(size: number): string {
-  if (size < 1024) return `${size} B`;
-  const units = ['KiB', 'MiB', 'GiB', 'TiB'];
-  let value = size / 1024;
+  if (size < 1000) return `${size} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  let value = size / 1000;
   let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
     unit += 1;
   }
   return `${value < 10 ? trim(value.toFixed(1)) : Math.round(value)} ${units[unit]}`;
@@ -58,6 +70,29 @@ export function bytes(size: number): string {
 
 export const count = (n: number, one: string, many = `${one}s`): string =>
   `${number(n)} ${n === 1 ? one : many}`;
+
+/** What the author wrote in Markdown, as plain words: for places where only a line or two fit. */
+export const plainText = (markdown: string): string =>
+  markdown
+    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replace(/^\s*(#{1,6}|[-*+>])\s+/gm, '')
+    .replace(/(\*\*|__|`+)(.+?)\1/g, '$2')
+    .replace(/(^|\W)[*_](\S.*?)[*_](?=\W|$)/g, '$1$2')
+    .replace(/\s+/g, ' ')
+    .trim();
+
+/** A sentence of a program, made to stand alone: names that start it stay as they are. */
+export const sentence = (text: string): string =>
+  /^[a-z]+([\s,;]|$)/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+
+/** What kind of thing a file is, in a word people use. */
+export function mediaWords(media: string): string {
+  const [family = '', form = ''] = media.split('/');
+  const words: Record<string, string> = { image: 'picture', audio: 'recording', video: 'video' };
+  if (words[family]) return words[family];
+  if (/csv|parquet/.test(form)) return 'table';
+  return 'file';
+}
 
 /** One line that reminds of a value: for lists of runs. */
 export function summary(value: unknown, charsMax = 80): string {
@@ -68,14 +103,18 @@ export function summary(value: unknown, charsMax = 80): string {
 function brief(value: unknown): string {
   if (value === null || value === undefined) return '–';
   if (typeof value === 'string') {
-    if (value.startsWith('data:')) return `(${value.slice(5, value.search(/[;,]/)) || 'file'})`;
-    if (/\/v1\/files\/|^onstage:/.test(value)) return '(file)';
+    if (value.startsWith('data:')) return mediaWords(value.slice(5, value.search(/[;,]/)));
+    if (/\/v1\/files\/|^onstage:/.test(value)) return 'file';
     return value.replace(/\s+/g, ' ');
   }
   if (typeof value === 'number') return number(value);
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (Array.isArray(value)) return value.length > 4 ? `${value.length} values` : value.map(brief).join(', ');
   return Object.entries(value)
+    .filter(([, item]) => !isEmpty(item))
     .map(([key, item]) => `${key}: ${brief(item)}`)
     .join(' · ');
 }
+
+const isEmpty = (value: unknown): boolean =>
+  value === null || value === undefined || value === '' || (Array.isArray(value) && value.length === 0);

@@ -2,6 +2,7 @@
 // Must not know how the result was shown.
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useId, useState } from 'react';
+import { useAccount } from '../app/session';
 import { giveFeedback } from '../api/calls';
 import type { FeedbackDraft, Prediction } from '../api/types';
 import { isScores, sortedScores } from '../output/kind';
@@ -14,6 +15,7 @@ export function FeedbackBox({ record, ask }: { record: Prediction; ask: string[]
   const [rating, setRating] = useState<1 | -1 | null>(given?.rating ?? null);
   const [open, setOpen] = useState(false);
   const [sent, setSent] = useState(given !== null && given !== undefined);
+  const owner = useAccount()?.role === 'owner';
   const queries = useQueryClient();
   const send = useMutation({
     mutationFn: (draft: FeedbackDraft) => giveFeedback(record.id, draft),
@@ -24,11 +26,38 @@ export function FeedbackBox({ record, ask }: { record: Prediction; ask: string[]
     },
     onError: toastError,
   });
+  const details = (
+    <Details
+      record={record}
+      ask={ask}
+      rating={rating}
+      busy={send.isPending}
+      onSend={(draft) => send.mutate(draft, { onSuccess: () => setOpen(false) })}
+      onClose={() => setOpen(false)}
+    />
+  );
   const rate = (next: 1 | -1): void => {
     setRating(next);
     setOpen(true);
     send.mutate({ rating: next });
   };
+  if (record.status === 'failed') {
+    // Nobody can say whether a failure was right; what they tried to do is worth telling.
+    return (
+      <section className="feedback" aria-label="Feedback">
+        {open ? (
+          details
+        ) : (
+          <div className="feedback-ask">
+            {sent && <span>Thank you, your feedback is kept.</span>}
+            <button type="button" className="link" onClick={() => setOpen(true)}>
+              {sent ? 'Say more' : owner ? 'Add a note' : 'Tell the author about it'}
+            </button>
+          </div>
+        )}
+      </section>
+    );
+  }
   return (
     <section className="feedback" aria-label="Feedback">
       <div className="feedback-ask">
@@ -57,16 +86,7 @@ export function FeedbackBox({ record, ask }: { record: Prediction; ask: string[]
           </button>
         )}
       </div>
-      {open && (
-        <Details
-          record={record}
-          ask={ask}
-          rating={rating}
-          busy={send.isPending}
-          onSend={(draft) => send.mutate(draft, { onSuccess: () => setOpen(false) })}
-          onClose={() => setOpen(false)}
-        />
-      )}
+      {open && details}
     </section>
   );
 }
@@ -85,7 +105,9 @@ function Details(props: {
   const [reason, setReason] = useState(before?.reason ?? '');
   const [comment, setComment] = useState(before?.comment ?? '');
   const [correction, setCorrection] = useState(correctionText(before?.correction));
+  const failed = record.status === 'failed';
   const labels = isScores(record.output) ? sortedScores(record.output).map((s) => s.label) : [];
+  const empty = !comment.trim() && !correction.trim() && !reason;
   return (
     <form
       className="feedback-more"
@@ -99,7 +121,7 @@ function Details(props: {
         });
       }}
     >
-      {ask.length > 0 && (
+      {ask.length > 0 && !failed && (
         <div className="chips" role="group" aria-label="What was it?">
           {ask.map((text) => (
             <button
@@ -114,7 +136,7 @@ function Details(props: {
           ))}
         </div>
       )}
-      <label htmlFor={`${id}-comment`}>Comment</label>
+      <label htmlFor={`${id}-comment`}>{failed ? 'What did you want to do?' : 'Comment'}</label>
       <textarea
         id={`${id}-comment`}
         className="input"
@@ -122,15 +144,19 @@ function Details(props: {
         value={comment}
         onChange={(e) => setComment(e.target.value)}
       />
-      <label htmlFor={`${id}-correction`}>What would have been right?</label>
-      <input
-        id={`${id}-correction`}
-        className="input"
-        list={labels.length ? `${id}-labels` : undefined}
-        value={correction}
-        autoComplete="off"
-        onChange={(e) => setCorrection(e.target.value)}
-      />
+      {!failed && (
+        <>
+          <label htmlFor={`${id}-correction`}>What would have been right?</label>
+          <input
+            id={`${id}-correction`}
+            className="input"
+            list={labels.length ? `${id}-labels` : undefined}
+            value={correction}
+            autoComplete="off"
+            onChange={(e) => setCorrection(e.target.value)}
+          />
+        </>
+      )}
       {labels.length > 0 && (
         <datalist id={`${id}-labels`}>
           {labels.map((label) => (
@@ -139,7 +165,11 @@ function Details(props: {
         </datalist>
       )}
       <div className="row">
-        <button type="submit" className="button small primary" disabled={props.busy}>
+        <button
+          type="submit"
+          className="button small primary"
+          disabled={props.busy || (rating === null && empty)}
+        >
           Send
         </button>
         <button type="button" className="button small" onClick={props.onClose}>

@@ -1,5 +1,6 @@
 // Owns the fold with log lines, which stays at its end while lines come. Must not know where they come from.
 import { useEffect, useRef } from 'react';
+import { count } from '../parts/format';
 import type { LogLine } from './view';
 
 const LINES_SHOWN_MAX = 500;
@@ -15,7 +16,8 @@ export function Logs({ lines, live, open }: { lines: LogLine[]; live?: boolean; 
   return (
     <details className="fold logs" open={open}>
       <summary>
-        Log <span className="fine">{live && last ? last.text.slice(0, 120) : `${lines.length} lines`}</span>
+        Log{' '}
+        <span className="fine">{live && last ? last.text.slice(0, 120) : count(lines.length, 'line')}</span>
       </summary>
       {/* The box scrolls, so it must be reachable by keyboard. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}

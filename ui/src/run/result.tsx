@@ -78,12 +78,14 @@ export function Failure({ record }: { record: Prediction }) {
         tone={told ? 'warn' : 'bad'}
         title={told && record.error ? record.error : reasonWords(record.reason, record.status)}
       >
+        {!told && owner && record.error && <p className="notice-error">{record.error}</p>}
         {!told && (
           <p>
-            Sorry. The author can find out why with the code <code>{shortCode(record.id)}</code>.
+            {owner ? 'People who see this get the code' : 'Sorry. The author can find out why with the code'}{' '}
+            <code>{shortCode(record.id)}</code>
+            {owner ? ' to tell you.' : '.'}
           </p>
         )}
-        {!told && owner && record.error && <p>{record.error}</p>}
       </Notice>
       {owner && record.traceback && (
         <details className="fold" open>
@@ -92,16 +94,19 @@ export function Failure({ record }: { record: Prediction }) {
           <pre tabIndex={0}>{record.traceback}</pre>
         </details>
       )}
-      {owner && record.rerun && (
-        <div className="command">
-          <code>{record.rerun}</code>
-          <button
-            type="button"
-            className="button small"
-            onClick={() => void copy(record.rerun ?? '', 'Command')}
-          >
-            Copy
-          </button>
+      {owner && !told && record.rerun && (
+        <div className="stack-tight">
+          <span className="fine">The same run from a terminal</span>
+          <div className="command">
+            <code>{record.rerun}</code>
+            <button
+              type="button"
+              className="button small"
+              onClick={() => void copy(record.rerun ?? '', 'Command')}
+            >
+              Copy
+            </button>
+          </div>
         </div>
       )}
     </div>

@@ -1,11 +1,13 @@
 // Owns one watched run for a component: start it, watch it, cancel it. Must not know how it looks.
 import { useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { cancelPrediction } from '../api/calls';
+import { cancelPrediction, prediction } from '../api/calls';
 import { asProblem, type Problem } from '../api/problem';
 import type { Prediction } from '../api/types';
 import { startRun, watchRun, type Watcher } from './start';
-import { blankView, isFinal, withEvent, withRecord, type RunView } from './view';
+import { blankView, isFinal, whileWaiting, withEvent, withRecord, type RunView } from './view';
+
+const QUEUE_REFRESH_MS = 1_500;
 
 export interface Run {
   view: RunView | null;
@@ -60,6 +62,21 @@ export function useRun(): Run {
   );
 
   useEffect(() => () => abort.current?.abort(), []);
+  // Events tell when something happens; how the queue moves meanwhile stands in the record.
+  const waitsFor = view?.status === 'starting' && view.phase !== 'canceling' ? view.id : null;
+  useEffect(() => {
+    if (!waitsFor) return;
+    const timer = setInterval(() => {
+      prediction(waitsFor)
+        .then((record) => {
+          const now = current.current;
+          if (now?.id === waitsFor && now.status === 'starting') put(whileWaiting(now, record));
+        })
+        // The event stream tells of a lost connection.
+        .catch(() => undefined);
+    }, QUEUE_REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [waitsFor, put]);
 
   const start = useCallback<Run['start']>(
     (owner, name, input) => go((watcher, signal) => startRun(owner, name, input, watcher, signal)),

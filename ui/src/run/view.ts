@@ -62,6 +62,18 @@ export function withRecord(view: RunView, record: Prediction): RunView {
   };
 }
 
+/** What a record asked for in between adds: place, phase and time. Its ending comes with the events. */
+export function whileWaiting(view: RunView, record: Prediction): RunView {
+  if (record.status !== 'starting') return view;
+  const phase = record.phase ?? view.phase;
+  return {
+    ...view,
+    phase,
+    phaseText: phase === view.phase ? view.phaseText : '',
+    queue: record.queue ?? null,
+  };
+}
+
 export function withEvent(view: RunView, event: RunEvent): RunView {
   if (event.id !== null && event.id <= view.seq) return view;
   const next = apply(view, event);
@@ -86,9 +98,9 @@ function apply(view: RunView, { event, data }: RunEvent): RunView {
         runningAt: timeIn(data),
       };
     case 'progress':
-      return { ...view, id, progress: data as unknown as Progress };
+      return { ...computing(view, data), id, progress: data as unknown as Progress };
     case 'output':
-      return { ...view, id, status: 'processing', chunks: [...view.chunks, data.chunk] };
+      return { ...computing(view, data), id, chunks: [...view.chunks, data.chunk] };
     case 'log':
       return { ...view, id, logs: addLog(view.logs, data) };
     case 'completed':
@@ -100,6 +112,19 @@ function apply(view: RunView, { event, data }: RunEvent): RunView {
       return { ...view, id };
   }
 }
+
+/** Whatever was said last, a model that tells how far it is or answers in pieces is computing. */
+const computing = (view: RunView, data: Record<string, unknown>): RunView =>
+  view.phase === 'canceling'
+    ? view
+    : {
+        ...view,
+        status: 'processing',
+        phase: 'running',
+        phaseText: '',
+        queue: null,
+        runningAt: view.phase === 'running' ? view.runningAt : (timeIn(data) ?? view.runningAt),
+      };
 
 function completed(view: RunView, data: Record<string, unknown>): RunView {
   const record = (data.record ?? data) as Prediction;

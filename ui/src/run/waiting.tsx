@@ -1,20 +1,22 @@
 // Owns what is shown while one waits: what happens now, how far it is, how long it may take, how to stop it.
 // Must not know the form.
 import { Bar } from '../parts/bits';
-import { duration, number } from '../parts/format';
+import { duration, number, sentence } from '../parts/format';
 import { useNow } from '../parts/hooks';
 import { Link } from 'wouter';
 import { Logs } from './logs';
 import type { RunView } from './view';
-import { phaseWords, queueWords } from './words';
+import { detailWords, phaseWords, queueWords } from './words';
 
 export function Waiting({
   view,
   onCancel,
+  background = false,
   linked = true,
 }: {
   view: RunView;
   onCancel: () => void;
+  background?: boolean;
   linked?: boolean;
 }) {
   const now = useNow(1000);
@@ -22,7 +24,9 @@ export function Waiting({
   const computing = view.runningAt ? Math.max(0, (now - view.runningAt) / 1000) : 0;
   const { progress } = view;
   const total = progress?.total ?? null;
-  const detail = view.phaseText || queueWords(view.queue) || progress?.text || '';
+  const said = detailWords(view.phase, view.phaseText);
+  const place = queueWords(view.queue);
+  const detail = [said, place].filter(Boolean).join(' · ') || sentence(progress?.text ?? '');
   return (
     <section className="waiting" aria-label="Progress">
       <div className="waiting-head">
@@ -49,7 +53,7 @@ export function Waiting({
               : ''}
           {total && progress ? etaWords(progress.done, total, computing, progress.eta_s) : ''}
         </span>
-        <span>
+        <span className="waiting-time">
           {linked && view.id && seconds >= 2 && (
             <Link href={`/runs/${view.id}`} className="link">
               Open this run
@@ -58,6 +62,13 @@ export function Waiting({
           {seconds >= 1 ? duration(Math.floor(seconds)) : ''}
         </span>
       </p>
+      {background && (
+        <p className="fine">
+          {linked
+            ? 'You may leave this page: the work goes on, and the result is kept under Runs.'
+            : 'You may leave this page: the work goes on, and the result stays here.'}
+        </p>
+      )}
       <Logs lines={view.logs} live />
     </section>
   );

@@ -1,5 +1,5 @@
 // Owns the plain words for states, phases and reasons. Must not know React.
-import { duration } from '../parts/format';
+import { duration, sentence } from '../parts/format';
 import type { Queue, Readiness } from '../api/types';
 
 const PHASES: Record<string, string> = {
@@ -41,23 +41,47 @@ export const phaseWords = (phase: string): string => PHASES[phase] ?? 'Working';
 export const reasonWords = (reason: string | null | undefined, status: string): string =>
   REASONS[reason ?? ''] ?? (status === 'canceled' ? 'Canceled' : 'It failed');
 
+/** What the server adds to a phase, unless it only says the phase again. */
+export function detailWords(phase: string, text: string): string {
+  const bare = text
+    .trim()
+    .replace(/[.…]+$/, '')
+    .replace(/^(loading|starting|running)[,;]\s*/i, '');
+  const again = ['', phase, 'starting the model', 'starting the worker', 'loading', 'running'];
+  return again.includes(bare.toLowerCase()) ? '' : sentence(bare);
+}
+
+const SOURCES: Record<string, string> = {
+  page: 'this page',
+  api: 'a program',
+  cli: 'the command line',
+  python: 'Python',
+  batch: 'a batch job',
+};
+
+/** Who asked for a run. */
+export const sourceWords = (source: string | null | undefined): string =>
+  source ? (SOURCES[source] ?? source) : '';
+
 /** What the queue means for the one who waits: "3 before you, about 12 s". */
 export function queueWords(queue: Queue | null): string {
   if (!queue) return '';
-  if (queue.text) return queue.text;
   const ahead = queue.ahead ?? (queue.position ? queue.position - 1 : null);
   const parts: string[] = [];
-  if (ahead === 0) parts.push('You are next');
+  if (ahead === 0) parts.push(/again/.test(queue.text ?? '') ? sentence(queue.text ?? '') : 'You are next');
   else if (ahead) parts.push(`${ahead} before you`);
+  else if (queue.text) parts.push(sentence(queue.text));
   if (queue.eta_s) parts.push(`about ${duration(queue.eta_s)}`);
   return parts.join(', ');
 }
 
-export function readinessWords(readiness: Readiness | undefined): {
-  label: string;
-  tone: string;
-  more: string;
-} {
+export function readinessWords(
+  readiness: Readiness | undefined,
+  background = false,
+): { label: string; tone: string; more: string } {
+  // A background model has no worker that waits: each run brings its own.
+  if (background && readiness?.state === 'asleep')
+    return { label: 'Starts when asked', tone: 'calm', more: 'Each run starts it, and it ends after.' };
   switch (readiness?.state) {
     case 'ready':
       return { label: 'Ready', tone: 'good', more: 'Answers right away.' };
@@ -72,7 +96,7 @@ export function readinessWords(readiness: Readiness | undefined): {
         more: readiness.text || 'Its author can see why under Versions.',
       };
     default:
-      return { label: 'No version yet', tone: 'calm', more: 'Nothing has been pushed to it.' };
+      return { label: 'No version yet', tone: 'calm', more: 'No version of it works yet.' };
   }
 }
 
