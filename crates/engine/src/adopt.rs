@@ -16,9 +16,10 @@ use std::{
 
 /// Time between two beats.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
-/// First wait before a commit is tried again, and how often.
+/// First and longest wait before a commit is tried again, and how often: for about a quarter of an hour.
 const COMMIT_WAIT: Duration = Duration::from_millis(200);
-const COMMIT_TRIES_MAX: u32 = 12;
+const COMMIT_WAIT_MAX: Duration = Duration::from_secs(2);
+const COMMIT_TRIES_MAX: u32 = 450;
 
 /// Runs until the job's end is committed or its lease is lost.
 pub(crate) async fn adopt(house: Arc<House>, ticket: Ticket, lease: Lease) {
@@ -57,7 +58,13 @@ impl Adopted {
     }
 
     async fn beat(&mut self) -> Result<()> {
+        self.say_alive().await?;
         self.copy_events().await;
+        Ok(())
+    }
+
+    /// Errors: lost.
+    async fn say_alive(&self) -> Result<()> {
         let snapshot = self.ticket.snapshot();
         let said = Beat {
             phase: match snapshot.phase {
@@ -116,7 +123,9 @@ impl Adopted {
             match self.finish().await {
                 Err(error) if error.kind.retryable() || error.kind == Kind::Full => {
                     tokio::time::sleep(wait).await;
-                    wait *= 2;
+                    wait = (wait * 2).min(COMMIT_WAIT_MAX);
+                    // The lease must not run out while the result waits.
+                    self.say_alive().await?;
                 }
                 finished => return finished,
             }

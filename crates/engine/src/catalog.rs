@@ -111,10 +111,15 @@ impl Catalog {
                 continue;
             }
             match self.wanted(model).await {
-                Ok(to) => switches.push(Switch {
-                    model: model.name.clone(),
-                    to,
-                }),
+                Ok(to) => {
+                    // A rollout under way learns from this that it has become pointless.
+                    let trouble = self.standing(&model.name).and_then(|it| it.trouble);
+                    self.note(&model.name, model.live.as_ref(), trouble);
+                    switches.push(Switch {
+                        model: model.name.clone(),
+                        to,
+                    });
+                }
                 Err(error) => self.note(&model.name, model.live.as_ref(), Some(error.to_string())),
             }
         }
@@ -180,28 +185,34 @@ impl Catalog {
         self.changed.send_modify(|changed| *changed += 1);
     }
 
-    /// Notes why a model's wanted version does not answer.
+    /// The version that the record names, as it was last read.
+    pub(crate) fn wants(&self, model: &ModelName) -> Option<VersionId> {
+        self.standing(model)?.wanted
+    }
+
+    /// Notes which version a model's record names, and why that one does not answer.
     pub(crate) fn note(
         &self,
         model: &ModelName,
         wanted: Option<&VersionId>,
         trouble: Option<String>,
     ) {
-        let standing = self.standing(model);
-        let same = standing
-            .as_ref()
-            .is_some_and(|it| it.trouble == trouble && it.wanted.as_ref() == wanted);
-        if same || (standing.is_none() && trouble.is_none()) {
+        let is_noted = self.standing(model).map_or_else(
+            || wanted.is_none() && trouble.is_none(),
+            |it| it.trouble == trouble && it.wanted.as_ref() == wanted,
+        );
+        if is_noted {
             return;
         }
-        let noted = Standing {
-            loaded: standing.and_then(|it| it.loaded),
-            wanted: wanted.cloned(),
-            trouble,
-        };
+        // Built inside, so that a switch at the same moment is not undone.
         self.live.rcu(|live| {
             let mut live = HashMap::clone(live);
-            live.insert(model.clone(), noted.clone());
+            let noted = Standing {
+                loaded: live.get(model).and_then(|it| it.loaded.clone()),
+                wanted: wanted.cloned(),
+                trouble: trouble.clone(),
+            };
+            live.insert(model.clone(), noted);
             live
         });
     }

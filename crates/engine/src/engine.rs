@@ -113,6 +113,7 @@ impl Engine {
             "reaper",
             reaper::run(parts.clone(), to_reaper, nudge, stop.clone()),
         );
+        spawn("sweeper", reaper::sweep(parts.clone(), stop.clone()));
     }
 
     /// The version that answers for a model, from cache.

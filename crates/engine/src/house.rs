@@ -4,7 +4,7 @@
 use crate::{
     ask::{Ask, Loaded, Refused},
     catalog::{Catalog, Switch},
-    pool::{NotTaken, Pool, Stage},
+    pool::{Drained, NotTaken, Pool, Stage},
     spawn::spawn,
     ticket::Ticket,
 };
@@ -133,20 +133,18 @@ impl House {
         if let (Some(to), Some(old)) = (&switch.to, &old_pool)
             && old.has_workers()
             && !to.schema.background
-            && let Some(pool) = self.pool(to)
+            && let Some(pool) = self.open_pool(to)
         {
-            pool.warm();
-            if !pool.ready().await {
-                let trouble = format!(
-                    "v{} does not start, v{} goes on answering: {}",
-                    to.version.number,
-                    old.loaded.version.number,
-                    pool.readiness().text
-                );
-                tracing::warn!(model = %switch.model, trouble, "a version was not switched to");
-                self.catalog
-                    .note(&switch.model, Some(&to.version.id), Some(trouble));
-                tokio::time::sleep(SWITCH_RETRY).await;
+            let ready = tokio::select! {
+                ready = pool.ready_beside_another() => ready,
+                () = self.changed_from(&switch) => return,
+            };
+            if !ready {
+                self.note_stuck(&switch.model, &pool, old);
+                tokio::select! {
+                    () = tokio::time::sleep(SWITCH_RETRY) => {}
+                    () = self.changed_from(&switch) => {}
+                }
                 return;
             }
         }
@@ -158,20 +156,56 @@ impl House {
         }
         if let Some(old) = old_pool {
             old.set_live(false);
+            let timeout = old.loaded.version.config.realtime.timeout.0;
+            let most = self.stage.settings.drain_max.max(timeout);
             let house = self.clone();
             spawn("drain", async move {
-                old.drain(STRAGGLERS, house.stage.settings.drain_max).await;
-                house.forget(&old);
+                if old.drain(STRAGGLERS, most).await == Drained::Closed {
+                    house.forget(&old);
+                }
             });
         }
+    }
+
+    /// Resolves when the record names another version than the one that is being switched to.
+    async fn changed_from(&self, switch: &Switch) {
+        let wanted = switch.to.as_ref().map(|to| &to.version.id);
+        let mut changes = self.catalog.changed.subscribe();
+        while self.catalog.wants(&switch.model).as_ref() == wanted {
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    fn note_stuck(&self, model: &ModelName, pool: &Pool, old: &Pool) {
+        let (to, from) = (&pool.loaded.version, &old.loaded.version);
+        let why = pool.readiness().text;
+        let trouble = format!(
+            "v{} does not start, v{} goes on answering: {why}",
+            to.number, from.number
+        );
+        tracing::warn!(%model, trouble, "a version was not switched to");
+        self.catalog.note(model, Some(&to.id), Some(trouble));
+    }
+
+    /// The version's pool, taking requests: one that is being drained is opened again.
+    fn open_pool(&self, loaded: &Arc<Loaded>) -> Option<Arc<Pool>> {
+        let pool = self.pool(loaded)?;
+        if pool.reopen() {
+            return Some(pool);
+        }
+        self.forget(&pool);
+        self.pool(loaded)
     }
 
     /// The pool of a version that answers now: opened only when it must hold workers.
     fn pool_to_keep(&self, loaded: &Arc<Loaded>) -> Option<Arc<Pool>> {
         if loaded.version.config.realtime.workers.min > 0 && !loaded.schema.background {
-            return self.pool(loaded);
+            return self.open_pool(loaded);
         }
         self.pool_of(&loaded.version.id)
+            .filter(|pool| pool.reopen())
     }
 
     /// Reads the models again, for a switch that was skipped because another was under way.

@@ -25,6 +25,6 @@ pub mod worker;
 
 pub use ask::{Ask, Keep, Loaded, Readiness, Refused};
 pub use engine::Engine;
-pub use gauges::Gauges;
+pub use gauges::{Gauges, PoolGauges};
 pub use parts::{Checks, Parts, Settings};
 pub use ticket::{Finished, Snapshot, Ticket};

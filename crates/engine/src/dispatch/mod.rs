@@ -7,7 +7,7 @@ mod plan;
 pub use backoff::Backoffs;
 pub use plan::{Needs, Plan, Standing, Start, plan};
 
-use crate::{parts::Parts, task::events};
+use crate::{parts::Parts, spawn::spawn, task::events};
 use onstage_core::{
     Id, Result,
     lifecycle::{RetryPolicy, RunEnd},
@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK_EVERY_MS: u64 = 500;
 /// Jobs of a version that can never run, refused in one turn.
 const REFUSED_JOBS_MAX: u32 = 100;
+/// How long a task without work may take to end.
+const IDLE_GRACE: Duration = Duration::from_secs(5);
 /// Room for a task beside the time its last job may take.
 const TASK_MARGIN_S: u64 = 600;
 
@@ -72,7 +74,7 @@ pub struct Dispatch {
     backoffs: Backoffs,
     /// Tasks started here whose end has not been seen, with their start on the monotonic clock.
     started: HashMap<Id, (VersionId, Duration)>,
-    /// Ready versions never change.
+    /// What ready versions need; asked again when a task of theirs ended badly.
     ready: HashMap<VersionId, Needs>,
 }
 
@@ -105,6 +107,9 @@ impl Dispatch {
         for start in plan.starts {
             self.start(start).await;
         }
+        for id in plan.stops {
+            self.make_room(id);
+        }
         for (version, why) in plan.refusals {
             self.refuse(&version, &why).await?;
         }
@@ -124,6 +129,8 @@ impl Dispatch {
             };
             let well = how.ends_with("code 0");
             if !well {
+                // It may be that its version is not what it was.
+                self.ready.remove(&version);
                 tracing::warn!(task = %one.id, %version, how, "a task ended badly");
             }
             let lived = now.saturating_sub(at);
@@ -144,6 +151,17 @@ impl Dispatch {
             standing.insert(one.version.clone(), found);
         }
         Ok(standing)
+    }
+
+    /// Ends a task that lingers. Should it have claimed a job in this moment, it hands the job back.
+    fn make_room(&self, id: Id) {
+        let driver = self.driver.clone();
+        spawn("stop of an idle task", async move {
+            match driver.stop(&id, IDLE_GRACE).await {
+                Ok(()) => tracing::info!(task = %id, "an idle task made room for another version"),
+                Err(error) => tracing::warn!(task = %id, %error, "an idle task could not be ended"),
+            }
+        });
     }
 
     async fn start(&mut self, start: Start) {

@@ -3,6 +3,7 @@
 
 use super::backoff::Backoffs;
 use onstage_core::{
+    Id,
     model::VersionId,
     ports::{Demand, RunState, Running},
 };
@@ -33,6 +34,8 @@ pub enum Standing {
 pub struct Plan {
     /// One entry a task, the version that has waited longest first.
     pub starts: Vec<Start>,
+    /// Tasks without work whose place another version's jobs need.
+    pub stops: Vec<Id>,
     /// Versions whose queued jobs fail, with the reason.
     pub refusals: Vec<(VersionId, String)>,
 }
@@ -73,8 +76,26 @@ pub fn plan(
         }
     }
     let room = tasks_total_max.saturating_sub(alive(running));
-    plan.starts = take_turns(wanted, room);
+    plan.starts = take_turns(wanted.clone(), room);
+    let missing: u32 = wanted.iter().map(|(_, missing)| *missing).sum();
+    if missing > 0 && plan.starts.is_empty() {
+        // One at a time: its place comes free before the next look.
+        plan.stops = idle_tasks(demand, running).take(1).collect();
+    }
     plan
+}
+
+/// Tasks that linger although their version has nothing to do.
+fn idle_tasks<'a>(demand: &'a [Demand], running: &'a [Running]) -> impl Iterator<Item = Id> + 'a {
+    let has_work = |version: &VersionId| {
+        demand
+            .iter()
+            .any(|one| one.version == *version && one.queued + one.running > 0)
+    };
+    running
+        .iter()
+        .filter(move |one| one.state == RunState::Alive && !has_work(&one.version))
+        .map(|one| one.id.clone())
 }
 
 /// A task that is alive takes a queued job as soon as it is free, so only work beyond the tasks at hand asks for more.
@@ -201,6 +222,18 @@ mod tests {
             names(&decide(&[demand("a", 5, 0, 0)], &ended, &standing)),
             ["a"]
         );
+    }
+
+    #[test]
+    fn a_task_that_only_lingers_makes_room_for_another_versions_jobs() {
+        let standing = [("a", ready(1)), ("b", ready(1))];
+        let full = [1, 2, 3, 4].map(|number| task(number, "a", RunState::Alive));
+        let plan = decide(&[demand("b", 3, 0, 0)], &full, &standing);
+        assert_eq!((plan.starts.len(), plan.stops.len()), (0, 1));
+        let busy = [demand("a", 0, 4, 0), demand("b", 3, 0, 0)];
+        assert!(decide(&busy, &full, &standing).stops.is_empty());
+        let room = decide(&[demand("b", 3, 0, 0)], &full[..3], &standing);
+        assert_eq!((room.starts.len(), room.stops.len()), (1, 0));
     }
 
     #[test]

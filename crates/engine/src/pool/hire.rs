@@ -72,6 +72,7 @@ impl Pool {
         let closed = {
             let mut inside = self.inside();
             inside.roster.join(worker.clone(), room, was_starting, now);
+            inside.surge = false;
             inside.starting_text = None;
             inside.last_failure = None;
             inside.mode == Mode::Closed

@@ -54,12 +54,22 @@ impl Host {
             .map(|_| Room(self.clone()))
     }
 
+    /// A place over the limit, for the first worker of a version that takes over from one that fills the host:
+    /// there is at most one for each rollout, and the old version's places come free after it.
+    pub(crate) fn take_beyond(self: &Arc<Self>) -> Room {
+        self.workers.fetch_add(1, Ordering::Relaxed);
+        Room(self.clone())
+    }
+
     /// Puts the worker to sleep that was idle for longest, of any version; its room comes free when it is gone.
     pub(crate) fn make_room(&self) {
-        let idle = self
-            .pools()
-            .iter()
-            .filter_map(Weak::upgrade)
+        let pools: Vec<_> = self.pools().iter().filter_map(Weak::upgrade).collect();
+        if pools.iter().any(|pool| pool.has_stopping()) {
+            // One is on its way out already.
+            return;
+        }
+        let idle = pools
+            .into_iter()
             .filter_map(|pool| Some((pool.idle_longest()?, pool)))
             .min_by_key(|(since, _): &(Duration, _)| *since);
         if let Some((_, pool)) = idle {

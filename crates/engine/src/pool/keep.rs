@@ -62,7 +62,7 @@ impl Pool {
             idle_since,
             min: if live { config.workers.min as usize } else { 0 },
             max: config.workers.max.max(config.workers.min).max(1) as usize,
-            room: self.stage.host.free(),
+            room: self.stage.host.free().max(usize::from(inside.surge)),
             warm: inside.warm,
             draining: inside.mode != Mode::Open,
             idle: config.idle.0,
@@ -88,7 +88,9 @@ impl Pool {
             }
         }
         for _ in 0..step.start {
-            let Some(room) = self.stage.host.take() else {
+            let surge = self.inside().surge;
+            let room = self.stage.host.take();
+            let Some(room) = room.or_else(|| surge.then(|| self.stage.host.take_beyond())) else {
                 return false;
             };
             self.inside().roster.start_one();
@@ -136,12 +138,30 @@ impl Pool {
         }
     }
 
+    pub(super) fn has_stopping(&self) -> bool {
+        self.inside().roster.counts().stopping > 0
+    }
+
     pub(crate) fn has_workers(&self) -> bool {
         self.inside().roster.alive() > 0
     }
 
-    /// Waits until a worker is ready. False when the start failed or the pool closed.
-    pub(crate) async fn ready(&self) -> bool {
+    /// Starts a worker beside those of the version that answers now, if need be over the host's limit, and waits
+    /// until it is ready. False when the start failed, took too long, or the pool closed.
+    pub(crate) async fn ready_beside_another(&self) -> bool {
+        {
+            let mut inside = self.inside();
+            inside.warm = true;
+            inside.surge = true;
+        }
+        self.look.notify_one();
+        let most = self.loaded.version.config.realtime.startup_timeout.0 + ROOM_WAIT_MAX;
+        let ready = tokio::time::timeout(most, self.ready()).await;
+        self.inside().surge = false;
+        ready.unwrap_or(false)
+    }
+
+    async fn ready(&self) -> bool {
         let mut news = self.news.subscribe();
         loop {
             {
@@ -160,27 +180,42 @@ impl Pool {
         }
     }
 
-    /// Finishes what was accepted, then closes, not before `least`; what is left after `most` is told that it was lost.
-    pub(crate) async fn drain(self: &Arc<Self>, least: Duration, most: Duration) {
-        let began = self.clock.monotonic();
-        {
-            let mut inside = self.inside();
-            if inside.mode == Mode::Open {
-                inside.mode = Mode::Draining;
-            }
+    /// Takes requests again if it was being drained. False when it is closed for good.
+    pub(crate) fn reopen(&self) -> bool {
+        let mut inside = self.inside();
+        if inside.mode == Mode::Closed {
+            return false;
         }
+        inside.mode = Mode::Open;
+        true
+    }
+
+    /// Finishes what was accepted, then closes, not before `least`; what is left after `most` is told that it was lost.
+    pub(crate) async fn drain(self: &Arc<Self>, least: Duration, most: Duration) -> Drained {
+        let began = self.clock.monotonic();
+        let mine = {
+            let mut inside = self.inside();
+            if inside.mode == Mode::Closed {
+                return Drained::Closed;
+            }
+            inside.drains += 1;
+            inside.mode = Mode::Draining(inside.drains);
+            inside.mode
+        };
         self.look.notify_one();
-        loop {
+        let workers = loop {
             let took = self.clock.monotonic().saturating_sub(began);
-            if took >= most || (took >= least && self.tally.open() == 0) {
-                break;
+            {
+                let mut inside = self.inside();
+                if inside.mode != mine {
+                    return Drained::Reopened;
+                }
+                if took >= most || (took >= least && self.tally.open() == 0) {
+                    inside.mode = Mode::Closed;
+                    break inside.roster.dismiss_all();
+                }
             }
             tokio::time::sleep(DRAIN_LOOK).await;
-        }
-        let workers = {
-            let mut inside = self.inside();
-            inside.mode = Mode::Closed;
-            inside.roster.dismiss_all()
         };
         let grace = self.stage.settings.cancel_grace;
         let left = self.inside().queue.drain();
@@ -194,8 +229,19 @@ impl Pool {
         futures::future::join_all(workers.iter().map(|worker| worker.stop(grace))).await;
         self.news.send_modify(|news| *news += 1);
         self.look.notify_one();
+        Drained::Closed
     }
 }
 
+/// What a drain came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drained {
+    Closed,
+    /// Its version answers again; it goes on.
+    Reopened,
+}
+
+/// How long a version that is rolled out may wait for a place on the host, beside the time its start may take.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How often a drain looks whether all is finished.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);

@@ -11,6 +11,7 @@ mod service;
 mod tally;
 
 pub(crate) use host::Host;
+pub(crate) use keep::Drained;
 pub(crate) use place::Place;
 
 use crate::{
@@ -20,11 +21,12 @@ use crate::{
     recorder::Recorder,
     registry::Registry,
     spawn::spawn,
-    ticket::{Entry, Finished, NewEntry, Ticket},
+    ticket::{Entry, Fact, Finished, NewEntry, Size, Ticket},
     worker::{Item, Source, Take},
 };
 use onstage_core::{
     Clock,
+    limits::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES_MAX},
     outcome::{Failure, Reason},
 };
 use queue::{Queue, Waiting};
@@ -45,6 +47,10 @@ const QUEUE_ITEMS_FLOOR: usize = 256;
 /// Microbatches per worker that may wait, for a model with `.many`.
 const QUEUE_MICROBATCHES: usize = 4;
 const QUEUE_ITEMS_MIN: usize = 16;
+/// JSON of a microbatch of several inputs; half of what a frame's header may be.
+const MICROBATCH_JSON_BYTES_MAX: usize = FRAME_HEADER_BYTES_MAX / 2;
+/// JSON and attachments of a microbatch of several inputs.
+const MICROBATCH_BYTES_MAX: usize = FRAME_BYTES_MAX / 4;
 
 /// What every pool shares with the engine.
 #[derive(Clone)]
@@ -77,7 +83,11 @@ struct Inside {
     roster: Roster,
     service: Service,
     mode: Mode,
+    /// Drains that were begun.
+    drains: u32,
     warm: bool,
+    /// Its first worker may go over the host's limit: it takes over from a version that fills the host.
+    surge: bool,
     /// Failed starts in a row.
     failures: usize,
     failed_at: Option<Duration>,
@@ -91,8 +101,8 @@ struct Inside {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Open,
-    /// Replaced: finishes what it accepted.
-    Draining,
+    /// Replaced: finishes what it accepted. Numbered, so that an earlier drain does not end a later one.
+    Draining(u32),
     Closed,
 }
 
@@ -107,7 +117,9 @@ impl Pool {
                 roster: Roster::default(),
                 service: Service::default(),
                 mode: Mode::Open,
+                drains: 0,
                 warm: false,
+                surge: false,
                 failures: 0,
                 failed_at: None,
                 last_failure: None,
@@ -136,7 +148,7 @@ impl Pool {
 
     /// Takes a prediction in. `None` when the pool is closed: the caller opens another.
     pub(crate) fn accept(self: &Arc<Self>, ask: Ask) -> Result<Ticket, NotTaken> {
-        let now = self.clock.monotonic();
+        let (now, seed) = (self.clock.monotonic(), self.stage.parts.seed());
         let mut inside = self.inside();
         if inside.mode == Mode::Closed {
             return Err(NotTaken::Closed(Box::new(ask)));
@@ -144,16 +156,20 @@ impl Pool {
         let backlog = ask.keep == Keep::Always && self.stage.recorder.is_full();
         if inside.queue.is_full() || backlog {
             self.tally.refused.fetch_add(1, Relaxed);
-            return Err(NotTaken::Refused(inside.busy()));
+            return Err(NotTaken::Refused(inside.busy(&self.shape)));
         }
         let failed = inside.failing(now);
-        let entry = self.entry(ask, now, inside.queue.len());
+        let entry = self.entry(ask, now, seed, inside.queue.len());
+        // Before a worker can have it: what is answered and recorded at once must not be added after that.
+        self.stage.registry.add(&entry);
         self.tally.accepted.fetch_add(1, Relaxed);
         if let Some(failure) = failed {
             drop(inside);
-            self.stage.registry.add(&entry);
             entry.finish(Err(failure), Duration::ZERO);
             return Ok(Ticket(entry));
+        }
+        if let Some((phase, text)) = inside.starting_text.clone() {
+            entry.tell(Fact::Phase { phase, text });
         }
         inside.queue.push(Waiting {
             it: entry.clone(),
@@ -164,7 +180,6 @@ impl Pool {
         let wake = inside.whom_to_wake(&self.shape);
         let attend = wake.is_none() && !std::mem::replace(&mut inside.attended, true);
         drop(inside);
-        self.stage.registry.add(&entry);
         match wake {
             Some(wake) => wake.notify_one(),
             None if attend => self.look.notify_one(),
@@ -173,7 +188,7 @@ impl Pool {
         Ok(Ticket(entry))
     }
 
-    fn entry(self: &Arc<Self>, ask: Ask, now: Duration, ahead: usize) -> Arc<Entry> {
+    fn entry(self: &Arc<Self>, ask: Ask, now: Duration, seed: u64, ahead: usize) -> Arc<Entry> {
         Entry::new(NewEntry {
             ahead: ahead as u32,
             ask,
@@ -181,7 +196,7 @@ impl Pool {
             pool: self.clone(),
             created_at: self.clock.now(),
             accepted: now,
-            seed: self.stage.parts.seed(),
+            seed,
         })
     }
 
@@ -219,6 +234,8 @@ impl Pool {
     /// The caller gives up: out of the queue, or its worker is told.
     pub(crate) fn cancel(&self, entry: &Arc<Entry>) {
         let number = entry.number;
+        // Said first, so that one that comes back from a lost worker in this moment is not run again.
+        entry.state().canceling = true;
         let waiting = self
             .inside()
             .queue
@@ -228,10 +245,7 @@ impl Pool {
                 Err(Failure::new(Reason::Canceled, "it was canceled")),
                 Duration::ZERO,
             ),
-            None => {
-                entry.state().canceling = true;
-                self.tell_workers_to_cancel(number);
-            }
+            None => self.tell_workers_to_cancel(number),
         }
     }
 
@@ -278,10 +292,10 @@ pub(crate) enum NotTaken {
 }
 
 impl Inside {
-    fn busy(&self) -> Refused {
-        let queued = self.queue.len();
+    fn busy(&self, shape: &Shape) -> Refused {
+        let (queued, ready) = (self.queue.len(), self.roster.ready());
         Refused::Busy {
-            retry_after: self.service.retry_after(queued, self.roster.ready()),
+            retry_after: self.service.retry_after(queued, shape.many_max, ready),
             queued: queued as u32,
         }
     }
@@ -337,10 +351,13 @@ impl Source for Pool {
         taken
     }
 
-    fn measured(&self, items: usize, time: Duration) {
+    fn measured(&self, worker: u64, items: usize, time: Duration) {
         let mut inside = self.inside();
         inside.service.measured(items, time);
-        inside.failures = 0;
+        // One that was there before proves nothing about the next start.
+        if inside.failures > 0 && inside.roster.ready_since(worker) > inside.failed_at {
+            inside.failures = 0;
+        }
     }
 
     fn stray(&self) {
@@ -363,7 +380,9 @@ impl Inside {
         };
         match batcher::next(shape, &view, now) {
             Next::Take(most) => {
-                let items: Vec<Item> = self.queue.take(most).map(|it| it.it.item()).collect();
+                let mut load = Load::default();
+                let taken = self.queue.take(most, |entry| load.fits(&entry.size));
+                let items: Vec<Item> = taken.map(|it| it.it.item()).collect();
                 self.roster.busy(worker);
                 Take::Items(items)
             }
@@ -378,6 +397,24 @@ impl Inside {
                 Take::Nothing
             }
         }
+    }
+}
+
+/// What a microbatch carries. Its frame has limits, and one that breaks them would cost a worker.
+#[derive(Default)]
+struct Load {
+    json_bytes: usize,
+    bytes: usize,
+}
+
+impl Load {
+    /// Whether one more goes in, which is then counted. The first always does.
+    fn fits(&mut self, size: &Size) -> bool {
+        let first = self.bytes == 0;
+        self.json_bytes += size.json_bytes;
+        self.bytes += size.bytes;
+        first
+            || (self.json_bytes <= MICROBATCH_JSON_BYTES_MAX && self.bytes <= MICROBATCH_BYTES_MAX)
     }
 }
 

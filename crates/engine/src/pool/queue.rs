@@ -69,14 +69,23 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes up to `most` from the head: one that must go alone goes alone.
-    pub(crate) fn take(&mut self, most: usize) -> impl Iterator<Item = Waiting<T>> + '_ {
-        let alone = self.waiting.iter().take(most).position(|it| it.alone);
-        let count = match alone {
-            Some(0) => 1.min(most),
-            Some(place) => place,
-            None => most.min(self.waiting.len()),
-        };
+    /// Takes up to `most` from the head, as long as each `fits` with those before it; one that must go alone goes alone.
+    pub(crate) fn take(
+        &mut self,
+        most: usize,
+        mut fits: impl FnMut(&T) -> bool,
+    ) -> impl Iterator<Item = Waiting<T>> + '_ {
+        let mut count = 0;
+        for waiting in self.waiting.iter().take(most) {
+            let alone = waiting.alone && count > 0;
+            if alone || !fits(&waiting.it) {
+                break;
+            }
+            count += 1;
+            if waiting.alone {
+                break;
+            }
+        }
         self.waiting.drain(..count)
     }
 
@@ -149,7 +158,7 @@ mod tests {
             for (most, now) in takes {
                 let now = Duration::from_secs(now);
                 gone.extend(queue.expired(now).into_iter().inspect(|it| assert!(it.until.unwrap() <= now)).map(|it| it.it));
-                let batch: Vec<_> = queue.take(most).collect();
+                let batch: Vec<_> = queue.take(most, |_| true).collect();
                 prop_assert!(batch.len() <= most);
                 prop_assert!(batch.len() < 2 || batch.iter().all(|it| !it.alone));
                 prop_assert!(batch.iter().all(|it| it.until.is_none_or(|until| until > now)));
@@ -163,6 +172,25 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_waits_for_the_next_microbatch() {
+        let mut queue = Queue::new(10);
+        for number in [3, 3, 9, 1] {
+            queue.push(waiting(number, false, None));
+        }
+        let mut take = || {
+            let mut sum = 0;
+            let mut fits = |it: &u32| {
+                let first = sum == 0;
+                sum += it;
+                first || sum <= 7
+            };
+            let taken = queue.take(9, &mut fits).map(|it| it.it);
+            taken.collect::<Vec<_>>()
+        };
+        assert_eq!((take(), take(), take()), (vec![3, 3], vec![9], vec![1]));
+    }
+
+    #[test]
     fn what_is_put_back_goes_first() {
         let mut queue = Queue::new(2);
         queue.push(waiting(3, false, None));
@@ -172,7 +200,7 @@ mod tests {
         queue.put_back(waiting(1, true, None));
         let mut order = Vec::new();
         while !queue.is_empty() {
-            order.push(queue.take(10).map(|it| it.it).collect::<Vec<_>>());
+            order.push(queue.take(10, |_| true).map(|it| it.it).collect::<Vec<_>>());
         }
         assert_eq!(order, [vec![1], vec![2], vec![3, 4]]);
     }

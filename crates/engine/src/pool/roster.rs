@@ -72,6 +72,14 @@ impl Roster {
         (!member.proven && member.mood != Mood::Busy).then(|| now.saturating_sub(member.ready_at))
     }
 
+    /// Since when a worker is ready.
+    pub(crate) fn ready_since(&self, number: u64) -> Option<Duration> {
+        let mut members = self.members.iter();
+        members
+            .find(|it| it.worker.number() == number)
+            .map(|it| it.ready_at)
+    }
+
     /// Ready to answer.
     pub(crate) fn ready(&self) -> usize {
         self.members

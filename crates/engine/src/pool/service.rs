@@ -40,15 +40,33 @@ impl Service {
         self.startup.map(Duration::from_secs_f64)
     }
 
-    /// How long `items` take when `workers` share them; none before anything was measured.
-    pub(crate) fn time_for(&self, items: usize, workers: usize) -> Option<Duration> {
-        let seconds = self.item? * items as f64 / workers.max(1) as f64;
+    /// How long `items` take when `workers` share them, up to `many_max` in one call where the model can; none
+    /// before anything was measured.
+    pub(crate) fn time_for(
+        &self,
+        items: usize,
+        many_max: Option<usize>,
+        workers: usize,
+    ) -> Option<Duration> {
+        let workers = workers.max(1);
+        let seconds = match many_max {
+            // A call may take as long for a hundred as for one.
+            Some(max) => self.microbatch? * items.div_ceil(max.max(1)).div_ceil(workers) as f64,
+            None => self.item? * items as f64 / workers as f64,
+        };
         Duration::try_from_secs_f64(seconds).ok()
     }
 
     /// When a refused caller may come again: half of the queue will be gone.
-    pub(crate) fn retry_after(&self, queued: usize, workers: usize) -> Duration {
-        let half = self.time_for(queued / 2, workers).unwrap_or_default();
+    pub(crate) fn retry_after(
+        &self,
+        queued: usize,
+        many_max: Option<usize>,
+        workers: usize,
+    ) -> Duration {
+        let half = self
+            .time_for(queued / 2, many_max, workers)
+            .unwrap_or_default();
         let whole = Duration::from_secs(half.as_secs_f64().ceil() as u64);
         whole.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX)
     }
@@ -68,11 +86,20 @@ mod tests {
     #[test]
     fn refused_callers_are_told_from_what_was_measured() {
         let mut service = Service::default();
-        assert_eq!(service.retry_after(1000, 1), RETRY_AFTER_MIN);
+        assert_eq!(service.retry_after(1000, None, 1), RETRY_AFTER_MIN);
         service.measured(10, Duration::from_secs(1));
         assert_eq!(service.item_time(), Some(Duration::from_millis(100)));
-        assert_eq!(service.retry_after(100, 1), Duration::from_secs(5));
-        assert_eq!(service.retry_after(100, 5), Duration::from_secs(1));
-        assert_eq!(service.retry_after(1_000_000, 1), RETRY_AFTER_MAX);
+        assert_eq!(service.retry_after(100, None, 1), Duration::from_secs(5));
+        assert_eq!(service.retry_after(100, None, 5), Duration::from_secs(1));
+        assert_eq!(service.retry_after(1_000_000, None, 1), RETRY_AFTER_MAX);
+    }
+
+    #[test]
+    fn a_call_for_many_takes_as_long_for_a_hundred_as_for_one() {
+        let mut service = Service::default();
+        service.measured(1, Duration::from_secs(1));
+        let eta = |items, workers| service.time_for(items, Some(100), workers);
+        assert_eq!(eta(145, 1), Some(Duration::from_secs(2)));
+        assert_eq!(eta(145, 2), Some(Duration::from_secs(1)));
     }
 }

@@ -9,6 +9,7 @@ pub use watch::{Expiry, LEASE_S, Watch, Why};
 
 use crate::{
     parts::Parts,
+    spawn::spawn,
     task::{self, events},
 };
 use onstage_core::{
@@ -27,6 +28,12 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the reaper looks: a task that died on this host is noticed within this time.
 const LOOK_EVERY_MS: u64 = 500;
+/// A small write that takes longer than this says that beats cannot be written in time.
+const WRITE_MAX: Duration = Duration::from_secs(2);
+/// How long a task that does not beat is given to end.
+const SILENT_GRACE: Duration = Duration::from_secs(1);
+/// How often the sweeper looks whether its time has come.
+const SWEEP_LOOK: Duration = Duration::from_secs(60);
 /// Tasks read at once while looking for an id.
 const TASKS_PAGE_ROWS: u32 = 200;
 /// What the reaper is told at its start.
@@ -38,8 +45,7 @@ pub struct Settings {
 
 /// Looks every half second until `stop`; `nudge` wakes dispatch when a job waits again.
 pub async fn run(parts: Parts, settings: Settings, nudge: Arc<Notify>, stop: CancellationToken) {
-    let mut reaper = Reaper::new(parts.clone(), settings);
-    let mut sweeper = Sweeper::new(parts);
+    let mut reaper = Reaper::new(parts, settings);
     let mut failing = false;
     loop {
         match reaper.turn().await {
@@ -51,12 +57,23 @@ pub async fn run(parts: Parts, settings: Settings, nudge: Arc<Notify>, stop: Can
             }
             Err(_) => {}
         }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
+        }
+    }
+}
+
+/// Sweeps what dead runs left behind, until `stop`. A loop of its own: it may take long, and no death waits for it.
+pub async fn sweep(parts: Parts, stop: CancellationToken) {
+    let mut sweeper = Sweeper::new(parts);
+    loop {
         if let Err(error) = sweeper.turn().await {
             tracing::debug!(%error, "left-over blobs could not be swept now");
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
+            () = tokio::time::sleep(SWEEP_LOOK) => {}
         }
     }
 }
@@ -85,14 +102,30 @@ impl Reaper {
         self.learn_ends().await?;
         let running = self.parts.store.running().await?;
         let gone = self.gone(&running);
+        if self.watch.suspects(&running, self.parts.clock.monotonic())
+            && !self.writes_go_through().await
+        {
+            self.watch.forget();
+        }
         let now = self.parts.clock.monotonic();
         let mut ended = 0;
         for expiry in self.watch.look(&running, &gone, now) {
-            if self.expire(&expiry).await? {
-                ended += 1;
+            match self.expire(&expiry).await {
+                Ok(true) => ended += 1,
+                Ok(false) => {}
+                // One that cannot be ended now keeps no other from it.
+                Err(error) => {
+                    tracing::warn!(job = %expiry.lease.job, %error, "a run whose task is gone could not be ended now");
+                }
             }
         }
         Ok(ended)
+    }
+
+    /// Beats stand still as well when the store only reads: behind another's long write, or on a full disk.
+    async fn writes_go_through(&self) -> bool {
+        let write = self.parts.store.sweep_credentials(self.parts.clock.now());
+        matches!(tokio::time::timeout(WRITE_MAX, write).await, Ok(Ok(_)))
     }
 
     /// Asks the driver which tasks have ended and the store who they were.
@@ -173,6 +206,9 @@ impl Reaper {
                 tracing::info!(job = %job.id, run = lease.run, state = job.state.name(), why = message, "ended a run whose task is gone");
                 let said = events::after_run(&job, now);
                 store.append_events(&job.id, None, vec![said]).await?;
+                if expiry.why == Why::Silent {
+                    self.stop_silent(&lease.owner).await?;
+                }
                 Ok(true)
             }
             Err(error) if matches!(error.kind, Kind::Conflict | Kind::Lost | Kind::NotFound) => {
@@ -180,6 +216,35 @@ impl Reaper {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A task that is alive and does not beat, frozen perhaps, would keep its place for ever and write nothing any more.
+    async fn stop_silent(&self, owner: &Incarnation) -> Result<()> {
+        let Some(driver) = self.parts.driver.clone() else {
+            return Ok(());
+        };
+        let alive = driver.list().await?.into_iter();
+        let alive: BTreeSet<Id> = alive
+            .filter(|one| one.state == RunState::Alive)
+            .map(|one| one.id)
+            .collect();
+        let page = Page {
+            after: None,
+            limit: TASKS_PAGE_ROWS,
+        };
+        let tasks = self.parts.store.tasks(page).await?;
+        let silent = tasks
+            .into_iter()
+            .find(|task| task.incarnation == *owner && alive.contains(&task.id));
+        if let Some(task) = silent {
+            tracing::warn!(task = %task.id, "a task that does not beat is stopped");
+            spawn("stop of a silent task", async move {
+                if let Err(error) = driver.stop(&task.id, SILENT_GRACE).await {
+                    tracing::warn!(task = %task.id, %error, "a silent task could not be stopped");
+                }
+            });
+        }
+        Ok(())
     }
 
     fn failure(&self, expiry: &Expiry) -> Failure {

@@ -9,6 +9,8 @@ use std::{
 
 /// A lease whose beat stood still for this long is dead.
 pub const LEASE_S: u64 = 15;
+/// A beat that stood still for this long is suspicious: tasks beat at least every 4 s.
+const SUSPECT_S: u64 = 6;
 /// When two looks are further apart than this, the time between them proves nothing: the store was away, or this process was frozen.
 const BLIND_MS_MAX: u64 = 5_000;
 
@@ -72,6 +74,21 @@ impl Watch {
             .collect()
     }
 
+    /// Whether some beat has stood still for suspiciously long: then it must be known that beats could be written.
+    pub fn suspects(&self, running: &[RunningJob], now: Duration) -> bool {
+        running.iter().any(|job| {
+            self.seen.get(&job.lease).is_some_and(|seen| {
+                seen.beat == job.beat
+                    && now.saturating_sub(seen.since) >= Duration::from_secs(SUSPECT_S)
+            })
+        })
+    }
+
+    /// The time up to now proves nothing: nobody could have written a beat.
+    pub fn forget(&mut self) {
+        self.looked_at = None;
+    }
+
     fn verdict(
         &self,
         job: &RunningJob,
@@ -123,6 +140,19 @@ mod tests {
             last = watch.look(jobs, &BTreeSet::new(), at(f64::from(second)));
         }
         last
+    }
+
+    #[test]
+    fn time_in_which_nothing_could_be_written_does_not_count() {
+        let mut watch = Watch::default();
+        let jobs = [job(1, 1, "task-a", 7)];
+        look_on(&mut watch, &jobs, 0, 4);
+        assert!(!watch.suspects(&jobs, at(5.0)));
+        look_on(&mut watch, &jobs, 5, 12);
+        assert!(watch.suspects(&jobs, at(13.0)));
+        watch.forget();
+        assert_eq!(look_on(&mut watch, &jobs, 13, 27), []);
+        assert!(!look_on(&mut watch, &jobs, 28, 29).is_empty());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The recorder: writes the records of finished predictions behind their answers, in groups, within a bounded buffer.
 //! Never slows an answer: when the store cannot keep up, the oldest unsampled record is dropped and counted.
 
+mod buffer;
+
 use crate::{
     ask::Keep,
     parts::{Parts, Settings},
@@ -9,9 +11,13 @@ use crate::{
     ticket::Entry,
     values::store_value,
 };
-use onstage_core::prediction::{PredictionEnd, PredictionRecord};
+use buffer::{Bounds, Buffer, Worth};
+use onstage_core::{
+    Error, Kind,
+    prediction::{PredictionEnd, PredictionRecord},
+    value::Stored,
+};
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -20,9 +26,9 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Bytes of outputs that wait to be recorded.
+/// Bytes of inputs, outputs, logs and events that wait to be recorded.
 const WAITING_BYTES_MAX: usize = 64 << 20;
-/// How long a group that the store refused waits.
+/// How long what the store or the blobs could not take waits.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 
 /// Cheap to clone.
@@ -32,7 +38,6 @@ pub(crate) struct Recorder(Arc<Inner>);
 struct Inner {
     parts: Parts,
     registry: Arc<Registry>,
-    waiting_max: usize,
     group_max: usize,
     pause: Duration,
     waiting: Mutex<Waiting>,
@@ -43,13 +48,16 @@ struct Inner {
     pub written: AtomicU64,
 }
 
-#[derive(Default)]
 struct Waiting {
-    sampled: VecDeque<Arc<Entry>>,
-    always: VecDeque<Arc<Entry>>,
-    bytes: usize,
+    buffer: Buffer<Arc<Entry>>,
     /// Taken out and not yet written.
     writing: usize,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.buffer.len() + self.writing
+    }
 }
 
 impl Recorder {
@@ -57,10 +65,15 @@ impl Recorder {
         let recorder = Self(Arc::new(Inner {
             parts,
             registry,
-            waiting_max: settings.records_waiting_max,
             group_max: settings.records_group_max.max(1),
             pause: settings.records_pause,
-            waiting: Mutex::new(Waiting::default()),
+            waiting: Mutex::new(Waiting {
+                buffer: Buffer::new(Bounds {
+                    items: settings.records_waiting_max,
+                    bytes: WAITING_BYTES_MAX,
+                }),
+                writing: 0,
+            }),
             added: Notify::new(),
             flushed: Notify::new(),
             idle: AtomicBool::new(false),
@@ -71,21 +84,13 @@ impl Recorder {
         recorder
     }
 
-    /// Takes a finished prediction; failed ones are always kept.
+    /// Takes a finished prediction.
     pub(crate) fn add(&self, entry: Arc<Entry>) {
         if entry.is_handed_over() {
             return self.0.registry.remove(&entry);
         }
-        let always = entry.keep == Keep::Always || failed(&entry);
-        let mut waiting = self.waiting();
-        waiting.bytes += output_bytes(&entry);
-        if always {
-            waiting.always.push_back(entry);
-        } else {
-            waiting.sampled.push_back(entry);
-        }
-        let dropped = waiting.shrink(self.0.waiting_max);
-        drop(waiting);
+        let (worth, bytes) = (worth(&entry), bytes_of(&entry));
+        let dropped = self.waiting().buffer.add(entry, worth, bytes);
         for entry in &dropped {
             self.0.registry.remove(entry);
         }
@@ -97,7 +102,7 @@ impl Recorder {
 
     /// So many that must be kept are waiting that no more may be promised.
     pub(crate) fn is_full(&self) -> bool {
-        self.waiting().always.len() >= self.0.waiting_max.saturating_mul(2)
+        self.waiting().buffer.is_full()
     }
 
     pub(crate) fn counts(&self) -> (u64, u64, u64) {
@@ -137,7 +142,7 @@ impl Recorder {
 
     async fn run(self) {
         loop {
-            let group = self.waiting().take(self.0.group_max);
+            let group = self.take();
             if group.is_empty() {
                 self.0.flushed.notify_waiters();
                 self.0.idle.store(true, Relaxed);
@@ -156,7 +161,14 @@ impl Recorder {
         }
     }
 
-    /// Writes a group, trying again while the store is away. The buffer keeps its bounds meanwhile.
+    fn take(&self) -> Vec<Arc<Entry>> {
+        let mut waiting = self.waiting();
+        let group = waiting.buffer.take(self.0.group_max);
+        waiting.writing = group.len();
+        group
+    }
+
+    /// Writes a group, trying again while the store or the blobs are away. The buffer keeps its bounds meanwhile.
     async fn write(&self, group: &[Arc<Entry>]) {
         let mut records = Vec::with_capacity(group.len());
         for entry in group {
@@ -164,37 +176,62 @@ impl Recorder {
             if entry.is_handed_over() {
                 continue;
             }
-            match self.record_of(entry).await {
+            match self.make(entry).await {
                 Ok(record) => records.push(record),
-                Err(error) => {
-                    tracing::warn!(prediction = %entry.id, %error, "a prediction was not recorded");
-                    self.0.dropped.fetch_add(1, Relaxed);
-                }
+                Err(error) => self.give_up(&entry.id, &error),
             }
         }
-        while !records.is_empty() {
-            match self.0.parts.store.record(records.clone()).await {
-                Ok(()) => {
-                    self.0.written.fetch_add(records.len() as u64, Relaxed);
-                    return;
-                }
-                Err(error) if error.kind.retryable() || error.kind == onstage_core::Kind::Full => {
-                    tracing::warn!(%error, records = records.len(), "records cannot be written now; they wait");
-                    tokio::time::sleep(RETRY_WAIT).await;
-                }
-                Err(error) => {
-                    tracing::error!(%error, records = records.len(), "records were refused");
-                    self.0.dropped.fetch_add(records.len() as u64, Relaxed);
-                    return;
-                }
+        if records.is_empty() {
+            return;
+        }
+        match self.keep(&records).await {
+            Ok(()) => self.count_written(records.len()),
+            Err(_) if records.len() > 1 => self.write_one_by_one(records).await,
+            Err(error) => self.give_up(&records[0].id, &error),
+        }
+    }
+
+    /// One record that the store refuses takes no other with it.
+    async fn write_one_by_one(&self, records: Vec<PredictionRecord>) {
+        for record in records {
+            match self.keep(std::slice::from_ref(&record)).await {
+                Ok(()) => self.count_written(1),
+                Err(error) => self.give_up(&record.id, &error),
             }
         }
     }
 
+    async fn make(&self, entry: &Entry) -> onstage_core::Result<PredictionRecord> {
+        loop {
+            match self.record_of(entry).await {
+                Err(error) => wait_out(error, "an output").await?,
+                made => return made,
+            }
+        }
+    }
+
+    async fn keep(&self, records: &[PredictionRecord]) -> onstage_core::Result<()> {
+        loop {
+            match self.0.parts.store.record(records.to_vec()).await {
+                Err(error) => wait_out(error, "records").await?,
+                kept => return kept,
+            }
+        }
+    }
+
+    fn count_written(&self, records: usize) {
+        self.0.written.fetch_add(records as u64, Relaxed);
+    }
+
+    fn give_up(&self, id: &onstage_core::Id, error: &Error) {
+        tracing::error!(prediction = %id, %error, "a prediction was not recorded");
+        self.0.dropped.fetch_add(1, Relaxed);
+    }
+
     async fn record_of(&self, entry: &Entry) -> onstage_core::Result<PredictionRecord> {
-        let finished = entry.finished().ok_or_else(|| {
-            onstage_core::Error::internal("only finished predictions are recorded")
-        })?;
+        let finished = entry
+            .finished()
+            .ok_or_else(|| Error::internal("only finished predictions are recorded"))?;
         let end = match &finished.outcome {
             Ok(value) => {
                 let prefix = format!("predictions/{}", entry.id);
@@ -221,48 +258,36 @@ impl Recorder {
     }
 }
 
-impl Waiting {
-    fn len(&self) -> usize {
-        self.sampled.len() + self.always.len() + self.writing
+/// Waits when what stands in the way may pass; gives the error back otherwise.
+async fn wait_out(error: Error, what: &str) -> onstage_core::Result<()> {
+    if !error.kind.retryable() && error.kind != Kind::Full {
+        return Err(error);
     }
+    tracing::warn!(%error, what, "what is to be recorded cannot be written now; it waits");
+    tokio::time::sleep(RETRY_WAIT).await;
+    Ok(())
+}
 
-    fn take(&mut self, most: usize) -> Vec<Arc<Entry>> {
-        let always = self.always.len().min(most);
-        let sampled = self.sampled.len().min(most - always);
-        let mut group: Vec<_> = self.always.drain(..always).collect();
-        group.extend(self.sampled.drain(..sampled));
-        for entry in &group {
-            self.bytes = self.bytes.saturating_sub(output_bytes(entry));
-        }
-        self.writing = group.len();
-        group
-    }
-
-    /// Drops the oldest that may be dropped until the buffer is within its bounds.
-    fn shrink(&mut self, items_max: usize) -> Vec<Arc<Entry>> {
-        let mut dropped = Vec::new();
-        while self.sampled.len() > items_max
-            || (self.bytes > WAITING_BYTES_MAX && !self.sampled.is_empty())
-        {
-            let Some(oldest) = self.sampled.pop_front() else {
-                break;
-            };
-            self.bytes = self.bytes.saturating_sub(output_bytes(&oldest));
-            dropped.push(oldest);
-        }
-        dropped
+fn worth(entry: &Entry) -> Worth {
+    let failed = entry
+        .finished()
+        .is_some_and(|finished| finished.outcome.is_err());
+    match entry.keep {
+        Keep::Always => Worth::Always,
+        Keep::Sampled if failed => Worth::Failed,
+        Keep::Sampled => Worth::Sampled,
     }
 }
 
-fn failed(entry: &Entry) -> bool {
-    entry
-        .finished()
-        .is_some_and(|finished| finished.outcome.is_err())
-}
-
-fn output_bytes(entry: &Entry) -> usize {
-    entry
-        .finished()
-        .and_then(|finished| finished.outcome.as_ref().ok())
-        .map_or(0, onstage_core::value::Value::len)
+/// What an entry holds until it is recorded.
+fn bytes_of(entry: &Entry) -> usize {
+    let input = match &entry.stored_input {
+        Stored::Inline(text) => text.len(),
+        Stored::Blob(_) => 0,
+    };
+    let ended = entry.finished().map_or(0, |finished| {
+        let output = finished.outcome.as_ref().ok();
+        finished.logs.len() + output.map_or(0, onstage_core::value::Value::len)
+    });
+    input + ended + entry.state().events.bytes()
 }

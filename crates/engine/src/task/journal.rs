@@ -11,7 +11,7 @@ use onstage_core::{
     Kind, Result, Timestamp,
     event::{EventKind, NewEvent},
     job::Lease,
-    outcome::Progress,
+    outcome::{Phase, Progress},
     value::{Stored, Value},
 };
 use serde_json::json;
@@ -45,6 +45,8 @@ struct Buffer {
     entries: Vec<Entry>,
     keep: LogKeep,
     small_events: usize,
+    /// It was told to wait for something.
+    waits: bool,
     progress_at: Option<Duration>,
 }
 
@@ -74,6 +76,7 @@ impl Journal {
 
     pub(crate) fn event(&self, event: NewEvent) {
         let mut buffer = self.buffer();
+        buffer.waits |= event.kind == EventKind::Phase;
         if matches!(event.kind, EventKind::Metric | EventKind::Item) {
             buffer.small_events += 1;
             if buffer.small_events > SMALL_EVENTS_MAX {
@@ -81,6 +84,16 @@ impl Journal {
             }
         }
         buffer.entries.push(Entry::Event(event));
+    }
+
+    /// It computes now. Said only to whoever was told of another phase before: a job that starts at once needs no event for it.
+    pub(crate) fn running(&self) {
+        let at = self.parts.clock.now();
+        let mut buffer = self.buffer();
+        if std::mem::take(&mut buffer.waits) {
+            let event = events::phase(Phase::Running, "running", at);
+            buffer.entries.push(Entry::Event(event));
+        }
     }
 
     pub(crate) fn line(&self, line: &LogLine<'_>) {
@@ -137,8 +150,8 @@ impl Journal {
     /// Writes what there is. While the store is away nothing is lost, it is written later. Errors: lost.
     pub(crate) async fn flush(&self) -> Result<()> {
         let _turn = self.writing.lock().await;
-        let entries = std::mem::take(&mut self.buffer().entries);
-        match self.write(entries.clone()).await {
+        let mut entries = std::mem::take(&mut self.buffer().entries);
+        match self.write(&mut entries).await {
             Err(error) if persist::waits_for_better_times(&error) => {
                 let mut buffer = self.buffer();
                 let newer = std::mem::replace(&mut buffer.entries, entries);
@@ -165,8 +178,9 @@ impl Journal {
             }
             std::mem::take(&mut buffer.entries)
         };
-        persist::insist(&self.parts, "writing events", || {
-            self.write(entries.clone())
+        let left = tokio::sync::Mutex::new(entries);
+        persist::insist(&self.parts, "writing events", || async {
+            self.write(&mut *left.lock().await).await
         })
         .await
     }
@@ -177,31 +191,34 @@ impl Journal {
         entries.into_iter().filter_map(Entry::plain).collect()
     }
 
-    async fn write(&self, entries: Vec<Entry>) -> Result<()> {
-        let mut events = Vec::with_capacity(entries.len());
-        for entry in entries {
-            events.push(match entry {
-                Entry::Chunk(index, value, at) => self.stored_chunk(index, &value, at).await?,
-                other => match other.plain() {
-                    Some(event) => event,
-                    None => continue,
-                },
-            });
-        }
-        for group in events.chunks(EVENTS_A_WRITE_MAX) {
-            let appended = self
-                .parts
-                .store
-                .append_events(&self.lease.job, Some(&self.lease), group.to_vec())
-                .await;
-            match appended {
-                Err(error) if matches!(error.kind, Kind::Conflict | Kind::NotFound) => {
-                    return Err(onstage_core::Error::lost("the job is gone").because(error));
-                }
-                other => other?,
-            };
+    /// Takes out what it has written, so that nothing is written twice when a later part fails.
+    async fn write(&self, entries: &mut Vec<Entry>) -> Result<()> {
+        while !entries.is_empty() {
+            let count = entries.len().min(EVENTS_A_WRITE_MAX);
+            let mut events = Vec::with_capacity(count);
+            for entry in &entries[..count] {
+                events.push(match entry.clone() {
+                    Entry::Chunk(index, value, at) => self.stored_chunk(index, &value, at).await?,
+                    other => match other.plain() {
+                        Some(event) => event,
+                        None => continue,
+                    },
+                });
+            }
+            self.append(events).await?;
+            entries.drain(..count);
         }
         Ok(())
+    }
+
+    async fn append(&self, events: Vec<NewEvent>) -> Result<()> {
+        let (job, lease) = (&self.lease.job, Some(&self.lease));
+        match self.parts.store.append_events(job, lease, events).await {
+            Err(error) if matches!(error.kind, Kind::Conflict | Kind::NotFound) => {
+                Err(onstage_core::Error::lost("the job is gone").because(error))
+            }
+            other => other.map(|_| ()),
+        }
     }
 
     async fn stored_chunk(&self, index: u64, value: &Value, at: Timestamp) -> Result<NewEvent> {

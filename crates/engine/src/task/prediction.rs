@@ -360,6 +360,7 @@ impl JobSink {
 impl Sink for JobSink {
     fn started(&self) {
         self.voice.say(Phase::Running, None);
+        self.journal.running();
     }
 
     fn log(&self, line: &LogLine<'_>) {

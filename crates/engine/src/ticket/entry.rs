@@ -38,6 +38,7 @@ pub(crate) struct Entry {
     /// In the order of acceptance; also the id on a worker's wire.
     pub number: u64,
     pub loaded: Arc<Loaded>,
+    pub size: Size,
     pub stored_input: Stored,
     pub by: Id,
     pub source: String,
@@ -57,6 +58,14 @@ pub(crate) struct Entry {
     ended: Notify,
     /// A job took it over: its record is the job.
     pub handed_over: AtomicBool,
+}
+
+/// Of an input.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub json_bytes: usize,
+    /// With its attachments.
+    pub bytes: usize,
 }
 
 pub(crate) struct State {
@@ -93,6 +102,10 @@ impl Entry {
             id: ask.id,
             number: new.number,
             loaded: ask.version,
+            size: Size {
+                json_bytes: ask.input.json.len(),
+                bytes: ask.input.len(),
+            },
             stored_input: ask.stored_input,
             by: ask.by.id,
             source: ask.source,

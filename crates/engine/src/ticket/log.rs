@@ -9,8 +9,10 @@ use onstage_core::{
 use serde_json::json;
 use std::collections::VecDeque;
 
-/// Events kept; of more, the oldest but the first few go.
+/// Events kept; of more, the oldest go.
 const EVENTS_MAX: usize = 4096;
+/// Bytes of text in the events kept; pieces of an output are counted with the output.
+const EVENTS_BYTES_MAX: usize = 1 << 20;
 
 /// One fact.
 #[derive(Debug, Clone)]
@@ -47,15 +49,27 @@ pub(crate) struct EventLog {
     facts: VecDeque<(Timestamp, Fact)>,
     /// How many went before the first that is there.
     gone: u64,
+    bytes: usize,
 }
 
 impl EventLog {
     pub(crate) fn push(&mut self, at: Timestamp, fact: Fact) {
-        if self.facts.len() >= EVENTS_MAX {
-            self.facts.pop_front();
+        self.bytes += fact.text_bytes();
+        self.facts.push_back((at, fact));
+        while self.facts.len() > EVENTS_MAX
+            || (self.bytes > EVENTS_BYTES_MAX && self.facts.len() > 1)
+        {
+            let Some((_, oldest)) = self.facts.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.text_bytes();
             self.gone += 1;
         }
-        self.facts.push_back((at, fact));
+    }
+
+    /// Bytes of text in it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn last_seq(&self) -> u64 {
@@ -78,6 +92,16 @@ impl EventLog {
 }
 
 impl Fact {
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Phase { text, .. } | Self::Log { text, .. } | Self::Metric { json: text } => {
+                text.len()
+            }
+            Self::Progress(progress) => progress.text.len(),
+            Self::Queued { .. } | Self::Start | Self::Output { .. } | Self::Completed { .. } => 0,
+        }
+    }
+
     fn kind(&self) -> EventKind {
         match self {
             Self::Queued { .. } => EventKind::Queued,
@@ -135,6 +159,22 @@ mod tests {
         let last = log.after(EVENTS_MAX as u64 + 9);
         assert_eq!((last.len(), last[0].seq), (1, EVENTS_MAX as u64 + 10));
         assert!(log.after(EVENTS_MAX as u64 + 10).is_empty());
+    }
+
+    #[test]
+    fn long_lines_are_bounded_by_their_bytes() {
+        let mut log = EventLog::default();
+        let line = || Fact::Log {
+            source: "stdout",
+            level: "info",
+            text: "x".repeat(16 * 1024),
+        };
+        for _ in 0..1_000 {
+            log.push(Timestamp(1), line());
+        }
+        assert!(log.bytes() <= EVENTS_BYTES_MAX);
+        assert_eq!(log.last_seq(), 1_000);
+        assert_eq!(log.after(0).last().unwrap().seq, 1_000);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod entry;
 mod log;
 
-pub(crate) use entry::{Entry, NewEntry};
+pub(crate) use entry::{Entry, NewEntry, Size};
 pub(crate) use log::Fact;
 
 use crate::{ask::Loaded, pool::Place, values};

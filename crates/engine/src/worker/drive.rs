@@ -237,7 +237,7 @@ impl Drive {
         let complete = self.flight.answer(answer, now);
         let Some(source) = &self.source else { return };
         if let Some((items, took)) = complete {
-            source.measured(items, took);
+            source.measured(self.number, items, took);
         }
         if self.flight.strays > strays {
             source.stray();

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub trait Source: Send + Sync {
     /// Called by worker number `worker` whenever it has room. `ahead` is how many microbatches it has already.
     fn take(&self, worker: u64, ahead: usize) -> Take;
-    /// A microbatch of `items` was answered in `time`.
-    fn measured(&self, items: usize, time: Duration);
+    /// Worker number `worker` answered a microbatch of `items` in `time`.
+    fn measured(&self, worker: u64, items: usize, time: Duration);
     /// An answer came that nobody waited for.
     fn stray(&self) {}
 }

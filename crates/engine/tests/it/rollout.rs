@@ -1,7 +1,11 @@
 //! Versions: built, refused, promoted, replaced under load.
 
 use crate::world::{PATIENCE, World, answer, model};
-use onstage_core::{model::VersionState, outcome::Reason};
+use onstage_core::{
+    model::{VersionId, VersionState},
+    outcome::Reason,
+};
+use onstage_engine::PoolGauges;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU32, Ordering},
@@ -200,5 +204,105 @@ def nap(s: float) -> float:
         Reason::WorkerLost
     );
     assert!(world.engine.predict(world.ask(&live, "{}")).is_err());
+    world.end().await;
+}
+
+async fn promote(world: &World, version: &VersionId) {
+    let store = &world.parts.store;
+    let mut record = store.model(&model()).await.unwrap().unwrap();
+    record.live = Some(version.clone());
+    store.update_model(record).await.unwrap();
+    world.engine.nudge();
+}
+
+fn answers(world: &World, version: &VersionId) -> bool {
+    world
+        .engine
+        .live(&model())
+        .is_some_and(|live| live.version.id == *version)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_rolled_back_to_while_it_drains_goes_on_with_its_workers() {
+    let world = World::new().await;
+    let code = "
+import time, onstage as on
+
+@on.predict
+def nap(s: float = 0.0) -> float:
+    time.sleep(s)
+    return s
+";
+    let first = world.live(code, "").await;
+    let long = world.predict(&first, r#"{"s": 3.0}"#);
+    let second = world.live(&version(2), "").await;
+    promote(&world, &first.version.id).await;
+    world
+        .until("the first answers again", async || {
+            answers(&world, &first.version.id).then_some(())
+        })
+        .await;
+    assert_eq!(answer(&long).await.unwrap(), "3.0");
+    world
+        .until("the second is gone", async || {
+            (world.engine.gauges().pools.len() == 1).then_some(())
+        })
+        .await;
+    // By now the drain of the first would have closed it, had it not been opened again.
+    assert_eq!(world.answer(&first, "{}").await.unwrap(), "0.0");
+    let pools = world.engine.gauges().pools;
+    assert_eq!(pools.len(), 1, "{pools:?}");
+    assert_eq!(pools[0].answers, [(Reason::Ok, 2)], "it is another pool");
+    assert_ne!(second.version.id, first.version.id);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_that_is_called_off_while_it_loads_never_gets_the_traffic() {
+    let world = World::new().await;
+    let slow = format!("import time\ntime.sleep(1.5)\n{}", version(1));
+    let first = world.live(&slow, "").await;
+    let second = world.live(&version(2), "").await;
+    world
+        .until("the first is gone", async || {
+            (world.engine.gauges().pools.len() == 1).then_some(())
+        })
+        .await;
+    promote(&world, &first.version.id).await;
+    world
+        .until("the first loads", async || {
+            (world.engine.gauges().pools.len() == 2).then_some(())
+        })
+        .await;
+    promote(&world, &second.version.id).await;
+    world
+        .until("the first is loaded", async || {
+            assert!(answers(&world, &second.version.id));
+            let pools = world.engine.gauges().pools;
+            let loaded = |pool: &PoolGauges| pool.version_number == 1 && pool.workers.idle > 0;
+            pools.iter().any(loaded).then_some(())
+        })
+        .await;
+    let asked = world.answer(&second, "{}").await;
+    assert_eq!(asked.unwrap(), "2");
+    assert!(answers(&world, &second.version.id));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_version_takes_over_although_the_host_is_full() {
+    let world = World::with(|settings| settings.workers_total_max = 1).await;
+    let config = "[realtime]\nworkers = { min = 1, max = 1 }\n";
+    let first = world.live(&version(1), config).await;
+    assert_eq!(world.answer(&first, "{}").await.unwrap(), "1");
+    let second = world.live(&version(2), config).await;
+    assert_eq!(world.answer(&second, "{}").await.unwrap(), "2");
+    promote(&world, &first.version.id).await;
+    world
+        .until("the first answers again", async || {
+            answers(&world, &first.version.id).then_some(())
+        })
+        .await;
+    assert_eq!(world.answer(&first, "{}").await.unwrap(), "1");
     world.end().await;
 }

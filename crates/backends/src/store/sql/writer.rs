@@ -24,7 +24,8 @@ pub(super) type Work<T> =
     Box<dyn for<'a> FnOnce(&'a DatabaseTransaction) -> BoxFuture<'a, Result<T>> + Send>;
 
 /// Opens the writing connection anew.
-pub(super) type Reopen = Box<dyn Fn() -> BoxFuture<'static, Result<DatabaseConnection>> + Send + Sync>;
+pub(super) type Reopen =
+    Box<dyn Fn() -> BoxFuture<'static, Result<DatabaseConnection>> + Send + Sync>;
 
 /// A handle to the writer, which ends when the last handle is gone.
 pub(super) struct Writer {
