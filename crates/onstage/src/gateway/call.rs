@@ -3,6 +3,7 @@
 
 use super::{
     auth::Who,
+    body::budget::Held,
     problem::{Answer, Problem},
     state::State,
 };
@@ -41,6 +42,7 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) params: Vec<(String, String)>,
     body: Mutex<Body>,
+    held: Held,
     pub(crate) seen: Seen,
 }
 
@@ -62,6 +64,7 @@ impl Call {
             params,
             // A body can be sent to another thread but not shared; the lock is never contended.
             body: Mutex::new(body),
+            held: Held::default(),
             seen,
         }
     }
@@ -69,6 +72,11 @@ impl Call {
     /// The body; the second time it is empty.
     pub(crate) fn take_body(&mut self) -> Body {
         std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Books bytes of its body that are kept in memory until it is answered. Errors: 503 when all requests together hold too much.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Problem> {
+        self.held.grow(&self.state.bodies, bytes)
     }
 
     /// The same request without its body, for an answer that outlives the handler.
@@ -81,6 +89,7 @@ impl Call {
             headers: self.headers.clone(),
             params: self.params.clone(),
             body: Mutex::default(),
+            held: Held::default(),
             seen: self.seen.clone(),
         }
     }
@@ -157,14 +166,15 @@ impl Call {
         let name = HeaderName::from_static("prefer");
         for value in self.headers.get_all(name) {
             for word in value.to_str().unwrap_or_default().split(',') {
-                let word = word.trim();
+                // Parameters of a preference change nothing here.
+                let word = word.split(';').next().unwrap_or_default().trim();
                 if word.eq_ignore_ascii_case("respond-async") {
                     prefer.respond_async = true;
                 } else if word.eq_ignore_ascii_case("wait") {
                     prefer.wait = true;
-                } else if let Some(seconds) = word.strip_prefix("wait=") {
+                } else if let Some(seconds) = value_of(word, "wait") {
                     prefer.wait = true;
-                    prefer.wait_s = seconds.trim().parse().ok().filter(|s: &f64| *s >= 0.0);
+                    prefer.wait_s = seconds.parse().ok().filter(|s: &f64| *s >= 0.0);
                 }
             }
         }
@@ -179,6 +189,16 @@ impl Call {
             }
             _ => path.to_owned(),
         }
+    }
+
+    /// An address for programs. Behind a path prefix it is whole: clients join a mere path to a base that has the prefix already.
+    pub(crate) fn url(&self, path: &str) -> String {
+        let link = self.link(path);
+        if link == path {
+            return link;
+        }
+        let scheme = if self.is_secure() { "https" } else { "http" };
+        format!("{scheme}://{}{link}", self.own_host())
     }
 
     pub(crate) fn is_secure(&self) -> bool {
@@ -221,6 +241,14 @@ pub(crate) fn own_host<'a>(state: &State, headers: &'a HeaderMap, peer: IpAddr) 
     forwarded(state, headers, peer, "x-forwarded-host")
         .or_else(|| headers.get(header::HOST)?.to_str().ok())
         .unwrap_or_default()
+}
+
+/// The value of a preference such as `wait=5` or `Wait="5"`.
+fn value_of<'a>(word: &'a str, name: &str) -> Option<&'a str> {
+    let (key, value) = word.split_once('=')?;
+    key.trim()
+        .eq_ignore_ascii_case(name)
+        .then(|| value.trim().trim_matches('"'))
 }
 
 /// A prefix ends up in links: only plain path characters are let through.
@@ -334,6 +362,14 @@ mod tests {
         for bad in ["", "lab", "//evil.example", "/a b", "/<script>", "/a\"b"] {
             assert!(!is_prefix(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn preferences_are_read_as_their_standard_writes_them() {
+        for word in ["wait=5", "WAIT=5", "wait=\"5\"", "Wait = 5"] {
+            assert_eq!(value_of(word, "wait"), Some("5"), "{word}");
+        }
+        assert_eq!(value_of("waiting=5", "wait"), None);
     }
 
     #[test]

@@ -47,7 +47,9 @@ impl Front {
         let request_id = front.name(&request);
         async move {
             let known = front.is_known_host(&request, peer);
-            let mut response = if known {
+            let mut response = if !has_one_host(&request) {
+                two_hosts().into_response(&request_id)
+            } else if known {
                 request.extensions_mut().insert(Seen {
                     peer,
                     request_id: request_id.clone(),
@@ -106,6 +108,18 @@ impl Front {
     }
 }
 
+/// A request that names two hosts would be judged by one and understood by the other.
+fn has_one_host(request: &Request<Body>) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, other) = (hosts.next(), hosts.next());
+    let authority = request.uri().authority().map(|it| it.as_str().as_bytes());
+    other.is_none() && authority.is_none_or(|it| host.is_some_and(|host| host.as_bytes() == it))
+}
+
+fn two_hosts() -> Problem {
+    Problem::invalid("ambiguous_host", "The request names more than one host.")
+}
+
 fn is_plain(id: &str) -> bool {
     (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
         && id
@@ -146,6 +160,21 @@ mod tests {
     use crate::gateway::tests::world::World;
     use axum::routing::get;
     use http_body_util::BodyExt;
+
+    #[test]
+    fn a_request_names_one_host() {
+        let ask = |uri: &str, hosts: &[&str]| {
+            let mut request = Request::get(uri);
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            has_one_host(&request.body(Body::empty()).expect("legal"))
+        };
+        assert!(ask("/", &["localhost"]) && ask("/", &[]));
+        assert!(ask("http://localhost/", &["localhost"]));
+        assert!(!ask("/", &["localhost", "evil.example"]));
+        assert!(!ask("http://evil.example/", &["localhost"]));
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_panic_is_an_answer_with_its_name() {

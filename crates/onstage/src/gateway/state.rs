@@ -4,6 +4,7 @@
 use super::{
     accept::Limits,
     auth::{cache::Cache, password::Password, throttle::Throttle},
+    body::budget::Budget,
     hosts::Hosts,
 };
 use async_trait::async_trait;
@@ -115,6 +116,7 @@ pub(crate) struct Inner {
     pub(crate) credentials: Cache,
     pub(crate) password: Option<Password>,
     pub(crate) throttle: Throttle,
+    pub(crate) bodies: Budget,
     /// Streams and long polls end when this is cancelled.
     pub(crate) shutdown: CancellationToken,
     /// Names requests: a random start and a count.
@@ -139,6 +141,7 @@ impl State {
                 .filter(|password| !password.is_empty())
                 .map(|password| Password::new(password, entropy())),
             throttle: Throttle::default(),
+            bodies: Budget::default(),
             shutdown: CancellationToken::new(),
             request_prefix: format!("{:08x}", entropy() as u32),
             requests: AtomicU64::new(0),

@@ -85,11 +85,12 @@ pub(crate) async fn take_link(state: &State, link: &str) -> Result<Option<(Role,
 
 /// Who sent a request with these headers; `None` when nothing valid came along.
 pub(crate) async fn who(state: &State, headers: &HeaderMap) -> Result<Option<Who>, Problem> {
-    let (kind, text) = if let Some(value) = headers.get(header::AUTHORIZATION) {
-        match bearer(value.as_bytes()) {
-            Some(token) => (CredentialKind::Token, token),
-            None => return Ok(None),
-        }
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| bearer(value.as_bytes()));
+    // Another scheme is a proxy's own; the session is in the cookie then.
+    let (kind, text) = if let Some(token) = bearer {
+        (CredentialKind::Token, token)
     } else if let Some(session) = cookie::read(headers) {
         (CredentialKind::Session, session)
     } else {

@@ -23,10 +23,18 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 const LABEL_CHARS_MAX: usize = 500;
 
 pub(crate) async fn run(mut call: Call) -> Answer {
-    let name = call.model_name()?;
-    let loaded = predictions::live(&call, &name).await?;
     let id = call.state.parts.new_id();
-    let table = table::take(&mut call, &id).await?;
+    let answer = take(&mut call, &id).await;
+    if answer.is_err() {
+        table::forget(&call, &id).await;
+    }
+    answer
+}
+
+async fn take(call: &mut Call, id: &Id) -> Answer {
+    let name = call.model_name()?;
+    let loaded = predictions::live(call, &name).await?;
+    let table = table::take(call, id).await?;
     let spec = BatchSpec {
         map: checked_map(&loaded, &table.wish)?,
         label: checked_label(&table.wish)?,
@@ -36,7 +44,7 @@ pub(crate) async fn run(mut call: Call) -> Answer {
         format: table.format,
         only_rows_of: None,
     };
-    submit(&call, &loaded, id, spec, table.body_sha256).await
+    submit(call, &loaded, id.clone(), spec, table.body_sha256).await
 }
 
 /// Commits a batch job and answers it.
@@ -66,7 +74,12 @@ pub(crate) async fn submit(
         claimed_by: None,
         idempotency,
     };
+    let id = new.id.clone();
     let job = call.state.parts.store.submit(new).await?.job;
+    if job.id != id {
+        // The same request came before; this one's table is not needed.
+        table::forget(call, &id).await;
+    }
     call.state.engine.nudge();
     let path = call.link(&format!("/v1/batches/{}", job.id));
     let found = find::of_job(job)

@@ -9,7 +9,7 @@ use crate::gateway::{
     problem::Problem,
     wire::batch::NewBatch,
 };
-use onstage_core::{Id, batch::TableFormat, value::BlobRef};
+use onstage_core::{Id, Kind, batch::TableFormat, value::BlobRef};
 use sha2::{Digest, Sha256};
 
 /// A table at rest and what was said about it.
@@ -42,6 +42,17 @@ pub(crate) async fn take(call: &mut Call, id: &Id) -> Result<Table, Problem> {
     })
 }
 
+/// Removes the blob that `take` may have made for a job that will not be.
+pub(crate) async fn forget(call: &Call, id: &Id) {
+    let key = format!("batches/{id}/table");
+    match call.state.parts.blobs.delete(&key).await {
+        Err(error) if error.kind != Kind::NotFound => {
+            tracing::warn!(key, %error, "a refused table was not removed");
+        }
+        _ => {}
+    }
+}
+
 async fn of_form(call: &mut Call, id: &Id) -> Result<Table, Problem> {
     let limit = call.state.settings.upload_bytes_max;
     let mut multipart = form::open(call, limit).await?;
@@ -61,7 +72,7 @@ async fn of_form(call: &mut Call, id: &Id) -> Result<Table, Problem> {
             ));
             continue;
         }
-        let text = form::read_text(field).await?;
+        let text = form::read_text(call, field).await?;
         hash.update(format!("{part}={text}\0"));
         set(&mut wish, &part, text)?;
     }

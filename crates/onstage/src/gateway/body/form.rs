@@ -80,10 +80,10 @@ pub(crate) async fn read(call: &mut Call) -> Result<Form, Problem> {
                 field: name,
                 name: own,
                 media_type,
-                bytes: read_part(field, FILES_BYTES_MAX).await?,
+                bytes: read_part(call, field, FILES_BYTES_MAX).await?,
             });
         } else {
-            form.texts.push((name, read_text(field).await?));
+            form.texts.push((name, read_text(call, field).await?));
         }
     }
     Ok(form)
@@ -135,18 +135,23 @@ pub(crate) fn plain_name(name: &str) -> String {
         .collect()
 }
 
-pub(crate) async fn read_text(field: Field<'_>) -> Result<String, Problem> {
-    let bytes = read_part(field, JSON_BODY_BYTES_MAX).await?;
+pub(crate) async fn read_text(call: &mut Call, field: Field<'_>) -> Result<String, Problem> {
+    let bytes = read_part(call, field, JSON_BODY_BYTES_MAX).await?;
     String::from_utf8(bytes.to_vec())
         .map_err(|_| Problem::invalid("malformed_form", "A part of the form is not UTF-8."))
 }
 
-async fn read_part(mut field: Field<'_>, bytes_max: usize) -> Result<Bytes, Problem> {
+async fn read_part(
+    call: &mut Call,
+    mut field: Field<'_>,
+    bytes_max: usize,
+) -> Result<Bytes, Problem> {
     let mut whole = BytesMut::new();
     while let Some(piece) = piece(&mut field).await? {
         if whole.len() + piece.len() > bytes_max {
             return Err(too_large(bytes_max as u64));
         }
+        call.hold(piece.len())?;
         whole.extend_from_slice(&piece);
     }
     Ok(whole.freeze())

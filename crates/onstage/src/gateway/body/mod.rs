@@ -1,42 +1,80 @@
 //! Bodies of requests: bounded, of the announced type, and not deeper than anybody needs.
 //! Does not know what they mean.
 
+pub(crate) mod budget;
 pub(crate) mod depth;
 pub(crate) mod form;
 pub(crate) mod upload;
 
 use super::{call::Call, problem::Problem};
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use onstage_core::limits::{JSON_BODY_BYTES_MAX, JSON_DEPTH_MAX};
 use serde::Deserialize;
 
-/// The whole body, at most `bytes_max`. Errors: 413; 415 when it is compressed; 400 when it was cut off.
-pub(crate) async fn read(
-    headers: &HeaderMap,
-    body: Body,
-    bytes_max: usize,
-) -> Result<Bytes, Problem> {
-    refuse_encoding(headers)?;
-    refuse_length(headers, bytes_max as u64)?;
-    match Limited::new(body, bytes_max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large(bytes_max as u64)),
-        Err(_) => Err(cut_off()),
+/// A body that holds a password or a few words.
+const SMALL_BODY_BYTES_MAX: usize = 4 << 10;
+
+/// The whole body, at most `bytes_max`. Errors: 413; 415 when it is compressed; 400 when it was cut off; 503 when
+/// too much is being read at once.
+async fn read(call: &mut Call, bytes_max: usize) -> Result<Bytes, Problem> {
+    refuse_encoding(&call.headers)?;
+    refuse_length(&call.headers, bytes_max as u64)?;
+    let mut body = call.take_body();
+    let mut first = next_piece(&mut body).await?.unwrap_or_default();
+    if first.len() > bytes_max {
+        return Err(too_large(bytes_max as u64));
     }
+    call.hold(first.len())?;
+    let mut whole = BytesMut::new();
+    while let Some(piece) = next_piece(&mut body).await? {
+        // The common body comes in one piece and is not copied.
+        whole.extend_from_slice(&std::mem::take(&mut first));
+        if whole.len() + piece.len() > bytes_max {
+            return Err(too_large(bytes_max as u64));
+        }
+        call.hold(piece.len())?;
+        whole.extend_from_slice(&piece);
+    }
+    Ok(if whole.is_empty() {
+        first
+    } else {
+        whole.freeze()
+    })
 }
 
-/// A JSON body's bytes: of the right type, bounded and not too deep.
+async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Problem> {
+    while let Some(frame) = body.frame().await {
+        // Trailers say nothing here.
+        if let Ok(piece) = frame.map_err(|_| cut_off())?.into_data() {
+            return Ok(Some(piece));
+        }
+    }
+    Ok(None)
+}
+
+/// A JSON body's bytes: an object of the right type, bounded and not too deep.
 pub(crate) async fn read_json(call: &mut Call) -> Result<Bytes, Problem> {
+    read_json_within(call, JSON_BODY_BYTES_MAX).await
+}
+
+async fn read_json_within(call: &mut Call, bytes_max: usize) -> Result<Bytes, Problem> {
     require_json(&call.headers)?;
-    let body = call.take_body();
-    let bytes = read(&call.headers, body, JSON_BODY_BYTES_MAX).await?;
+    let bytes = read(call, bytes_max).await?;
     if depth::exceeds(&bytes, JSON_DEPTH_MAX) {
         return Err(Problem::invalid(
             "json_too_deep",
             format!("The JSON is nested deeper than {JSON_DEPTH_MAX} levels."),
+        ));
+    }
+    // What is read into structures would take a list for one as well, field by field.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_body",
+            "The body must be a JSON object, not a list.",
         ));
     }
     Ok(bytes)
@@ -62,6 +100,14 @@ pub(crate) fn unreadable(error: &serde_json::Error) -> Problem {
 
 pub(crate) async fn json<T: for<'de> Deserialize<'de>>(call: &mut Call) -> Result<T, Problem> {
     let bytes = read_json(call).await?;
+    parse(&bytes)
+}
+
+/// For bodies that are small by nature, from whoever comes.
+pub(crate) async fn small_json<T: for<'de> Deserialize<'de>>(
+    call: &mut Call,
+) -> Result<T, Problem> {
+    let bytes = read_json_within(call, SMALL_BODY_BYTES_MAX).await?;
     parse(&bytes)
 }
 

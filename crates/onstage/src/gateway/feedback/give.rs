@@ -10,7 +10,13 @@ use crate::gateway::{
 };
 use bytes::Bytes;
 use http::StatusCode;
-use onstage_core::{feedback::Feedback, limits::INLINE_BYTES_MAX};
+use onstage_core::{
+    Id,
+    feedback::{Feedback, FeedbackFilter},
+    limits::{INLINE_BYTES_MAX, PAGE_ROWS_MAX},
+    ports::Page,
+};
+use serde_json::value::RawValue;
 
 const COMMENT_CHARS_MAX: usize = 10_000;
 const REASON_CHARS_MAX: usize = 200;
@@ -22,15 +28,25 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let place = find::find(&call, &id).await?;
     let known = find::known(&call, &place).await?;
     let parts = &call.state.parts;
+    let earlier = said_before(&call, &known.id).await?;
+    let (rating, comment, correction) = match earlier {
+        None => (new.rating, comment(new.comment), raw(new.correction)),
+        // Who adds a word does not take the others back.
+        Some(earlier) => (
+            new.rating.or(earlier.rating),
+            comment(new.comment).or(earlier.comment),
+            raw(new.correction).or(earlier.correction),
+        ),
+    };
     let given = Feedback {
         id: parts.new_id(),
         prediction: known.id.clone(),
         model: known.model.clone(),
         version_number: known.version_number,
-        rating: new.rating,
+        rating,
         reason: new.reason,
-        comment: new.comment.filter(|comment| !comment.trim().is_empty()),
-        correction: new.correction.map(|raw| raw.get().to_owned()),
+        comment,
+        correction,
         who: call.principal()?.id.clone(),
         input: kept(Some(&known.input)),
         output: kept(known.output.as_ref()),
@@ -41,6 +57,29 @@ pub(crate) async fn run(mut call: Call) -> Answer {
         StatusCode::CREATED,
         &feedback::show(&stored, call.is_owner()),
     )
+}
+
+/// What the same person said about this prediction before.
+async fn said_before(call: &Call, prediction: &Id) -> Result<Option<Feedback>, Problem> {
+    let filter = FeedbackFilter {
+        prediction: Some(prediction.clone()),
+        ..FeedbackFilter::default()
+    };
+    let page = Page {
+        after: None,
+        limit: PAGE_ROWS_MAX,
+    };
+    let who = &call.principal()?.id;
+    let all = call.state.parts.store.feedback(&filter, page).await?;
+    Ok(all.into_iter().find(|feedback| feedback.who == *who))
+}
+
+fn comment(text: Option<String>) -> Option<String> {
+    text.filter(|comment| !comment.trim().is_empty())
+}
+
+fn raw(json: Option<Box<RawValue>>) -> Option<String> {
+    json.map(|raw| raw.get().to_owned())
 }
 
 /// What is too large to ride along stays with the prediction only.

@@ -19,7 +19,7 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let mut multipart = form::open(&mut call, limit).await?;
     let id = call.state.parts.new_id();
     let key = format!("files/{id}");
-    let read = read(&call, &mut multipart, &key).await;
+    let read = read(&mut call, &mut multipart, &key).await;
     let (content, metadata) = match read {
         Ok(read) => read,
         Err(problem) => {
@@ -54,7 +54,7 @@ struct Content {
 
 /// The file, streamed into its blob, and the uploader's notes.
 async fn read(
-    call: &Call,
+    call: &mut Call,
     multipart: &mut Multipart,
     key: &str,
 ) -> Result<(Content, String), Problem> {
@@ -70,9 +70,9 @@ async fn read(
                     media_type: media_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
                 });
             }
-            "metadata" => metadata = checked(form::read_text(field).await?)?,
+            "metadata" => metadata = checked(form::read_text(call, field).await?)?,
             "filename" => {
-                let name = form::plain_name(&form::read_text(field).await?);
+                let name = form::plain_name(&form::read_text(call, field).await?);
                 if let Some(content) = &mut content {
                     content.name = name;
                 }

@@ -18,7 +18,7 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     if !hosts::not_foreign(&call.headers, call.own_host()) {
         return Err(foreign_origin());
     }
-    let login: Login = body::json(&mut call).await?;
+    let login: Login = body::small_json(&mut call).await?;
     let (role, name) = match (login.token, login.password) {
         (Some(token), _) => auth::take_link(&call.state, &token)
             .await?

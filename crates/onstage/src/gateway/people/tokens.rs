@@ -15,6 +15,8 @@ use onstage_core::people::{CredentialKind, Role};
 use std::time::Duration;
 
 const NAME_CHARS_MAX: usize = 100;
+/// A hundred years.
+const LIFE_S_MAX: u64 = 100 * 366 * 24 * 3600;
 
 pub(crate) async fn list(call: Call) -> Answer {
     let paging: Paging = call.query()?;
@@ -31,11 +33,21 @@ pub(crate) async fn list(call: Call) -> Answer {
 
 pub(crate) async fn create(mut call: Call) -> Answer {
     let new: NewToken = body::json(&mut call).await?;
-    if new.name.trim().is_empty() || new.name.chars().count() > NAME_CHARS_MAX {
+    let chars = new.name.trim().chars().count();
+    if !(1..=NAME_CHARS_MAX).contains(&chars) {
         return Err(Problem::field(
             "/name",
             "a name of 1 to 100 characters",
-            "none",
+            format!("{chars}"),
+        ));
+    }
+    if let Some(seconds) = new.expires_in_s
+        && !(1..=LIFE_S_MAX).contains(&seconds)
+    {
+        return Err(Problem::field(
+            "/expires_in_s",
+            "1 second to 100 years",
+            seconds.to_string(),
         ));
     }
     let life = new.expires_in_s.map(Duration::from_secs);

@@ -256,3 +256,25 @@ async fn a_background_prediction_is_a_job() {
     let retry = world.post(&format!("/v1/jobs/{}/retry", made["id"].as_str().unwrap()));
     assert_ne!(retry.send().await.is(202).json()["id"], made["id"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_or_repeated_table_leaves_nothing() {
+    let world = World::new().await;
+    world.live("lab/thing", THING).await;
+    let ask = |map: &'static str| {
+        let form = [("table", Some("fish.csv"), TABLE), ("map", None, map)];
+        world.post(PATH).header("idempotency-key", map).form(&form)
+    };
+    ask("{\"nope\": \"N\"}")
+        .send()
+        .await
+        .problem(422, "invalid_input");
+    let blobs = world.parts.blobs.list("batches/").await.unwrap();
+    assert_eq!(blobs, Vec::<String>::new());
+    let good = "{\"n\": \"N\"}";
+    let first = ask(good).send().await.is(202).json();
+    let second = ask(good).send().await.is(202).json();
+    assert_eq!(first["id"], second["id"]);
+    let blobs = world.parts.blobs.list("batches/").await.unwrap();
+    assert_eq!(blobs.len(), 1, "{blobs:?}");
+}

@@ -106,3 +106,20 @@ async fn bodies_are_bounded_and_cuts_are_noticed() {
     ];
     assert_eq!(send(cut).await, 400);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_no_object_and_a_login_is_short() {
+    let world = World::new().await;
+    let tokens = world.post("/v1/tokens");
+    let list = tokens.json(&serde_json::json!(["mine", null, null]));
+    list.send().await.problem(422, "invalid_body");
+    let login = world
+        .ask(http::Method::POST, "/v1/login")
+        .json(&serde_json::json!({"password": "x".repeat(5_000)}));
+    login.send().await.problem(413, "body_too_large");
+    for seconds in [0, u64::MAX] {
+        let ask = world.post("/v1/tokens");
+        let ask = ask.json(&serde_json::json!({"name": "a", "expires_in_s": seconds}));
+        ask.send().await.problem(422, "invalid_input");
+    }
+}

@@ -113,6 +113,29 @@ async fn proxies_are_believed_only_when_configured() {
         "/lab/stage/m/lab/age"
     );
     assert_eq!(ask("10.0.0.8").send().await.json()["url"], "/m/lab/age");
+    let list = |peer: &str| {
+        world
+            .get("/v1/tokens?limit=1")
+            .header("x-forwarded-prefix", "/lab/stage")
+            .by_peer(peer)
+    };
+    for name in ["a", "b"] {
+        let token = world.post("/v1/tokens");
+        token
+            .json(&serde_json::json!({ "name": name }))
+            .send()
+            .await
+            .is(201);
+    }
+    // A client joins a mere path to its base, which has the prefix already.
+    let next = list("10.0.0.9").send().await.json()["next"].clone();
+    let next = next.as_str().unwrap().to_owned();
+    assert!(
+        next.starts_with("http://") && next.contains("/lab/stage/v1/tokens?"),
+        "{next}"
+    );
+    let next = list("10.0.0.8").send().await.json()["next"].clone();
+    assert!(next.as_str().unwrap().starts_with("/v1/tokens?"), "{next}");
     let page = world
         .ask(Method::GET, "/")
         .header("x-forwarded-host", "evil.example");

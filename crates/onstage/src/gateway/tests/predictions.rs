@@ -405,6 +405,9 @@ async fn feedback_is_one_per_person_and_read_by_the_owner() {
     .await
     .is(201);
     give(&world.owner, json!({"rating": 1})).await.is(201);
+    give(&world.owner, json!({"comment": "and a word"}))
+        .await
+        .is(201);
     for wrong in [
         json!({"rating": 2}),
         json!({}),
@@ -423,6 +426,8 @@ async fn feedback_is_one_per_person_and_read_by_the_owner() {
     assert_eq!(rows.len(), 2, "{listed}");
     let theirs = rows.iter().find(|row| row["rating"] == -1).unwrap();
     assert_eq!(theirs["correction"], 15);
+    let ours = rows.iter().find(|row| row["rating"] == 1).unwrap();
+    assert_eq!(ours["comment"], "and a word", "a word takes no rating back");
     assert_eq!(
         (&theirs["input"], &theirs["output"]),
         (&json!({"n": 7}), &json!(14))

@@ -233,14 +233,14 @@ pub(crate) fn failure(state: &JobState) -> Option<&Failure> {
 }
 
 fn urls(call: &Call, job: &Job) -> BTreeMap<&'static str, String> {
-    let base = call.link(&format!("/v1/batches/{}", job.id));
+    let base = call.url(&format!("/v1/batches/{}", job.id));
     BTreeMap::from([
         ("cancel", format!("{base}/cancel")),
         ("events", format!("{base}/events")),
         ("items", format!("{base}/items")),
         ("result", format!("{base}/result")),
         ("logs", format!("{base}/logs")),
-        ("web", call.link(&format!("/batches/{}", job.id))),
+        ("web", call.url(&format!("/batches/{}", job.id))),
         ("get", base),
     ])
 }

@@ -25,7 +25,7 @@ pub(crate) struct File {
 }
 
 pub(crate) fn show(call: &Call, file: &file::File) -> File {
-    let base = call.link(&format!("/v1/files/{}", file.id));
+    let base = call.url(&format!("/v1/files/{}", file.id));
     File {
         id: file.id.to_string(),
         name: file.name.clone(),

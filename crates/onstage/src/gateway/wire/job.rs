@@ -61,10 +61,10 @@ pub(crate) struct Task {
 }
 
 pub(crate) fn show(call: &Call, job: &job::Job) -> Job {
-    let base = call.link(&format!("/v1/jobs/{}", job.id));
+    let base = call.url(&format!("/v1/jobs/{}", job.id));
     let own = match job.spec.kind() {
-        job::JobKind::Batch => call.link(&format!("/v1/batches/{}", job.id)),
-        _ => call.link(&format!("/v1/predictions/{}", job.id)),
+        job::JobKind::Batch => call.url(&format!("/v1/batches/{}", job.id)),
+        _ => call.url(&format!("/v1/predictions/{}", job.id)),
     };
     Job {
         id: job.id.to_string(),

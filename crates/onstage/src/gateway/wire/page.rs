@@ -54,7 +54,7 @@ fn next_link(call: &Call, cursor: &str) -> String {
         .map(str::to_owned)
         .collect();
     query.push(format!("cursor={}", escape(cursor)));
-    call.link(&format!("{}?{}", call.uri.path(), query.join("&")))
+    call.url(&format!("{}?{}", call.uri.path(), query.join("&")))
 }
 
 /// Percent-encodes what has a meaning in a query.

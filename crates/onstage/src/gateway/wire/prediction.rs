@@ -215,13 +215,13 @@ fn code(id: &Id) -> String {
 }
 
 fn urls(call: &Call, id: &Id) -> BTreeMap<&'static str, String> {
-    let base = call.link(&format!("/v1/predictions/{id}"));
+    let base = call.url(&format!("/v1/predictions/{id}"));
     BTreeMap::from([
         ("cancel", format!("{base}/cancel")),
         ("events", format!("{base}/events")),
         ("logs", format!("{base}/logs")),
         ("stream", format!("{base}/stream")),
-        ("web", call.link(&format!("/runs/{id}"))),
+        ("web", call.url(&format!("/runs/{id}"))),
         ("get", base),
     ])
 }
@@ -229,7 +229,7 @@ fn urls(call: &Call, id: &Id) -> BTreeMap<&'static str, String> {
 /// Where the files of a prediction are linked to.
 pub(crate) fn links(call: &Call, id: &Id, part: Part) -> Links {
     Links {
-        base: call.link(&format!("/v1/files/{id}/content")),
+        base: call.url(&format!("/v1/files/{id}/content")),
         part,
     }
 }
