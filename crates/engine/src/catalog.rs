@@ -14,11 +14,14 @@ use onstage_core::{
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 use tokio::sync::{Notify, watch};
 
 /// Models read in one page.
 const PAGE_MODELS: u32 = 200;
+/// How often the revision is read when only this front changes the catalog, and says so.
+const POLL_ALONE: Duration = Duration::from_secs(5);
 /// Compiled versions kept beside those that are live.
 const LOADED_MAX: usize = 256;
 
@@ -225,6 +228,11 @@ pub(crate) async fn watch(
     stop: tokio_util::sync::CancellationToken,
     tell: impl Fn(Vec<Switch>) + Send,
 ) {
+    let poll = if settings.sole_front {
+        settings.catalog_poll.max(POLL_ALONE)
+    } else {
+        settings.catalog_poll
+    };
     let mut seen = None;
     let mut failing = false;
     loop {
@@ -240,7 +248,7 @@ pub(crate) async fn watch(
         tokio::select! {
             () = stop.cancelled() => return,
             () = catalog.nudged.notified() => {}
-            () = tokio::time::sleep(settings.catalog_poll) => {}
+            () = tokio::time::sleep(poll) => {}
         }
     }
 }

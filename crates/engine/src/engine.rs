@@ -101,18 +101,20 @@ impl Engine {
             incarnation: settings.incarnation.clone(),
             tasks_total_max: settings.tasks_total_max,
         };
-        let nudge = dispatch_nudge.clone();
-        spawn(
-            "dispatch",
-            dispatch::run(parts.clone(), to_dispatch, nudge.clone(), stop.clone()),
+        let (nudge, started) = (dispatch_nudge.clone(), Arc::new(Notify::new()));
+        let work = dispatch::run(
+            parts.clone(),
+            to_dispatch,
+            nudge.clone(),
+            started.clone(),
+            stop.clone(),
         );
+        spawn("dispatch", work);
         let to_reaper = reaper::Settings {
             sole_front: settings.sole_front.then(|| settings.incarnation.clone()),
         };
-        spawn(
-            "reaper",
-            reaper::run(parts.clone(), to_reaper, nudge, stop.clone()),
-        );
+        let work = reaper::run(parts.clone(), to_reaper, nudge, started, stop.clone());
+        spawn("reaper", work);
         spawn("sweeper", reaper::sweep(parts.clone(), stop.clone()));
     }
 

@@ -69,7 +69,7 @@ pub struct Settings {
     pub cancel_grace: Duration,
     /// How long a replaced version's pool may take to finish what it accepted.
     pub drain_max: Duration,
-    /// How often the catalog's revision is read.
+    /// How often the catalog's revision is read, beside every change that this front makes.
     pub catalog_poll: Duration,
     /// Versions built at once.
     pub builds_max: u32,

@@ -24,8 +24,10 @@ use std::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How often dispatch looks when nobody nudges it.
+/// How often dispatch looks when nobody nudges it, while there is work or a task.
 const LOOK_EVERY_MS: u64 = 500;
+/// And while there is neither: whoever submits on this front nudges it.
+const LOOK_IDLE_MS: u64 = 5_000;
 /// Jobs of a version that can never run, refused in one turn.
 const REFUSED_JOBS_MAX: u32 = 100;
 /// How long a task without work may take to end.
@@ -42,16 +44,31 @@ pub struct Settings {
     pub tasks_total_max: u32,
 }
 
-/// Looks at every nudge and every half second, until `stop`. Running tasks are left alone at the end: they need no front.
-pub async fn run(parts: Parts, settings: Settings, nudge: Arc<Notify>, stop: CancellationToken) {
+/// Looks at every nudge and every half second, until `stop`; `started` tells the reaper that there is something to watch.
+/// Running tasks are left alone at the end: they need no front.
+pub async fn run(
+    parts: Parts,
+    settings: Settings,
+    nudge: Arc<Notify>,
+    started: Arc<Notify>,
+    stop: CancellationToken,
+) {
     let Some(driver) = parts.driver.clone() else {
         return;
     };
     let mut dispatch = Dispatch::new(parts, driver, settings);
     let mut failing = false;
     loop {
+        let mut wait_ms = LOOK_EVERY_MS;
         match dispatch.turn().await {
-            Ok(()) => failing = false,
+            Ok(look) => {
+                failing = false;
+                match look {
+                    Look::Started => started.notify_one(),
+                    Look::Busy => {}
+                    Look::Idle => wait_ms = LOOK_IDLE_MS,
+                }
+            }
             Err(error) if !failing => {
                 failing = true;
                 tracing::warn!(%error, "dispatch cannot look for work now; it goes on trying");
@@ -61,9 +78,19 @@ pub async fn run(parts: Parts, settings: Settings, nudge: Arc<Notify>, stop: Can
         tokio::select! {
             () = stop.cancelled() => return,
             () = nudge.notified() => {}
-            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
+            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
         }
     }
+}
+
+/// What a look found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Tasks were started.
+    Started,
+    /// There is work or a task.
+    Busy,
+    Idle,
 }
 
 /// The state between two looks.
@@ -91,7 +118,7 @@ impl Dispatch {
     }
 
     /// One look at the store and the driver, and what follows from it.
-    pub async fn turn(&mut self) -> Result<()> {
+    pub async fn turn(&mut self) -> Result<Look> {
         let demand = self.parts.store.demand(self.parts.clock.now()).await?;
         let running = self.driver.list().await?;
         self.note_ends(&running);
@@ -104,6 +131,13 @@ impl Dispatch {
             self.settings.tasks_total_max,
             self.parts.clock.monotonic(),
         );
+        let look = if !plan.starts.is_empty() {
+            Look::Started
+        } else if demand.is_empty() && running.iter().all(|one| one.state != RunState::Alive) {
+            Look::Idle
+        } else {
+            Look::Busy
+        };
         for start in plan.starts {
             self.start(start).await;
         }
@@ -113,7 +147,7 @@ impl Dispatch {
         for (version, why) in plan.refusals {
             self.refuse(&version, &why).await?;
         }
-        Ok(())
+        Ok(look)
     }
 
     fn note_ends(&mut self, running: &[Running]) {

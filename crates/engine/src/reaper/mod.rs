@@ -26,8 +26,10 @@ use std::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How often the reaper looks: a task that died on this host is noticed within this time.
+/// How often the reaper looks while something runs: a task that died on this host is noticed within this time.
 const LOOK_EVERY_MS: u64 = 500;
+/// And while nothing does: dispatch says when it has started a task.
+const LOOK_IDLE_MS: u64 = 5_000;
 /// A small write that takes longer than this says that beats cannot be written in time.
 const WRITE_MAX: Duration = Duration::from_secs(2);
 /// How long a task that does not beat is given to end.
@@ -43,8 +45,15 @@ pub struct Settings {
     pub sole_front: Option<Incarnation>,
 }
 
-/// Looks every half second until `stop`; `nudge` wakes dispatch when a job waits again.
-pub async fn run(parts: Parts, settings: Settings, nudge: Arc<Notify>, stop: CancellationToken) {
+/// Looks every half second until `stop`, while something runs; `started` says that it does, `nudge` wakes dispatch
+/// when a job waits again.
+pub async fn run(
+    parts: Parts,
+    settings: Settings,
+    nudge: Arc<Notify>,
+    started: Arc<Notify>,
+    stop: CancellationToken,
+) {
     let mut reaper = Reaper::new(parts, settings);
     let mut failing = false;
     loop {
@@ -59,7 +68,8 @@ pub async fn run(parts: Parts, settings: Settings, nudge: Arc<Notify>, stop: Can
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)) => {}
+            () = started.notified() => {}
+            () = tokio::time::sleep(Duration::from_millis(reaper.look_ms())) => {}
         }
     }
 }
@@ -85,6 +95,8 @@ pub struct Reaper {
     watch: Watch,
     /// Tasks that the driver says have ended, with the incarnation they registered (none: they never did) and how they ended.
     ended: BTreeMap<Id, (Option<Incarnation>, String)>,
+    /// The last look found something that runs.
+    busy: bool,
 }
 
 impl Reaper {
@@ -94,13 +106,24 @@ impl Reaper {
             settings,
             watch: Watch::default(),
             ended: BTreeMap::new(),
+            busy: true,
+        }
+    }
+
+    fn look_ms(&self) -> u64 {
+        if self.busy {
+            LOOK_EVERY_MS
+        } else {
+            LOOK_IDLE_MS
         }
     }
 
     /// One look; answers how many runs were ended.
     pub async fn turn(&mut self) -> Result<usize> {
-        self.learn_ends().await?;
+        self.busy = true;
+        let tasks_live = self.learn_ends().await?;
         let running = self.parts.store.running().await?;
+        self.busy = tasks_live || !running.is_empty();
         let gone = self.gone(&running);
         if self.watch.suspects(&running, self.parts.clock.monotonic())
             && !self.writes_go_through().await
@@ -128,15 +151,16 @@ impl Reaper {
         matches!(tokio::time::timeout(WRITE_MAX, write).await, Ok(Ok(_)))
     }
 
-    /// Asks the driver which tasks have ended and the store who they were.
-    async fn learn_ends(&mut self) -> Result<()> {
+    /// Asks the driver which tasks have ended and the store who they were. True when any is alive.
+    async fn learn_ends(&mut self) -> Result<bool> {
         let Some(driver) = &self.parts.driver else {
-            return Ok(());
+            return Ok(false);
         };
         if !driver.capabilities().sees_deaths {
-            return Ok(());
+            return Ok(false);
         }
         let listed = driver.list().await?;
+        let any_alive = listed.iter().any(|one| one.state == RunState::Alive);
         let ends: BTreeMap<Id, String> = listed
             .into_iter()
             .filter_map(|one| match one.state {
@@ -152,7 +176,7 @@ impl Reaper {
         if !new.is_empty() {
             self.look_up(new).await?;
         }
-        Ok(())
+        Ok(any_alive)
     }
 
     /// Pages through the tasks until every id is found or the list ends.
