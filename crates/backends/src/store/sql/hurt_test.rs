@@ -2,7 +2,9 @@
 //! Real refusals of SQLite, not made-up errors.
 
 use super::{SqlStore, migrations, sqlite, writer::Writer};
-use crate::store::suite::make::{id, kind_of, new_job, prediction};
+use crate::store::suite::make::{
+    at, claimed, id, kind_of, lost_worker, new_job, owner, prediction, version,
+};
 use onstage_core::{
     Kind,
     job::{JobSpec, NewJob},
@@ -117,6 +119,54 @@ async fn a_row_that_cannot_be_read_hides_no_other() {
     let claimed = crate::store::suite::make::claim_again(&store, &id("3"), 200).await;
     assert_eq!(claimed.run, 1);
     assert_eq!(kind_of(store.job(&id("2")).await), Kind::Internal);
+}
+
+async fn state_of(connection: &DatabaseConnection, text: &str) -> String {
+    let ask = format!("SELECT state FROM jobs WHERE id = '{}'", id(text));
+    let ask = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, ask);
+    let row = connection.query_one_raw(ask).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}
+
+#[tokio::test]
+async fn jobs_that_cannot_be_read_are_ended_and_block_no_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, writing) = small_store(&folder.path().join("store.db")).await;
+    for text in ["1", "2", "3"] {
+        store.submit(new_job(text)).await.unwrap();
+    }
+    let damage = format!(
+        "UPDATE jobs SET spec_json = 'oops' WHERE id IN ('{}', '{}')",
+        id("1"),
+        id("2")
+    );
+    writing.execute_unprepared(&damage).await.unwrap();
+    let (version, owner) = (version("v-one"), owner("me"));
+    let claimed = store.claim(&version, &owner, 1, at(200)).await.unwrap();
+    assert_eq!(claimed.len(), 1, "the first that can be read is claimed");
+    assert_eq!(claimed[0].id, id("3"));
+    for text in ["1", "2"] {
+        assert_eq!(state_of(&writing, text).await, "failed");
+    }
+    let demand = store.demand(at(200)).await.unwrap();
+    assert_eq!((demand[0].queued, demand[0].running), (0, 1));
+    store.delete_job(&id("1")).await.unwrap();
+    assert_eq!(store.job(&id("1")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_running_job_that_cannot_be_read_is_ended_when_its_task_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, writing) = small_store(&folder.path().join("store.db")).await;
+    let lease = claimed(&store, "1").await;
+    let damage = "UPDATE jobs SET attempts_json = 'oops'";
+    writing.execute_unprepared(damage).await.unwrap();
+    let expire = async |beat| store.expire(&lease, beat, lost_worker(), at(300)).await;
+    assert_eq!(kind_of(expire(7).await), Kind::Conflict);
+    assert_eq!(state_of(&writing, "1").await, "running", "it was alive");
+    assert_eq!(kind_of(expire(0).await), Kind::Conflict);
+    assert_eq!(state_of(&writing, "1").await, "failed");
+    assert!(store.running().await.unwrap().is_empty());
 }
 
 #[tokio::test]

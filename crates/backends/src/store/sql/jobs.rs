@@ -1,11 +1,13 @@
 //! Jobs in SQL: the port's verbs, each one write or one read.
 //! Must not decide how a job moves; `lifecycle` does.
 
-use super::{SqlStore, chunks, error::store_error, events, job_row, row, submit, transition};
+use super::{
+    SqlStore, chunks, damage, error::store_error, events, job_row, row, submit, transition,
+};
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
-    Id, Result, Timestamp,
+    Error, Id, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
     job::{Job, JobFilter, Lease, NewJob},
@@ -17,7 +19,7 @@ use onstage_core::{
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order,
-    sea_query::{Expr, ExprTrait, Query},
+    sea_query::{Expr, ExprTrait, LockType, Query},
 };
 
 #[async_trait]
@@ -160,15 +162,9 @@ impl Jobs for SqlStore {
         let lease = lease.clone();
         self.writer
             .write(Box::new(move |transaction| {
-                Box::pin(async move {
-                    let rule = |job: &mut Job| {
-                        lifecycle::expire(job, &lease, observed, failure.clone(), now)
-                    };
-                    let (job, ()) = transition::under_lease(transaction, &lease, rule).await?;
-                    Ok(job)
-                })
+                Box::pin(async move { expire(transaction, &lease, observed, failure, now).await })
             }))
-            .await
+            .await?
     }
 
     async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job> {
@@ -243,11 +239,37 @@ async fn finish(
     Ok(job)
 }
 
-/// Chunks, events and keys go with their job.
+/// The inner error is an answer that comes with a commit: a job whose row cannot be read was ended all the same.
+async fn expire(
+    transaction: &DatabaseTransaction,
+    lease: &Lease,
+    observed: u64,
+    failure: Failure,
+    now: Timestamp,
+) -> Result<Result<Job>> {
+    let rule = |job: &mut Job| lifecycle::expire(job, lease, observed, failure.clone(), now);
+    match transition::under_lease(transaction, lease, rule).await {
+        Ok((job, ())) => Ok(Ok(job)),
+        Err(error) if damage::is_why(transaction, &lease.job, &error).await? => {
+            damage::expire(transaction, lease, observed, &error, now).await?;
+            let text = format!("the record of job `{}` is damaged", lease.job);
+            Ok(Err(Error::conflict(text).because(error)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Chunks, events and keys go with their job, whose record may be damaged.
 async fn delete(transaction: &DatabaseTransaction, id: &Id) -> Result<()> {
-    let found = transition::read(transaction, id).await?;
-    let found = found.ok_or_else(|| rules::no_job(id))?;
-    if !found.job.state.is_final() {
+    let select = Query::select()
+        .column("state")
+        .from("jobs")
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .lock(LockType::Update)
+        .take();
+    let found = transaction.query_one(&select).await.map_err(store_error)?;
+    let state: String = row::get(&found.ok_or_else(|| rules::no_job(id))?, "state")?;
+    if ["queued", "running"].contains(&state.as_str()) {
         return Err(rules::not_finished(id));
     }
     let delete = Query::delete()

@@ -5,6 +5,7 @@ mod app_state;
 mod catalog;
 mod chunks;
 mod claim;
+mod damage;
 mod error;
 mod events;
 mod feedback;
