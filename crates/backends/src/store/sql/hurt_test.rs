@@ -3,12 +3,12 @@
 
 use super::{SqlStore, migrations, sqlite, writer::Writer};
 use crate::store::suite::make::{
-    at, claimed, id, kind_of, lost_worker, new_job, owner, prediction, version,
+    at, claimed, id, kind_of, lost_worker, new_job, owner, page, prediction, version,
 };
 use onstage_core::{
     Kind,
     job::{JobSpec, NewJob},
-    ports::{Jobs, Predictions},
+    ports::{Catalog, Jobs, Page, Predictions},
     value::Stored,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -111,10 +111,7 @@ async fn a_row_that_cannot_be_read_hides_no_other() {
         id("2")
     );
     writing.execute_unprepared(&damage).await.unwrap();
-    let jobs = store
-        .jobs(&Default::default(), crate::store::suite::make::page(9))
-        .await
-        .unwrap();
+    let jobs = store.jobs(&Default::default(), page(9)).await.unwrap().rows;
     assert_eq!(jobs.len(), 2);
     let claimed = crate::store::suite::make::claim_again(&store, &id("3"), 200).await;
     assert_eq!(claimed.run, 1);
@@ -167,6 +164,59 @@ async fn a_running_job_that_cannot_be_read_is_ended_when_its_task_is_gone() {
     assert_eq!(kind_of(expire(0).await), Kind::Conflict);
     assert_eq!(state_of(&writing, "1").await, "failed");
     assert!(store.running().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_page_of_rows_that_cannot_be_read_ends_no_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, writing) = small_store(&folder.path().join("store.db")).await;
+    for text in ["1", "2", "3", "4"] {
+        store.submit(new_job(text)).await.unwrap();
+    }
+    let damage = format!(
+        "UPDATE jobs SET spec_json = 'oops' WHERE id > '{}'",
+        id("2")
+    );
+    writing.execute_unprepared(&damage).await.unwrap();
+    let first = store.jobs(&Default::default(), page(2)).await.unwrap();
+    assert!(first.rows.is_empty());
+    let next = Page {
+        after: first.next,
+        limit: 2,
+    };
+    let rest = store.jobs(&Default::default(), next).await.unwrap();
+    assert_eq!((rest.rows.len(), rest.next), (2, None));
+}
+
+#[tokio::test]
+async fn a_model_is_removed_in_slices_and_its_own_record_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = super::open(&path, sqlite::Durability::Process)
+        .await
+        .unwrap();
+    let model = crate::store::suite::make::model("lab/age");
+    store.ensure_model(model.clone()).await.unwrap();
+    let record = |place: u32| prediction(&place.to_string());
+    store
+        .record((0..1_200).map(record).collect())
+        .await
+        .unwrap();
+    let mut slices = 0;
+    loop {
+        let name = model.name.clone();
+        let slice = store.writer.write(Box::new(move |transaction| {
+            Box::pin(async move { super::removal::slice(transaction, &name).await })
+        }));
+        slices += 1;
+        if slice.await.unwrap() {
+            break;
+        }
+        let there = store.model(&model.name).await.unwrap();
+        assert!(there.is_some(), "what is left has its model");
+    }
+    assert_eq!(slices, 3);
+    assert_eq!(store.model(&model.name).await.unwrap(), None);
 }
 
 #[tokio::test]

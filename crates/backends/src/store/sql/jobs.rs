@@ -10,17 +10,18 @@ use onstage_core::{
     Error, Id, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
-    job::{Job, JobFilter, Lease, NewJob},
+    job::{Job, JobFilter, JobKind, Lease, NewJob},
     lifecycle::{self, Beat, RetryPolicy, RunEnd},
     model::VersionId,
     outcome::Failure,
-    ports::{Demand, Jobs, Page, RunningJob, Submitted},
+    ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
     task::Incarnation,
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order,
+    ConnectionTrait, DatabaseTransaction,
     sea_query::{Expr, ExprTrait, LockType, Query},
 };
+use std::ops::Range;
 
 #[async_trait]
 impl Jobs for SqlStore {
@@ -43,7 +44,7 @@ impl Jobs for SqlStore {
             .transpose()
     }
 
-    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
+    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Listed<Job>> {
         let is = |column: &'static str| move |text: String| Expr::col(column).eq(text);
         let kind = filter.kind.map(|kind| kind.name().to_owned());
         let select = job_row::select()
@@ -63,11 +64,17 @@ impl Jobs for SqlStore {
                     .map(ToString::to_string)
                     .map(is("principal")),
             )
-            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
-            .order_by("id", Order::Desc)
-            .limit(u64::from(page.limit))
             .take();
-        Ok(row::readable(&self.all(&select).await?, job_row::job))
+        self.newest(select, "created_at", &page, job_row::job).await
+    }
+
+    async fn finished(
+        &self,
+        runs_min: u32,
+        completed: Range<Timestamp>,
+        page: Page,
+    ) -> Result<Listed<Finished>> {
+        self.finished_jobs(runs_min, completed, &page).await
     }
 
     async fn claim(
@@ -189,6 +196,10 @@ impl Jobs for SqlStore {
 
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>> {
         self.demand_of_versions(now).await
+    }
+
+    async fn waits(&self, version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool> {
+        self.job_waits(version, kind, now).await
     }
 
     async fn ahead(&self, job: &Job) -> Result<u64> {

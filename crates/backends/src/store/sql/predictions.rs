@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, Id, ModelName, Result,
     model::VersionId,
-    ports::{Page, Predictions},
+    ports::{Listed, Page, Predictions},
     prediction::{PredictionFilter, PredictionRecord},
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    ConnectionTrait, DatabaseTransaction, QueryResult,
     sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
 };
 use std::collections::{HashMap, HashSet};
@@ -57,7 +57,7 @@ impl Predictions for SqlStore {
         &self,
         filter: &PredictionFilter,
         page: Page,
-    ) -> Result<Vec<PredictionRecord>> {
+    ) -> Result<Listed<PredictionRecord>> {
         let is = |column: &'static str| move |text: String| Expr::col(column).eq(text);
         let select = select()
             .and_where_option(
@@ -75,11 +75,8 @@ impl Predictions for SqlStore {
                     .map(ToString::to_string)
                     .map(is("principal")),
             )
-            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
-            .order_by("id", Order::Desc)
-            .limit(u64::from(page.limit))
             .take();
-        Ok(row::readable(&self.all(&select).await?, read))
+        self.newest(select, "created_at", &page, read).await
     }
 
     async fn delete_prediction(&self, id: &Id) -> Result<()> {

@@ -1,18 +1,19 @@
-//! What dispatch and reaper look at: running jobs, demand per version, places in the queue.
+//! What dispatch and reaper look at: running and finished jobs, demand per version, places in the queue.
 //! Only reads; its answers are hints.
 
 use super::{SqlStore, row};
 use onstage_core::{
     Result, Timestamp,
-    job::{Job, Lease},
+    job::{Job, JobKind, Lease},
     model::VersionId,
-    ports::{Demand, RunningJob},
+    ports::{Demand, Finished, Listed, Page, RunningJob},
     task::Incarnation,
 };
 use sea_orm::{
     QueryResult,
-    sea_query::{Alias, CaseStatement, Cond, Expr, ExprTrait, Func, Query},
+    sea_query::{CaseStatement, Cond, Expr, ExprTrait, Func, Query},
 };
+use std::ops::Range;
 
 impl SqlStore {
     pub(super) async fn running_jobs(&self) -> Result<Vec<RunningJob>> {
@@ -24,19 +25,54 @@ impl SqlStore {
         Ok(row::readable(&self.all(&select).await?, running))
     }
 
+    pub(super) async fn finished_jobs(
+        &self,
+        runs_min: u32,
+        completed: Range<Timestamp>,
+        page: &Page,
+    ) -> Result<Listed<Finished>> {
+        let select = Query::select()
+            .columns(["id", "run", "completed_at"])
+            .from("jobs")
+            .and_where(Expr::col("completed_at").gte(completed.start.0))
+            .and_where(Expr::col("completed_at").lt(completed.end.0))
+            .and_where(Expr::col("run").gte(i64::from(runs_min)))
+            .take();
+        self.newest(select, "completed_at", page, finished).await
+    }
+
+    pub(super) async fn job_waits(
+        &self,
+        version: &VersionId,
+        kind: JobKind,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let select = Query::select()
+            .column("id")
+            .from("jobs")
+            .and_where(Expr::col("version").eq(version.0.as_str()))
+            .and_where(Expr::col("kind").eq(kind.name()))
+            .and_where(Expr::col("state").eq("queued"))
+            .and_where(Expr::col("not_before").lte(now.0))
+            .limit(1)
+            .take();
+        Ok(self.one(&select).await?.is_some())
+    }
+
     pub(super) async fn demand_of_versions(&self, now: Timestamp) -> Result<Vec<Demand>> {
         let due = || {
             Cond::all()
                 .add(Expr::col("state").eq("queued"))
                 .add(Expr::col("not_before").lte(now.0))
         };
-        let one_if = |when: Cond| CaseStatement::new().case(when, 1_i64).finally(0_i64);
+        // A count is a whole number in every database; a sum is a decimal in some.
+        let how_many = |when: Cond| Func::count(CaseStatement::new().case(when, 1_i64));
         let is_running = Cond::all().add(Expr::col("state").eq("running"));
         let oldest = CaseStatement::new().case(due(), Expr::col("created_at"));
         let select = Query::select()
             .column("version")
-            .expr_as(whole(one_if(due())), "queued")
-            .expr_as(whole(one_if(is_running)), "running")
+            .expr_as(how_many(due()), "queued")
+            .expr_as(how_many(is_running), "running")
             .expr_as(Func::min(oldest), "oldest_queued_at")
             .from("jobs")
             .and_where(Expr::col("state").is_in(["queued", "running"]))
@@ -68,11 +104,6 @@ impl SqlStore {
     }
 }
 
-/// A sum as a whole number, which some databases would make a decimal.
-fn whole(counted: CaseStatement) -> Expr {
-    Func::sum(counted).cast_as(Alias::new("bigint"))
-}
-
 fn running(row: &QueryResult) -> Result<RunningJob> {
     Ok(RunningJob {
         lease: Lease {
@@ -82,6 +113,14 @@ fn running(row: &QueryResult) -> Result<RunningJob> {
         },
         version: VersionId(row::get(row, "version")?),
         beat: row::count(row, "beat")?,
+    })
+}
+
+fn finished(row: &QueryResult) -> Result<Finished> {
+    Ok(Finished {
+        id: row::id(row)?,
+        run: row::small(row, "run")?,
+        completed_at: row::time(row, "completed_at")?,
     })
 }
 

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Result, Timestamp,
     model::VersionId,
-    ports::{Page, Tasks},
+    ports::{Listed, Page, Tasks},
     task::{Incarnation, Task},
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    ConnectionTrait, DatabaseTransaction, QueryResult,
     sea_query::{Expr, ExprTrait, OnConflict, Query, UpdateStatement},
 };
 
@@ -54,15 +54,9 @@ impl Tasks for SqlStore {
             .await
     }
 
-    async fn tasks(&self, page: Page) -> Result<Vec<Task>> {
-        let select = Query::select()
-            .columns(COLUMNS)
-            .from("tasks")
-            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
-            .order_by("id", Order::Desc)
-            .limit(u64::from(page.limit))
-            .take();
-        Ok(row::readable(&self.all(&select).await?, read))
+    async fn tasks(&self, page: Page) -> Result<Listed<Task>> {
+        let select = Query::select().columns(COLUMNS).from("tasks").take();
+        self.newest(select, "started_at", &page, read).await
     }
 }
 

@@ -37,7 +37,8 @@ async fn a_new_file_is_opened_by_many_at_once() {
     let jobs = stores[0]
         .jobs(&Default::default(), make::page(99))
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(jobs.len(), 8);
 }
 
@@ -196,11 +197,15 @@ async fn reopening_keeps_everything() {
             .feedback(&Default::default(), make::page(9))
             .await
             .unwrap()
+            .rows
             .len(),
         1
     );
     assert_eq!(store.file(&id("x")).await.unwrap(), Some(make::file("x")));
-    assert_eq!(store.tasks(make::page(9)).await.unwrap(), [make::task("t")]);
+    assert_eq!(
+        store.tasks(make::page(9)).await.unwrap().rows,
+        [make::task("t")]
+    );
     assert_eq!(
         store.state("lab/age", "n", StateOp::Get).await.unwrap(),
         "2"
