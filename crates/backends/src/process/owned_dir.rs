@@ -1,6 +1,7 @@
 //! Temporary folders that a later process sweeps when their owner was killed.
-//! Does not know what is put there.
+//! Does not know what is put there, but for the process groups that are written down.
 
+use super::groups;
 use std::{
     fs::{self, File},
     io,
@@ -39,7 +40,8 @@ impl OwnedDir {
     }
 }
 
-fn sweep(base: &Path) {
+/// Removes folders without an owner, and ends the process groups that are written down there.
+pub(super) fn sweep(base: &Path) {
     let own_uid = rustix::process::geteuid().as_raw();
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
@@ -47,6 +49,7 @@ fn sweep(base: &Path) {
                 .metadata()
                 .is_ok_and(|meta| meta.is_dir() && meta.uid() == own_uid);
         if ours && abandoned(&entry.path()) {
+            groups::end_all(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -77,5 +80,57 @@ mod tests {
         let path = living.path().to_owned();
         drop(living);
         assert!(!path.exists());
+    }
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_workers_of_a_killed_owner_started_ends_with_their_folder() {
+        use crate::process::{
+            child::{Confinement, confine},
+            identity::Process,
+            procfs,
+        };
+        let base = tempfile::tempdir().unwrap();
+        let dead = base.path().join("onstage-dead");
+        fs::create_dir(&dead).unwrap();
+        File::create(dead.join(LOCK_NAME)).unwrap();
+        let started = |name: &str| {
+            let mut command = std::process::Command::new("sh");
+            let noted = base.path().join(name);
+            let script = format!("sleep 600 & echo $! > {}; wait", noted.display());
+            command.args(["-c", &script]);
+            confine(&mut command, Confinement::default());
+            (command.spawn().unwrap(), noted)
+        };
+        let child_of = async |noted: &Path| loop {
+            let text = fs::read_to_string(noted).unwrap_or_default();
+            match text.trim().parse::<u32>() {
+                Ok(pid) => return pid,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        let runs = |pid| procfs::stat(pid).is_some_and(|stat| stat.state != 'Z');
+
+        let (mut worker, noted) = started("one");
+        let grandchild = child_of(&noted).await;
+        std::mem::forget(groups::record(&dead, "7", worker.id()));
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        assert!(runs(grandchild), "the worker alone was killed");
+        // A number that was given to somebody else meanwhile.
+        let (mut other, noted) = started("two");
+        let bystander = child_of(&noted).await;
+        let mut earlier = Process::of(other.id());
+        earlier.start_ticks -= 1;
+        let text = serde_json::to_vec(&earlier).unwrap();
+        fs::write(dead.join("8.group"), text).unwrap();
+
+        let _next = OwnedDir::create(base.path()).unwrap();
+        while runs(grandchild) {
+            tokio::task::yield_now().await;
+        }
+        assert!(!dead.exists());
+        assert!(runs(bystander) && runs(other.id()));
+        Process::of(other.id()).end_leftovers();
+        other.wait().unwrap();
     }
 }

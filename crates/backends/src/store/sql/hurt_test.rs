@@ -220,6 +220,25 @@ async fn a_model_is_removed_in_slices_and_its_own_record_last() {
 }
 
 #[tokio::test]
+async fn a_write_that_panics_is_undone_and_ends_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _writing) = small_store(&folder.path().join("store.db")).await;
+    let broken = store.writer.write(Box::new(move |transaction| {
+        Box::pin(async move {
+            let delete = "DELETE FROM jobs";
+            transaction.execute_unprepared(delete).await.unwrap();
+            panic!("a bug in a write");
+            #[expect(unreachable_code, reason = "says what the work would answer")]
+            Ok(())
+        })
+    }));
+    store.submit(new_job("1")).await.unwrap();
+    assert_eq!(kind_of(broken.await), Kind::Unavailable);
+    assert!(store.job(&id("1")).await.unwrap().is_some());
+    store.submit(new_job("2")).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_file_is_synced_at_every_commit_and_checks_its_foreign_keys() {
     let folder = tempfile::tempdir().unwrap();
     let (store, writing) = small_store(&folder.path().join("store.db")).await;

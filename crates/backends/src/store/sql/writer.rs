@@ -6,10 +6,10 @@ use super::{
     in_time, sqlite,
 };
 use async_trait::async_trait;
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use onstage_core::{Error, Result};
 use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 /// Writes that wait for the writer; more wait outside, within their deadline.
@@ -46,7 +46,7 @@ impl Writer {
         in_time(async {
             let sent = self.queue.send(write).await;
             sent.map_err(|_| Error::unavailable("the store is closed"))?;
-            let gone = |_| Error::unavailable("the store's writer is gone");
+            let gone = |_| Error::unavailable("the store broke this write off");
             answer.await.map_err(gone)?
         })
         .await
@@ -100,7 +100,11 @@ async fn run(connection: DatabaseConnection, mut writes: mpsc::Receiver<Box<dyn 
             Ok(0) => break,
             Ok(_) => {
                 group.retain(|write| !write.is_abandoned());
-                commit_group(&connection, std::mem::take(&mut group)).await;
+                let commit = commit_group(&connection, std::mem::take(&mut group));
+                // Who waits for a write of this group is told by its end; the transaction is rolled back as it is dropped.
+                if AssertUnwindSafe(commit).catch_unwind().await.is_err() {
+                    tracing::error!("a write to the store panicked; its group is rolled back");
+                }
                 log_is_empty = false;
             }
             Err(_) if !log_is_empty => {
