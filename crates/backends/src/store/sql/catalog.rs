@@ -1,7 +1,7 @@
 //! Models in SQL, and the revision that changes with every change of the catalog.
 //! Must not know how a version is built.
 
-use super::{SqlStore, error::store_error, migrations, page, row, versions};
+use super::{SqlStore, dialect, error::store_error, migrations, page, row, versions};
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
@@ -141,17 +141,15 @@ async fn ensure(transaction: &DatabaseTransaction, new: Model) -> Result<Model> 
         .columns(COLUMNS)
         .values_panic([
             new.name.to_string().into(),
-            new.title.as_str().into(),
-            new.about.as_str().into(),
+            row::plain(&new.title).into(),
+            row::plain(&new.about).into(),
             new.live.as_ref().map(|id| id.0.clone()).into(),
             new.previous.as_ref().map(|id| id.0.clone()).into(),
             row::int(new.revision).into(),
             new.created_at.0.into(),
         ])
-        .on_conflict(OnConflict::column("name").do_nothing().to_owned())
         .take();
-    let result = transaction.execute(&insert).await.map_err(store_error)?;
-    if result.rows_affected() == 0 {
+    if !dialect::insert_once(transaction, insert, &["name"]).await? {
         return model(transaction, &new.name).await;
     }
     changed(transaction).await?;
@@ -163,8 +161,8 @@ async fn update(transaction: &DatabaseTransaction, wanted: Model) -> Result<Mode
     let next = rules::next_model(&known, wanted)?;
     let update = Query::update()
         .table("models")
-        .value("title", next.title.as_str())
-        .value("about", next.about.as_str())
+        .value("title", row::plain(&next.title))
+        .value("about", row::plain(&next.about))
         .value("live", next.live.as_ref().map(|id| id.0.clone()))
         .value("previous", next.previous.as_ref().map(|id| id.0.clone()))
         .value("revision", row::int(next.revision))

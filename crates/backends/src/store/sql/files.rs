@@ -60,8 +60,8 @@ async fn add(transaction: &DatabaseTransaction, file: &File) -> Result<()> {
         .columns(COLUMNS)
         .values_panic([
             file.id.as_str().into(),
-            file.name.as_str().into(),
-            file.media_type.as_str().into(),
+            row::plain(&file.name).into(),
+            row::plain(&file.media_type).into(),
             file.blob.key.as_str().into(),
             row::int(file.blob.size_bytes).into(),
             file.blob.sha256.as_str().into(),

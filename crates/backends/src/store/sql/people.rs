@@ -94,7 +94,7 @@ async fn add(transaction: &DatabaseTransaction, credential: &Credential) -> Resu
             row::to_word(&credential.kind).into(),
             credential.secret_sha256.as_str().into(),
             row::to_word(&credential.role).into(),
-            credential.name.as_str().into(),
+            row::plain(&credential.name).into(),
             credential.created_at.0.into(),
             row::millis(credential.expires_at).into(),
             row::millis(credential.last_used_at).into(),

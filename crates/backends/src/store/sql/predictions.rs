@@ -120,6 +120,7 @@ pub(super) async fn count_runs(
 }
 
 async fn record(transaction: &DatabaseTransaction, records: &[PredictionRecord]) -> Result<()> {
+    let records = last_of_each(records);
     let mut runs: HashMap<&ModelName, i64> = HashMap::new();
     for some in records.chunks(INSERT_ROWS_MAX) {
         let mut known = known_ids(transaction, some).await?;
@@ -136,9 +137,21 @@ async fn record(transaction: &DatabaseTransaction, records: &[PredictionRecord])
     Ok(())
 }
 
+/// One row of an id in an insert: databases differ on two. The later one wins, as it would in two inserts.
+fn last_of_each(records: &[PredictionRecord]) -> Vec<&PredictionRecord> {
+    let mut seen = HashSet::new();
+    let mut last: Vec<_> = records
+        .iter()
+        .rev()
+        .filter(|record| seen.insert(&record.id))
+        .collect();
+    last.reverse();
+    last
+}
+
 async fn known_ids(
     transaction: &DatabaseTransaction,
-    records: &[PredictionRecord],
+    records: &[&PredictionRecord],
 ) -> Result<HashSet<String>> {
     let select = Query::select()
         .column("id")
@@ -149,8 +162,7 @@ async fn known_ids(
     rows.iter().map(|found| row::get(found, "id")).collect()
 }
 
-/// A later row of the same id in one insert wins, as it would in two.
-async fn write(transaction: &DatabaseTransaction, records: &[PredictionRecord]) -> Result<()> {
+async fn write(transaction: &DatabaseTransaction, records: &[&PredictionRecord]) -> Result<()> {
     let mut insert = Query::insert()
         .into_table("predictions")
         .columns(COLUMNS)
@@ -194,7 +206,7 @@ fn values(record: &PredictionRecord) -> [Expr; 15] {
         record.end.status_name().into(),
         row::to_json(&record.input).into(),
         row::to_json(&record.end).into(),
-        record.logs.as_str().into(),
+        row::plain(&record.logs).into(),
         record.predict_ms.into(),
         record.queue_ms.into(),
         record.by.as_str().into(),
@@ -222,4 +234,21 @@ fn read(row: &QueryResult) -> Result<PredictionRecord> {
         started_at: row::time(row, "started_at")?,
         completed_at: row::time(row, "completed_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::suite::make::prediction;
+
+    #[test]
+    fn of_one_id_the_last_row_is_written_and_free_of_nul() {
+        let mut records = ["1", "2", "1", "3"].map(prediction);
+        records[2].logs = "later\0".to_owned();
+        let last = last_of_each(&records);
+        let logs: Vec<&str> = last.iter().map(|record| record.logs.as_str()).collect();
+        assert_eq!(logs, ["hello", "later\0", "hello"]);
+        let texts = format!("{:?}", values(last[1]));
+        assert!(texts.contains("later\u{fffd}"), "{texts}");
+    }
 }

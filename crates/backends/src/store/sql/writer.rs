@@ -2,8 +2,9 @@
 //! Must not know what is written.
 
 use super::{
+    dialect,
     error::{ends_transaction, store_error},
-    in_time, sqlite,
+    in_time,
 };
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
@@ -109,7 +110,7 @@ async fn run(connection: DatabaseConnection, mut writes: mpsc::Receiver<Box<dyn 
             }
             Err(_) if !log_is_empty => {
                 log_is_empty = true;
-                if let Err(error) = sqlite::checkpoint(&connection).await {
+                if let Err(error) = dialect::tidy_up(&connection).await {
                     tracing::debug!(%error, "the store's log was not emptied");
                 }
             }
@@ -126,7 +127,7 @@ async fn commit_group(connection: &DatabaseConnection, group: Vec<Box<dyn Write>
     if group.is_empty() {
         return;
     }
-    let transaction = match sqlite::begin(connection).await {
+    let transaction = match dialect::begin(connection).await {
         Ok(transaction) => transaction,
         Err(error) => return answer_all(group, &store_error(error)),
     };
