@@ -191,7 +191,8 @@ async fn a_reused_process_number_is_not_taken_for_the_task() {
         None,
         "an innocent process was ended"
     );
-    innocent.kill().unwrap();
+    let group = innocent.id();
+    super::super::child::signal_group(group, rustix::process::Signal::KILL);
     innocent.wait().unwrap();
 }
 
