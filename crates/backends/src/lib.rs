@@ -4,6 +4,7 @@
 pub mod blobs;
 pub mod bundle;
 pub mod clock;
+mod durable;
 pub mod environment;
 pub mod process;
 mod spawn;

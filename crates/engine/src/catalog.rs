@@ -152,15 +152,16 @@ impl Catalog {
 
     async fn read_models(&self) -> Result<Vec<Model>> {
         let mut models: Vec<Model> = Vec::new();
+        let mut after = None;
         loop {
             let page = Page {
-                after: models.last().map(|model| model.name.to_string()),
+                after,
                 limit: PAGE_MODELS,
             };
             let read = self.parts.store.models(page).await?;
-            let whole = read.len() < PAGE_MODELS as usize;
-            models.extend(read);
-            if whole {
+            models.extend(read.rows);
+            after = read.next;
+            if after.is_none() {
                 return Ok(models);
             }
         }

@@ -7,6 +7,7 @@ use super::{
     digest::{Contents, Part},
     path::Paths,
 };
+use crate::durable;
 use flate2::bufread::GzDecoder;
 use onstage_core::{Error, Kind, Result};
 use std::{
@@ -50,7 +51,9 @@ pub fn unpack(archive: &Path, dest: &Path) -> Result<Unpacked> {
     let root = beside.path().join("bundle");
     fs::create_dir(&root).map_err(|error| on_disk("the bundle cannot be unpacked", error))?;
     let unpacked = Extraction::new(&root, packed_bytes).run(file)?;
-    fs::rename(&root, dest).map_err(|error| on_disk("the bundle cannot be unpacked", error))?;
+    // Whoever finds the folder later takes it for whole.
+    durable::publish(&root, dest)
+        .map_err(|error| on_disk("the bundle cannot be unpacked", error))?;
     Ok(unpacked)
 }
 

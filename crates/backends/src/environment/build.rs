@@ -300,8 +300,7 @@ async fn remove(dir: &Path) -> Result<()> {
 
 /// Makes what was installed durable before the marker says that it is there.
 fn finish(dir: &Path, marker: &str) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    rustix::fs::syncfs(fs::File::open(dir)?)?;
+    crate::durable::sync_tree(dir)?;
     let beside = dir.join(".marker-new");
     fs::write(&beside, marker)?;
     fs::File::open(&beside)?.sync_all()?;

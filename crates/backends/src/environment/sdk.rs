@@ -1,7 +1,7 @@
 //! The Python SDK inside the binary, written once to disk so that workers can import it.
 //! Does not know what the SDK does.
 
-use crate::bundle::hex;
+use crate::{bundle::hex, durable};
 use onstage_core::{Error, Kind, Result};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
@@ -74,7 +74,7 @@ fn write(base: &Path, folder: &Path, files: &[(String, Vec<u8>)]) -> io::Result<
         fs::create_dir_all(path.parent().unwrap_or(&root))?;
         fs::write(path, bytes)?;
     }
-    match fs::rename(&root, folder) {
+    match durable::publish(&root, folder) {
         // Another process was faster; the digest says that it wrote the same.
         Err(_) if folder.is_dir() => Ok(()),
         result => result,

@@ -85,6 +85,7 @@ pub(super) async fn start(
         .await
         .map_err(|error| not_started(&name, spec, error))?;
     let mut worker = Worker::new(child, spawner.clone(), kills);
+    worker.write_down(&started.temp);
     prefer_for_memory_kills(worker.group());
     let outcome = tokio::select! {
         // Connected and then ended is still connected: its last frames say why.

@@ -2,8 +2,11 @@
 //! Does not know what tasks do; truth is in the task files and in /proc.
 
 use super::{
+    SCRATCH,
     child::{Confinement, confine, signal_group},
-    task_file::{self, Found, Process},
+    identity::Process,
+    owned_dir,
+    task_file::{self, Found},
 };
 use crate::clock::SystemClock;
 use async_trait::async_trait;
@@ -36,6 +39,8 @@ const KILL_SECONDS_MAX: u64 = 5;
 #[derive(Debug)]
 pub struct ProcessDriver {
     dir: PathBuf,
+    /// Where launchers, those of tasks too, have their folders.
+    scratch: PathBuf,
     program: PathBuf,
     args_prefix: Vec<OsString>,
     clock: SystemClock,
@@ -64,7 +69,9 @@ impl ProcessDriver {
         fs::create_dir_all(&dir).map_err(|error| {
             Error::unavailable(format!("folder `{}` cannot be made", dir.display())).because(error)
         })?;
+        task_file::sweep(&dir);
         Ok(Self {
+            scratch: data_dir.join(SCRATCH),
             dir,
             program,
             args_prefix,
@@ -151,8 +158,9 @@ impl ProcessDriver {
             Found::Process(version, process) => match self.end_of(id, &process) {
                 None => running(version, RunState::Alive),
                 Some(how) => {
-                    // Its workers are in sessions of their own and die by the kernel; this is for what it started besides.
+                    // Its workers are in sessions of their own and die by the kernel; this is for what it and they started besides.
                     process.end_leftovers();
+                    owned_dir::sweep(&self.scratch);
                     let how = self.remember(id, &version, how);
                     running(version, RunState::Ended(how))
                 }

@@ -2,6 +2,7 @@
 //! Does not speak the worker protocol.
 
 use super::{
+    SCRATCH,
     child::{Confinement, confine},
     dial_in::{self, Started},
     lock::lock,
@@ -92,7 +93,7 @@ impl ProcessLauncher {
                 OwnedDir::create(&base).map_err(made("no folder for sockets can be made"))?,
             ),
             scratch: Arc::new(
-                OwnedDir::create(&data_dir.join("tmp"))
+                OwnedDir::create(&data_dir.join(SCRATCH))
                     .map_err(made("the data folder cannot be written"))?,
             ),
             environments: Environments::new(data_dir, settings.variables.clone(), spawner.clone()),

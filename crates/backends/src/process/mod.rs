@@ -4,6 +4,8 @@
 mod child;
 mod dial_in;
 mod driver;
+mod groups;
+mod identity;
 mod kernel_kills;
 mod launcher;
 mod lock;
@@ -16,6 +18,9 @@ mod task_file;
 mod tests;
 mod variables;
 mod worker;
+
+/// The folder in the data folder for what does not outlive its process.
+const SCRATCH: &str = "tmp";
 
 pub use driver::ProcessDriver;
 pub use launcher::{LauncherSettings, ProcessLauncher, Purpose};

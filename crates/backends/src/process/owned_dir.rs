@@ -1,6 +1,7 @@
 //! Temporary folders that a later process sweeps when their owner was killed.
-//! Does not know what is put there.
+//! Does not know what is put there, but for the process groups that are written down.
 
+use super::groups;
 use std::{
     fs::{self, File},
     io,
@@ -39,7 +40,8 @@ impl OwnedDir {
     }
 }
 
-fn sweep(base: &Path) {
+/// Removes folders without an owner, and ends the process groups that are written down there.
+pub(super) fn sweep(base: &Path) {
     let own_uid = rustix::process::geteuid().as_raw();
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
@@ -47,6 +49,7 @@ fn sweep(base: &Path) {
                 .metadata()
                 .is_ok_and(|meta| meta.is_dir() && meta.uid() == own_uid);
         if ours && abandoned(&entry.path()) {
+            groups::end_all(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }

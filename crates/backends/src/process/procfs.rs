@@ -46,6 +46,15 @@ pub(super) fn group_memory_bytes(group: u32) -> Option<u64> {
     total
 }
 
+/// When the oldest member of a group was started, in clock ticks after boot.
+pub(super) fn group_began(group: u32) -> Option<u64> {
+    pids()
+        .filter_map(stat)
+        .filter(|stat| stat.group == group)
+        .map(|stat| stat.start_ticks)
+        .min()
+}
+
 fn pids() -> impl Iterator<Item = u32> {
     fs::read_dir("/proc")
         .into_iter()

@@ -1,15 +1,18 @@
-//! The file that a task is known by: which process it is, in a form that a reused process number cannot fool.
+//! The file that a task is known by: its version, and which process it is.
 //! Does not start or signal anything.
 
-use super::{child::signal_group, procfs};
+use super::identity::Process;
 use onstage_core::{Error, Id, Result, model::VersionId};
-use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
 };
+use tempfile::NamedTempFile;
+
+/// How the names of files begin that are about to become a task's.
+const CLAIMING: &str = ".claiming-";
 
 /// What is in the file once the process runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,44 +21,6 @@ pub(super) struct TaskFile {
     /// Absent between the claim of the id and the start of the process.
     #[serde(flatten)]
     pub(super) process: Option<Process>,
-}
-
-/// A process, as nobody else can be it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Process {
-    pub(super) pid: u32,
-    pub(super) start_ticks: u64,
-    pub(super) boot_id: String,
-}
-
-impl Process {
-    pub(super) fn of(pid: u32) -> Self {
-        Self {
-            pid,
-            start_ticks: procfs::stat(pid).map_or(0, |stat| stat.start_ticks),
-            boot_id: procfs::boot_id(),
-        }
-    }
-
-    /// Whether this very process still runs; one that has ended but was not reaped does not.
-    pub(super) fn is_alive(&self) -> bool {
-        self.boot_id == procfs::boot_id()
-            && procfs::stat(self.pid).is_some_and(|stat| {
-                stat.start_ticks == self.start_ticks && !matches!(stat.state, 'Z' | 'X')
-            })
-    }
-}
-
-impl Process {
-    /// Ends what is left of the group of a process that has ended. A group's number is not given to a new process while the group has
-    /// members; when the number belongs to somebody else by now, the group was empty, and nobody is touched.
-    pub(super) fn end_leftovers(&self) {
-        let reused =
-            procfs::stat(self.pid).is_some_and(|stat| stat.start_ticks != self.start_ticks);
-        if self.boot_id == procfs::boot_id() && !reused {
-            signal_group(self.pid, Signal::KILL);
-        }
-    }
 }
 
 /// A claimed id; the lock is held until the process runs.
@@ -69,27 +34,38 @@ pub(super) fn path(dir: &Path, id: &Id) -> PathBuf {
 }
 
 /// Claims an id: of several that try, one gets it, the others get none.
+/// The file is written and locked under another name and then given its own: whoever finds it never sees it empty or free.
 pub(super) fn claim(dir: &Path, id: &Id, version: &VersionId) -> Result<Option<Claim>> {
-    let path = path(dir, id);
     let failed =
         |error| Error::unavailable(format!("task `{id}` cannot be recorded")).because(error);
-    let file = match OpenOptions::new().write(true).create_new(true).open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
-        Err(error) => return Err(failed(error)),
+    let task = TaskFile {
+        version: version.clone(),
+        process: None,
     };
-    let mut claim = Claim { file, path };
-    let written = claim.file.lock().and_then(|()| {
-        claim.write(&TaskFile {
-            version: version.clone(),
-            process: None,
-        })
-    });
-    match written {
-        Ok(()) => Ok(Some(claim)),
-        Err(error) => {
-            claim.withdraw();
-            Err(failed(error))
+    let path = path(dir, id);
+    let fresh = written(dir, &task).map_err(failed)?;
+    match fresh.persist_noclobber(&path) {
+        Ok(file) => Ok(Some(Claim { file, path })),
+        Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(refused) => Err(failed(refused.error)),
+    }
+}
+
+/// A new file that we hold locked.
+fn written(dir: &Path, task: &TaskFile) -> io::Result<NamedTempFile> {
+    let mut fresh = tempfile::Builder::new().prefix(CLAIMING).tempfile_in(dir)?;
+    fresh.as_file().lock()?;
+    fresh.write_all(&serde_json::to_vec(task)?)?;
+    fresh.as_file().sync_all()?;
+    Ok(fresh)
+}
+
+/// Removes what claims left behind whose process was killed in the middle.
+pub(super) fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let claiming = entry.file_name().to_string_lossy().starts_with(CLAIMING);
+        if claiming && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }
@@ -144,5 +120,46 @@ pub(super) fn read(path: &Path) -> Found {
         None if starting => Found::Starting(None),
         Some(task) => Found::NeverStarted(Some(task.version)),
         None => Found::NeverStarted(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    const CLAIMS: u32 = 300;
+
+    #[test]
+    fn a_claim_is_never_seen_half_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let version = VersionId("v1".to_owned());
+        let id = |n: u32| format!("task-{n:04}").parse::<Id>().unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut n = 0;
+                while !over.load(Ordering::Relaxed) && n < CLAIMS {
+                    match read(&path(dir.path(), &id(n))) {
+                        Found::Gone => {}
+                        Found::Starting(Some(_)) => n += 1,
+                        found => panic!("{found:?}"),
+                    }
+                }
+            });
+            let claim = |n| claim(dir.path(), &id(n), &version).unwrap().unwrap();
+            let held: Vec<Claim> = (0..CLAIMS).map(claim).collect();
+            assert!(
+                super::claim(dir.path(), &id(0), &version)
+                    .unwrap()
+                    .is_none()
+            );
+            over.store(true, Ordering::Relaxed);
+            drop(held);
+        });
+        fs::write(dir.path().join(".claiming-dead"), "").unwrap();
+        sweep(dir.path());
+        let files = fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(files, CLAIMS as usize, "nothing else is left");
     }
 }

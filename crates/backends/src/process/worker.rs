@@ -2,12 +2,18 @@
 //! Does not speak the worker protocol.
 
 use super::{
-    child::signal_group, kernel_kills::Watch, owned_dir::OwnedDir, procfs, spawner::Spawner,
+    child::signal_group, groups, kernel_kills::Watch, owned_dir::OwnedDir, procfs, spawner::Spawner,
 };
 use async_trait::async_trait;
 use onstage_core::ports::{Attached, Exit, WorkerProcess};
 use rustix::process::Signal;
-use std::{fs, os::unix::process::ExitStatusExt, path::PathBuf, process::ExitStatus, sync::Arc};
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    sync::Arc,
+};
 use tokio::process::Child;
 
 const SIGKILL: i32 = 9;
@@ -23,6 +29,8 @@ pub(super) struct Worker {
     kills: Watch,
     killed_by_us: std::sync::atomic::AtomicBool,
     temp: Option<PathBuf>,
+    /// Crossed out after the group was killed.
+    record: Option<groups::Record>,
     /// While a child lives, so must the thread that forked it; and the folders it was given.
     _spawner: Arc<Spawner>,
     _folders: Vec<Arc<OwnedDir>>,
@@ -38,6 +46,7 @@ impl Worker {
             kills,
             killed_by_us: false.into(),
             temp: None,
+            record: None,
             _spawner: spawner,
             _folders: Vec::new(),
         }
@@ -47,6 +56,14 @@ impl Worker {
         self.attached = Some(attached);
         self.temp = Some(temp);
         self
+    }
+
+    /// Notes the group beside the worker's temporary folder, for whoever sweeps there after we were killed.
+    pub(super) fn write_down(&mut self, temp: &Path) {
+        if let (Some(folder), Some(name)) = (temp.parent(), temp.file_name()) {
+            let name = name.to_string_lossy();
+            self.record = Some(groups::record(folder, &name, self.group));
+        }
     }
 
     pub(super) fn keeping(mut self, sockets: Arc<OwnedDir>, scratch: Arc<OwnedDir>) -> Self {
@@ -67,6 +84,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         // Also after the leader's end: its children may still hold memory and devices. A group's number is not reused while it has members.
         signal_group(self.group, Signal::KILL);
+        drop(self.record.take());
         if let Some(temp) = self.temp.take() {
             let _ = fs::remove_dir_all(temp);
         }

@@ -145,6 +145,9 @@ pub(super) fn added(space: &str, key: &str, there: Option<&str>, by: f64) -> Res
 /// Keys and values have limits, and values are JSON.
 pub(super) fn check_state_key(key: &str) -> Result<()> {
     use onstage_core::limits::STATE_KEY_BYTES_MAX;
+    if key.contains('\0') {
+        return Err(Error::invalid("a state key cannot hold a NUL character"));
+    }
     if key.len() > STATE_KEY_BYTES_MAX {
         return Err(Error::invalid(format!(
             "a state key has {} bytes; the most are {STATE_KEY_BYTES_MAX}",

@@ -2,7 +2,7 @@
 //! Cells stay text; what they mean is decided by whoever knows the schema.
 
 use super::{
-    ROW_BYTES_MAX,
+    ROW_BYTES_MAX, breaks_off,
     cells::check_names,
     metered::{Meter, Metered},
     no_rows, on_disk,
@@ -16,20 +16,25 @@ use onstage_core::{
 use serde_json::{Map, Value};
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{Chain, Read, Seek, SeekFrom},
 };
 
 const BUFFER_BYTES: usize = 64 * 1024;
+/// Read behind the file's last byte, as a row of its own; inside of a cell, it tells that a quote was never closed.
+const END_ROW: &[u8] = b"\n\x02the table ends here\x03\n";
+/// What a cell then holds of it.
+const END: &[u8] = b"\x02the table ends here\x03";
 
 #[derive(Debug)]
 pub(super) struct CsvReader {
-    reader: csv::Reader<Metered<File>>,
+    reader: csv::Reader<Metered<Chain<File, &'static [u8]>>>,
     meter: Meter,
     columns: Vec<String>,
     record: ByteRecord,
     /// Read by `open` to know that there is one.
     first: Option<Row>,
-    broken: bool,
+    /// Why nothing more can be read.
+    broken: Option<String>,
 }
 
 impl CsvReader {
@@ -42,7 +47,7 @@ impl CsvReader {
             .map_err(broken)?;
         let start = sniff::check_encoding(&sample)?;
         file.seek(SeekFrom::Start(start as u64)).map_err(broken)?;
-        let (metered, meter) = Metered::new(file);
+        let (metered, meter) = Metered::new(file.chain(END_ROW));
         let reader = csv::ReaderBuilder::new()
             .delimiter(sniff::delimiter(&sample[start..]))
             .has_headers(false)
@@ -55,10 +60,10 @@ impl CsvReader {
             columns: Vec::new(),
             record: ByteRecord::new(),
             first: None,
-            broken: false,
+            broken: None,
         };
         table.columns = table.header()?;
-        table.first = table.read();
+        table.first = table.read()?;
         if table.first.is_none() {
             return Err(no_rows());
         }
@@ -72,8 +77,11 @@ impl CsvReader {
             .map_err(|error| {
                 Error::invalid("the table's first line cannot be read").because(error)
             })?;
-        if !there {
+        if !there || self.is_end() {
             return Err(no_rows());
+        }
+        if self.holds_end() {
+            return Err(breaks_off("a quote in its first line is never closed"));
         }
         let names: Vec<String> = self
             .record
@@ -84,32 +92,40 @@ impl CsvReader {
         Ok(names)
     }
 
-    fn read(&mut self) -> Option<Row> {
-        if self.broken {
-            return None;
+    fn read(&mut self) -> Result<Option<Row>> {
+        if let Some(why) = &self.broken {
+            return Err(breaks_off(why));
         }
         self.meter.next_row();
         // Asked for only after an error: the place before the row is where the reader stands now.
         let before = self.reader.position().line();
-        match self.reader.read_byte_record(&mut self.record) {
-            Ok(false) => None,
-            Ok(true) => {
+        let why = match self.reader.read_byte_record(&mut self.record) {
+            Ok(true) if self.holds_end() => {
                 let line = self.record.position().map_or(before, csv::Position::line);
-                Some(self.row(line))
+                format!("a quote in the row from line {line} on is never closed")
             }
-            Err(error) => {
-                self.broken = true;
-                let row = if self.meter.is_over() {
-                    format!(
-                        "the row from line {before} on is longer than {} MiB; a quote that is never closed does that",
-                        ROW_BYTES_MAX >> 20
-                    )
-                } else {
-                    format!("line {before} cannot be read: {error}")
-                };
-                Some(Err(row))
+            Ok(true) if !self.is_end() => {
+                let line = self.record.position().map_or(before, csv::Position::line);
+                return Ok(Some(self.row(line)));
             }
-        }
+            Ok(_) => return Ok(None),
+            Err(_) if self.meter.is_over() => format!(
+                "the row from line {before} on is longer than {} MiB; a quote that is never closed does that",
+                ROW_BYTES_MAX >> 20
+            ),
+            Err(error) => format!("line {before} cannot be read: {error}"),
+        };
+        Err(breaks_off(self.broken.insert(why)))
+    }
+
+    fn is_end(&self) -> bool {
+        self.record.len() == 1 && self.record.get(0) == Some(END)
+    }
+
+    /// Whether the row has run over the end of the file.
+    fn holds_end(&self) -> bool {
+        let last = self.record.iter().next_back();
+        !self.is_end() && last.is_some_and(|cell| cell.trim_ascii_end().ends_with(END))
     }
 
     fn row(&self, line: u64) -> Row {
@@ -139,7 +155,10 @@ impl TableReader for CsvReader {
         None
     }
 
-    fn next_row(&mut self) -> Option<Row> {
-        self.first.take().or_else(|| self.read())
+    fn next_row(&mut self) -> Result<Option<Row>> {
+        match self.first.take() {
+            Some(row) => Ok(Some(row)),
+            None => self.read(),
+        }
     }
 }

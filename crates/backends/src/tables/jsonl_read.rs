@@ -1,7 +1,7 @@
 //! Reads JSON lines: one object a line.
 //! A line that cannot be read is that row's error; the next line is the next row.
 
-use super::{ROW_BYTES_MAX, cells::check_names, no_rows, on_disk, sniff};
+use super::{ROW_BYTES_MAX, breaks_off, cells::check_names, no_rows, on_disk, sniff};
 use onstage_core::{
     Error, Result,
     ports::{Row, TableReader},
@@ -23,7 +23,8 @@ pub(super) struct JsonlReader {
     number: u64,
     ahead: VecDeque<Row>,
     columns: Vec<String>,
-    broken: bool,
+    /// Why nothing more can be read.
+    broken: Option<String>,
 }
 
 impl JsonlReader {
@@ -44,7 +45,7 @@ impl JsonlReader {
             number: 0,
             ahead: VecDeque::new(),
             columns: Vec::new(),
-            broken: false,
+            broken: None,
         };
         table.look_ahead()?;
         Ok(table)
@@ -52,7 +53,7 @@ impl JsonlReader {
 
     fn look_ahead(&mut self) -> Result<()> {
         while self.columns.is_empty() && self.ahead.len() < READ_AHEAD_ROWS_MAX {
-            let Some(row) = self.read() else { break };
+            let Some(row) = self.read()? else { break };
             if let Ok(fields) = &row {
                 self.columns = fields.keys().cloned().collect();
                 if !self.columns.is_empty() {
@@ -72,31 +73,26 @@ impl JsonlReader {
     }
 
     /// The next line that is not blank.
-    fn read(&mut self) -> Option<Row> {
-        while !self.broken {
+    fn read(&mut self) -> Result<Option<Row>> {
+        if let Some(why) = &self.broken {
+            return Err(breaks_off(why));
+        }
+        let why = loop {
             self.line.clear();
             self.number += 1;
             let mut limited = (&mut self.reader).take(ROW_BYTES_MAX + 1);
             match limited.read_until(b'\n', &mut self.line) {
-                Ok(0) => return None,
+                Ok(0) => return Ok(None),
                 Ok(count) if count as u64 > ROW_BYTES_MAX => {
-                    self.broken = true;
-                    let why = format!(
-                        "line {} is longer than {} MiB",
-                        self.number,
-                        ROW_BYTES_MAX >> 20
-                    );
-                    return Some(Err(why));
+                    let mib = ROW_BYTES_MAX >> 20;
+                    break format!("line {} is longer than {mib} MiB", self.number);
                 }
                 Ok(_) if self.line.trim_ascii().is_empty() => {}
-                Ok(_) => return Some(parse(&self.line, self.number)),
-                Err(error) => {
-                    self.broken = true;
-                    return Some(Err(format!("line {} cannot be read: {error}", self.number)));
-                }
+                Ok(_) => return Ok(Some(parse(&self.line, self.number))),
+                Err(error) => break format!("line {} cannot be read: {error}", self.number),
             }
-        }
-        None
+        };
+        Err(breaks_off(self.broken.insert(why)))
     }
 }
 
@@ -125,8 +121,11 @@ impl TableReader for JsonlReader {
         None
     }
 
-    fn next_row(&mut self) -> Option<Row> {
-        self.ahead.pop_front().or_else(|| self.read())
+    fn next_row(&mut self) -> Result<Option<Row>> {
+        match self.ahead.pop_front() {
+            Some(row) => Ok(Some(row)),
+            None => self.read(),
+        }
     }
 }
 

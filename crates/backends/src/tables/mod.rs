@@ -63,6 +63,12 @@ impl Tables for FileTables {
     }
 }
 
+/// The error of a table that cannot be read to its end.
+fn breaks_off(why: &str) -> Error {
+    Error::invalid(format!("the table is damaged: {why}"))
+        .hint("its rows behind that place cannot be read; correct the file and send it again")
+}
+
 fn no_rows() -> Error {
     Error::invalid("the table has no rows")
 }

@@ -1,7 +1,7 @@
 //! Reads Parquet row by row, pages at a time.
 //! The library panics on some damaged files; here that is an error like others.
 
-use super::{cells::check_names, no_rows};
+use super::{breaks_off, cells::check_names, no_rows};
 use onstage_core::{
     Error, Result,
     ports::{Row, TableReader},
@@ -22,7 +22,8 @@ pub(super) struct ParquetReader {
     columns: Vec<String>,
     total: u64,
     number: u64,
-    broken: bool,
+    /// Why nothing more can be read.
+    broken: Option<String>,
 }
 
 impl ParquetReader {
@@ -42,7 +43,7 @@ impl ParquetReader {
                 columns,
                 total,
                 number: 0,
-                broken: false,
+                broken: None,
             })
         });
         let table = opened.map_err(|why| {
@@ -66,18 +67,20 @@ impl TableReader for ParquetReader {
         Some(self.total)
     }
 
-    fn next_row(&mut self) -> Option<Row> {
-        if self.broken {
-            return None;
+    fn next_row(&mut self) -> Result<Option<Row>> {
+        if let Some(why) = &self.broken {
+            return Err(breaks_off(why));
         }
-        self.number += 1;
-        match guarded(|| self.rows.next().transpose()) {
-            Ok(record) => record.map(|record| row(record, self.number)),
-            Err(why) => {
-                self.broken = true;
-                Some(Err(format!("row {} cannot be read: {why}", self.number)))
+        let why = match guarded(|| self.rows.next().transpose()) {
+            Ok(Some(record)) => {
+                self.number += 1;
+                return Ok(Some(row(record, self.number)));
             }
-        }
+            Ok(None) if self.number >= self.total => return Ok(None),
+            Ok(None) => format!("it has {} rows and says {}", self.number, self.total),
+            Err(why) => format!("row {} cannot be read: {why}", self.number + 1),
+        };
+        Err(breaks_off(self.broken.insert(why)))
     }
 }
 

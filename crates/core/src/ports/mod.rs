@@ -5,6 +5,7 @@ mod blobs;
 mod check;
 mod driver;
 mod launcher;
+mod page;
 mod store;
 mod tables;
 
@@ -12,8 +13,9 @@ pub use blobs::{BlobWriter, Blobs};
 pub use check::{CheckError, InputCheck, OutputCheck};
 pub use driver::{Capabilities, Driver, RunState, Running, TaskSpec};
 pub use launcher::{Attached, Exit, Launcher, Preparing, WorkerProcess, WorkerSpec};
+pub use page::{Cursor, Listed, Page};
 pub use store::{
-    AppState, Catalog, Demand, FeedbackBook, Files, Jobs, Page, People, Predictions, RunningJob,
-    StateOp, Store, Submitted, Tasks,
+    AppState, Catalog, Demand, FeedbackBook, Files, Finished, Jobs, People, Predictions,
+    RunningJob, StateOp, Store, Submitted, Tasks,
 };
 pub use tables::{Row, TableReader, TableWriter, Tables};

@@ -4,13 +4,14 @@
 //! Answers of lists and of `demand` and `running` are hints and may lag; conditions re-check them. No transaction spans two calls.
 //! Errors: not found, conflict, lost (a lease), unavailable (the database does not answer, safe to retry), full (no space left).
 
+use super::{Listed, Page};
 use crate::{
     Id, ModelName, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
     feedback::{Feedback, FeedbackFilter},
     file::File,
-    job::{Job, JobFilter, Lease, NewJob},
+    job::{Job, JobFilter, JobKind, Lease, NewJob},
     lifecycle::{Beat, RetryPolicy, RunEnd},
     model::{Model, NewVersion, Version, VersionId, VersionState},
     outcome::Failure,
@@ -19,6 +20,7 @@ use crate::{
     task::{Incarnation, Task},
 };
 use async_trait::async_trait;
+use std::ops::Range;
 
 /// Everything.
 pub trait Store:
@@ -30,25 +32,18 @@ impl<T: Catalog + Jobs + Tasks + Predictions + People + FeedbackBook + Files + A
 {
 }
 
-/// A page of a list, newest (greatest id) first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
-    /// Only what sorts after (is older than) this cursor: the id (for models: the name) of the last row of the page before.
-    pub after: Option<String>,
-    pub limit: u32,
-}
-
 /// Models and versions.
 #[async_trait]
 pub trait Catalog: Send + Sync + 'static {
     /// Makes the model when it is not there; answers what is there.
     async fn ensure_model(&self, model: Model) -> Result<Model>;
     async fn model(&self, name: &ModelName) -> Result<Option<Model>>;
-    /// By name, ascending.
-    async fn models(&self, page: Page) -> Result<Vec<Model>>;
+    /// By name, ascending; the cursor is a name.
+    async fn models(&self, page: Page<String>) -> Result<Listed<Model, String>>;
     /// Changes title, about, live and previous when the record still has `model.revision`; answers it with the next revision. Conflict otherwise.
     async fn update_model(&self, model: Model) -> Result<Model>;
     /// Removes the model with its versions, predictions, finished jobs and feedback. Conflict while jobs are queued or running.
+    /// Goes in small commits, the model's own record last: broken off, it is continued by the next call.
     async fn delete_model(&self, name: &ModelName) -> Result<()>;
     /// Adds a version in state building, numbered after the highest; the bool is false when the same id was there already (a deleted or failed one goes back to building, keeping its number).
     async fn add_version(&self, new: NewVersion) -> Result<(Version, bool)>;
@@ -89,14 +84,31 @@ pub struct RunningJob {
     pub beat: u64,
 }
 
+/// A job that has ended, as the sweep of left-over blobs sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    pub id: Id,
+    /// The run that won.
+    pub run: u32,
+    pub completed_at: Timestamp,
+}
+
 /// Durable queued work.
 #[async_trait]
 pub trait Jobs: Send + Sync + 'static {
     /// Durable when answered. Conflict when the idempotency key was used with another body.
     async fn submit(&self, new: NewJob) -> Result<Submitted>;
     async fn job(&self, id: &Id) -> Result<Option<Job>>;
-    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>>;
+    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Listed<Job>>;
+    /// Jobs that ended within a span of time after at least `runs_min` runs, as little of each as a sweep needs; ordered by their end.
+    async fn finished(
+        &self,
+        runs_min: u32,
+        completed: Range<Timestamp>,
+        page: Page,
+    ) -> Result<Listed<Finished>>;
     /// Claims up to `limit` due jobs of a version, oldest first, each by compare-and-set.
+    /// One whose record is damaged is ended as failed and the next one claimed in its place.
     async fn claim(
         &self,
         version: &VersionId,
@@ -127,7 +139,7 @@ pub trait Jobs: Send + Sync + 'static {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Vec<Result<Job>>>;
-    /// Ends a run whose task is gone, if its beat is still `observed`.
+    /// Ends a run whose task is gone, if its beat is still `observed`. Conflict when it was alive, or when its record is damaged (it is then ended as failed).
     async fn expire(
         &self,
         lease: &Lease,
@@ -141,6 +153,8 @@ pub trait Jobs: Send + Sync + 'static {
     async fn running(&self) -> Result<Vec<RunningJob>>;
     /// Versions with queued or running jobs.
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>>;
+    /// Whether a due job of this kind waits for the version.
+    async fn waits(&self, version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool>;
     /// How many queued jobs of the same version are ahead of this one.
     async fn ahead(&self, job: &Job) -> Result<u64>;
     /// Appends to the job's event log; answers the last number. With a lease, only while it holds.
@@ -164,7 +178,7 @@ pub trait Tasks: Send + Sync + 'static {
     async fn beat_task(&self, id: &Id, incarnation: &Incarnation) -> Result<()>;
     async fn end_task(&self, id: &Id, why: &str, now: Timestamp) -> Result<()>;
     /// Newest first.
-    async fn tasks(&self, page: Page) -> Result<Vec<Task>>;
+    async fn tasks(&self, page: Page) -> Result<Listed<Task>>;
 }
 
 /// Records of realtime predictions.
@@ -177,7 +191,7 @@ pub trait Predictions: Send + Sync + 'static {
         &self,
         filter: &PredictionFilter,
         page: Page,
-    ) -> Result<Vec<PredictionRecord>>;
+    ) -> Result<Listed<PredictionRecord>>;
     async fn delete_prediction(&self, id: &Id) -> Result<()>;
     /// Realtime and background predictions of a model so far.
     async fn run_count(&self, model: &ModelName) -> Result<u64>;
@@ -191,7 +205,7 @@ pub trait People: Send + Sync + 'static {
     async fn credential(&self, secret_sha256: &str) -> Result<Option<Credential>>;
     /// Takes a one-time credential out: of two callers one gets it.
     async fn take_credential(&self, secret_sha256: &str) -> Result<Option<Credential>>;
-    async fn credentials(&self, kind: CredentialKind, page: Page) -> Result<Vec<Credential>>;
+    async fn credentials(&self, kind: CredentialKind, page: Page) -> Result<Listed<Credential>>;
     /// Not found when there is none.
     async fn remove_credential(&self, id: &Id) -> Result<()>;
     async fn touch_credential(&self, id: &Id, now: Timestamp) -> Result<()>;
@@ -204,7 +218,7 @@ pub trait People: Send + Sync + 'static {
 pub trait FeedbackBook: Send + Sync + 'static {
     /// One per person and prediction; the newer replaces.
     async fn put_feedback(&self, feedback: Feedback) -> Result<Feedback>;
-    async fn feedback(&self, filter: &FeedbackFilter, page: Page) -> Result<Vec<Feedback>>;
+    async fn feedback(&self, filter: &FeedbackFilter, page: Page) -> Result<Listed<Feedback>>;
 }
 
 /// Uploaded files.
@@ -212,7 +226,7 @@ pub trait FeedbackBook: Send + Sync + 'static {
 pub trait Files: Send + Sync + 'static {
     async fn add_file(&self, file: File) -> Result<()>;
     async fn file(&self, id: &Id) -> Result<Option<File>>;
-    async fn files(&self, page: Page) -> Result<Vec<File>>;
+    async fn files(&self, page: Page) -> Result<Listed<File>>;
     /// Not found when there is none.
     async fn remove_file(&self, id: &Id) -> Result<File>;
 }

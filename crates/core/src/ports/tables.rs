@@ -26,8 +26,9 @@ pub trait TableReader: Send {
     fn columns(&self) -> &[String];
     /// How many rows there are, where the format says so without reading them.
     fn rows_total(&self) -> Option<u64>;
-    /// The next row; `None` at the end.
-    fn next_row(&mut self) -> Option<Row>;
+    /// The next row; `None` at the end. An error means that the table breaks off here: it names the place, nothing behind it
+    /// can be read, and what was read so far is not the whole.
+    fn next_row(&mut self) -> Result<Option<Row>>;
 }
 
 pub trait TableWriter: Send {

@@ -187,8 +187,7 @@ impl Reaper {
         };
         while !wanted.is_empty() {
             let tasks = self.parts.store.tasks(page.clone()).await?;
-            let last = tasks.last().map(|task| task.id.to_string());
-            for task in tasks {
+            for task in tasks.rows {
                 let Some(how) = wanted.remove(&task.id) else {
                     continue;
                 };
@@ -198,9 +197,9 @@ impl Reaper {
                 }
                 self.ended.insert(task.id, (Some(task.incarnation), how));
             }
-            match last {
-                Some(last) => page.after = Some(last),
-                None => break,
+            page.after = tasks.next;
+            if page.after.is_none() {
+                break;
             }
         }
         for (id, how) in wanted {
@@ -258,6 +257,7 @@ impl Reaper {
         };
         let tasks = self.parts.store.tasks(page).await?;
         let silent = tasks
+            .rows
             .into_iter()
             .find(|task| task.incarnation == *owner && alive.contains(&task.id));
         if let Some(task) = silent {

@@ -5,27 +5,28 @@ use crate::parts::Parts;
 use onstage_core::{
     Id, Result, Timestamp,
     batch::Chunk,
-    job::{Job, JobFilter},
-    ports::Page,
+    ports::{Finished, Page},
 };
-use std::{
-    collections::{BTreeSet, HashSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 /// How often left-overs are looked for.
 const SWEEP_EVERY_S: u64 = 600;
 /// A job is swept when it has been finished for this long: a run that lost its lease without knowing has stopped by then.
 const SETTLED_AFTER_S: u64 = 3_600;
-/// Jobs that were submitted longer ago are not looked at again.
+/// The first sweep of a process goes back this far.
 const LOOK_BACK_S: u64 = 8 * 24 * 3_600;
+/// Later sweeps begin this long before the end of the last one: clocks of two hosts differ.
+const OVERLAP_S: u64 = 3_600;
+/// Only a job that was run again has runs that did not win.
+const RUNS_MIN: u32 = 2;
 /// Jobs read at once.
 const PAGE_ROWS: u32 = 200;
 
 /// The state between two sweeps.
 pub struct Sweeper {
     parts: Parts,
-    swept: HashSet<Id>,
+    /// Jobs that ended before this were swept.
+    swept_until: Option<Timestamp>,
     next: Option<Duration>,
 }
 
@@ -33,7 +34,7 @@ impl Sweeper {
     pub fn new(parts: Parts) -> Self {
         Self {
             parts,
-            swept: HashSet::new(),
+            swept_until: None,
             next: None,
         }
     }
@@ -49,41 +50,39 @@ impl Sweeper {
     }
 
     /// Looks at every job that settled since the last sweep; answers how many blobs were removed.
+    /// A job whose left-overs cannot be removed keeps no other from being swept; it is tried again next time.
     pub async fn sweep(&mut self) -> Result<usize> {
-        let now = self.parts.clock.now();
-        let mut seen = HashSet::new();
-        let mut removed = 0;
+        let span = span(self.parts.clock.now(), self.swept_until);
+        let (mut removed, mut failed) = (0, None);
         let mut page = Page {
             after: None,
             limit: PAGE_ROWS,
         };
         loop {
-            let jobs = self
-                .parts
-                .store
-                .jobs(&JobFilter::default(), page.clone())
-                .await?;
-            let Some(last) = jobs.last() else { break };
-            let old = now.since(last.created_at) > Duration::from_secs(LOOK_BACK_S);
-            page.after = Some(last.id.to_string());
-            for job in jobs.iter().filter(|job| is_settled(job, now)) {
-                if !self.swept.contains(&job.id) {
-                    removed += self.sweep_job(job).await?;
+            let store = &self.parts.store;
+            let jobs = store.finished(RUNS_MIN, span.clone(), page.clone()).await?;
+            for job in &jobs.rows {
+                match self.sweep_job(job).await {
+                    Ok(count) => removed += count,
+                    Err(error) => failed = Some(error),
                 }
-                seen.insert(job.id.clone());
             }
-            if old {
+            page.after = jobs.next;
+            if page.after.is_none() {
                 break;
             }
         }
-        self.swept = seen;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.swept_until = Some(span.end);
         Ok(removed)
     }
 
-    async fn sweep_job(&self, job: &Job) -> Result<usize> {
+    async fn sweep_job(&self, job: &Finished) -> Result<usize> {
         let keys = self.parts.blobs.list(&format!("jobs/{}/", job.id)).await?;
         let chunks = self.parts.store.chunks(&job.id).await?;
-        let left_over = sweep_list(job, &chunks, &keys);
+        let left_over = sweep_list(&job.id, job.run, &chunks, &keys);
         for key in &left_over {
             self.parts.blobs.delete(key).await?;
         }
@@ -91,21 +90,20 @@ impl Sweeper {
     }
 }
 
-fn is_settled(job: &Job, now: Timestamp) -> bool {
-    let settled = Duration::from_secs(SETTLED_AFTER_S);
-    job.run > 0
-        && job
-            .state
-            .completed_at()
-            .is_some_and(|at| now.since(at) >= settled)
+/// When the jobs of a sweep ended.
+fn span(now: Timestamp, swept_until: Option<Timestamp>) -> Range<Timestamp> {
+    let before = |time: Timestamp, seconds: u64| Timestamp(time.0 - 1_000 * seconds as i64);
+    let oldest = before(now, LOOK_BACK_S);
+    let since = swept_until.map_or(oldest, |until| before(until, OVERLAP_S));
+    since.max(oldest)..before(now, SETTLED_AFTER_S)
 }
 
 /// Which of a finished job's blobs belong to runs that did not win and to no committed chunk.
 /// Files that a committed chunk's rows point at lie beside it under a name that begins with the chunk's own.
-pub fn sweep_list(job: &Job, chunks: &[Chunk], keys: &[String]) -> Vec<String> {
+pub fn sweep_list(job: &Id, won: u32, chunks: &[Chunk], keys: &[String]) -> Vec<String> {
     let committed: BTreeSet<&str> = chunks.iter().map(|chunk| stem(&chunk.blob.key)).collect();
-    let runs = format!("jobs/{}/run-", job.id);
-    let winner = format!("jobs/{}/run-{}/", job.id, job.run);
+    let runs = format!("jobs/{job}/run-");
+    let winner = format!("jobs/{job}/run-{won}/");
     keys.iter()
         .filter(|key| key.starts_with(&runs) && !key.starts_with(&winner))
         .filter(|key| !committed.contains(stem(key)))
@@ -123,4 +121,22 @@ fn stem(key: &str) -> &str {
         .find(['.', '/'])
         .map_or(key.len(), |at| folder + at);
     &key[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_goes_on_where_the_last_one_ended() {
+        let (hour, day) = (3_600_000, 24 * 3_600_000);
+        let now = Timestamp(100 * day);
+        let first = span(now, None);
+        assert_eq!(first, Timestamp(92 * day)..Timestamp(100 * day - hour));
+        let later = span(Timestamp(now.0 + 600_000), Some(first.end));
+        assert_eq!(later.start.0, first.end.0 - hour);
+        assert_eq!(later.end.0, first.end.0 + 600_000);
+        let long_after = span(Timestamp(now.0 + 30 * day), Some(first.end));
+        assert_eq!(long_after.start, Timestamp(122 * day), "never further back");
+    }
 }

@@ -9,8 +9,7 @@ use super::{
 };
 use onstage_core::{
     Result,
-    job::{Job, JobFilter, JobKind, JobSpec},
-    ports::Page,
+    job::{Job, JobKind, JobSpec},
 };
 use std::time::Duration;
 
@@ -82,20 +81,13 @@ async fn claim_some(desk: &Desk, limit: u32) -> Result<Vec<Job>> {
 }
 
 async fn batch_waits(desk: &Desk) -> Result<bool> {
-    let filter = JobFilter {
-        kind: Some(JobKind::Batch),
-        model: Some(desk.loaded.model.clone()),
-        state: Some("queued".to_owned()),
-        by: None,
-    };
-    let page = Page {
-        after: None,
-        limit: 1,
-    };
-    let waiting = persist::insist(&desk.parts, "looking for batch jobs", || {
-        desk.parts.store.jobs(&filter, page.clone())
-    });
-    Ok(!waiting.await?.is_empty())
+    let parts = &desk.parts;
+    persist::insist(parts, "looking for batch jobs", || {
+        let now = parts.clock.now();
+        let version = &desk.settings.version;
+        parts.store.waits(version, JobKind::Batch, now)
+    })
+    .await
 }
 
 /// Predictions first, together; a batch job that slipped in between waits for them under its lease.

@@ -152,7 +152,13 @@ def f(n: int) -> float:
                 after: None,
                 limit: 10,
             };
-            let records = world.parts.store.predictions(&filter, page).await.unwrap();
+            let records = world
+                .parts
+                .store
+                .predictions(&filter, page)
+                .await
+                .unwrap()
+                .rows;
             (records.len() == 3).then_some(())
         })
         .await;

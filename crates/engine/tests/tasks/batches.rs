@@ -314,3 +314,20 @@ async fn a_prediction_and_a_batch_job_that_wait_together_are_both_done() {
     assert_eq!(world.result(&batch).await.0.len(), 10);
     assert_eq!(crew.starts.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn a_table_that_breaks_off_fails_the_job_and_names_the_place() {
+    let world = world(json!({})).await;
+    let endless = format!("{{\"x\":\"{}\"}}\n", "x".repeat(17 << 20));
+    let lines = [table(3), endless, table(2)].concat();
+    let id = world.batch(&lines, |_| {}).await;
+    let crew = ScriptCrew::new(double);
+    assert_eq!(world.run(&crew).await, TaskEnd::Idle);
+    match world.job(&id).await.state {
+        JobState::Failed { failure, .. } => {
+            assert_eq!(failure.reason, Reason::UserError);
+            assert!(failure.message.contains("line 4"), "{}", failure.message);
+        }
+        state => panic!("{state:?}"),
+    }
+}

@@ -9,14 +9,14 @@ use onstage_core::{
     event::{Event, NewEvent},
     feedback::{Feedback, FeedbackFilter},
     file::File,
-    job::{Job, JobFilter, Lease, NewJob},
+    job::{Job, JobFilter, JobKind, Lease, NewJob},
     lifecycle::{Beat, RetryPolicy, RunEnd},
     model::{Model, NewVersion, Version, VersionId, VersionState},
     outcome::Failure,
     people::{Credential, CredentialKind},
     ports::{
-        AppState, BlobWriter, Blobs, Catalog, Demand, FeedbackBook, Files, Jobs, Page, People,
-        Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
+        AppState, BlobWriter, Blobs, Catalog, Demand, FeedbackBook, Files, Finished, Jobs, Listed,
+        Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
     },
     prediction::{PredictionFilter, PredictionRecord},
     task::{Incarnation, Task},
@@ -128,7 +128,7 @@ macro_rules! through {
 through!(Catalog {
     ensure_model(model: Model) -> Result<Model>;
     model(name: &ModelName) -> Result<Option<Model>>;
-    models(page: Page) -> Result<Vec<Model>>;
+    models(page: Page<String>) -> Result<Listed<Model, String>>;
     update_model(model: Model) -> Result<Model>;
     delete_model(name: &ModelName) -> Result<()>;
     add_version(new: NewVersion) -> Result<(Version, bool)>;
@@ -141,7 +141,8 @@ through!(Catalog {
 through!(Jobs {
     submit(new: NewJob) -> Result<Submitted>;
     job(id: &Id) -> Result<Option<Job>>;
-    jobs(filter: &JobFilter, page: Page) -> Result<Vec<Job>>;
+    jobs(filter: &JobFilter, page: Page) -> Result<Listed<Job>>;
+    finished(runs_min: u32, completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>>;
     claim(version: &VersionId, owner: &Incarnation, limit: u32, now: Timestamp) -> Result<Vec<Job>>;
     beat(lease: &Lease, said: Beat) -> Result<bool>;
     commit_chunk(lease: &Lease, chunk: Chunk) -> Result<()>;
@@ -152,6 +153,7 @@ through!(Jobs {
     request_cancel(id: &Id, now: Timestamp) -> Result<Job>;
     running() -> Result<Vec<RunningJob>>;
     demand(now: Timestamp) -> Result<Vec<Demand>>;
+    waits(version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool>;
     ahead(job: &Job) -> Result<u64>;
     append_events(job: &Id, lease: Option<&Lease>, events: Vec<NewEvent>) -> Result<u64>;
     events(job: &Id, after: u64, limit: u32) -> Result<Vec<Event>>;
@@ -161,12 +163,12 @@ through!(Tasks {
     register_task(task: Task) -> Result<()>;
     beat_task(id: &Id, incarnation: &Incarnation) -> Result<()>;
     end_task(id: &Id, why: &str, now: Timestamp) -> Result<()>;
-    tasks(page: Page) -> Result<Vec<Task>>;
+    tasks(page: Page) -> Result<Listed<Task>>;
 });
 through!(Predictions {
     record(predictions: Vec<PredictionRecord>) -> Result<()>;
     prediction(id: &Id) -> Result<Option<PredictionRecord>>;
-    predictions(filter: &PredictionFilter, page: Page) -> Result<Vec<PredictionRecord>>;
+    predictions(filter: &PredictionFilter, page: Page) -> Result<Listed<PredictionRecord>>;
     delete_prediction(id: &Id) -> Result<()>;
     run_count(model: &ModelName) -> Result<u64>;
 });
@@ -174,19 +176,19 @@ through!(People {
     add_credential(credential: Credential) -> Result<()>;
     credential(secret_sha256: &str) -> Result<Option<Credential>>;
     take_credential(secret_sha256: &str) -> Result<Option<Credential>>;
-    credentials(kind: CredentialKind, page: Page) -> Result<Vec<Credential>>;
+    credentials(kind: CredentialKind, page: Page) -> Result<Listed<Credential>>;
     remove_credential(id: &Id) -> Result<()>;
     touch_credential(id: &Id, now: Timestamp) -> Result<()>;
     sweep_credentials(now: Timestamp) -> Result<u64>;
 });
 through!(FeedbackBook {
     put_feedback(feedback: Feedback) -> Result<Feedback>;
-    feedback(filter: &FeedbackFilter, page: Page) -> Result<Vec<Feedback>>;
+    feedback(filter: &FeedbackFilter, page: Page) -> Result<Listed<Feedback>>;
 });
 through!(Files {
     add_file(file: File) -> Result<()>;
     file(id: &Id) -> Result<Option<File>>;
-    files(page: Page) -> Result<Vec<File>>;
+    files(page: Page) -> Result<Listed<File>>;
     remove_file(id: &Id) -> Result<File>;
 });
 through!(AppState {

@@ -10,5 +10,6 @@ mod fronts;
 mod kills;
 mod predictions;
 mod python;
+mod sweeps;
 mod throughput;
 mod world;

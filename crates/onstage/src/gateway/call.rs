@@ -283,11 +283,23 @@ impl Paging {
             .clamp(1, PAGE_ROWS_MAX)
     }
 
-    /// One row more than shown, to know whether there is a next page.
-    pub(crate) fn page(&self) -> Page {
+    /// The page of a list whose cursor is a time and an id.
+    pub(crate) fn page(&self) -> Result<Page, Problem> {
+        let refused = |error: onstage_core::Error| {
+            Problem::invalid("invalid_query", format!("The cursor is wrong: {error}."))
+        };
+        let after = self.cursor.as_deref().map(str::parse).transpose();
+        Ok(Page {
+            after: after.map_err(refused)?,
+            limit: self.rows(),
+        })
+    }
+
+    /// The page of a list whose cursor is a name.
+    pub(crate) fn page_by_name(&self) -> Page<String> {
         Page {
             after: self.cursor.clone(),
-            limit: self.rows() + 1,
+            limit: self.rows(),
         }
     }
 }

@@ -225,7 +225,8 @@ async fn forget_local_tokens(parts: &Parts) -> Result<()> {
         limit: TOKENS_MAX,
     };
     let name = local_name();
-    for credential in parts.store.credentials(CredentialKind::Token, page).await? {
+    let tokens = parts.store.credentials(CredentialKind::Token, page).await?;
+    for credential in tokens.rows {
         if credential.name == name {
             match parts.store.remove_credential(&credential.id).await {
                 Err(error) if error.kind == Kind::NotFound => {}

@@ -3,16 +3,18 @@
 
 use onstage_core::{Error, Result};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 const BASE: &str = "scratch";
 const LOCK_ENDING: &str = "lock";
 /// How often a lock may be swept away between its making and its taking.
 const TRIES_MAX: u32 = 10;
+const TRY_AGAIN_MS: u64 = 20;
 
 /// A folder of this process; removed when dropped, or by the next process when we are killed.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes an empty folder of this name in the data folder, and sweeps those that nobody holds.
+    /// Makes an empty folder of this name in the data folder, and sweeps those that nobody holds. Conflict when a living process has it.
     pub(super) fn take(data: &Path, name: &str) -> Result<Self> {
         let base = data.join(BASE);
         let cannot = |error| {
@@ -32,7 +34,13 @@ impl Scratch {
         fs::create_dir_all(&base).map_err(cannot)?;
         sweep(&base);
         let (path, lock_path) = (base.join(name), base.join(format!("{name}.{LOCK_ENDING}")));
-        let lock = lock(&lock_path).map_err(cannot)?;
+        let lock = lock(&lock_path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Error::conflict(format!(
+                "folder `{}` is in use by another process",
+                path.display()
+            )),
+            _ => cannot(error),
+        })?;
         fs::create_dir_all(&path).map_err(cannot)?;
         Ok(Self {
             path,
@@ -52,22 +60,37 @@ impl Drop for Scratch {
     }
 }
 
-/// Takes the lock, again when a sweeper removed the file before we had it.
+/// Takes the lock, again when a sweeper holds it for a moment or removed the file before we had it. A holder that lives is not waited for.
 fn lock(path: &Path) -> io::Result<File> {
-    for _ in 0..TRIES_MAX {
+    let mut held = false;
+    for tried in 0..TRIES_MAX {
+        if tried > 0 {
+            std::thread::sleep(Duration::from_millis(TRY_AGAIN_MS));
+        }
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .open(path)?;
-        file.lock()?;
+        held = match file.try_lock() {
+            Ok(()) => false,
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(error)) => return Err(error),
+        };
+        if held {
+            continue;
+        }
         let still_there = fs::metadata(path)
             .is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
         if still_there {
             return Ok(file);
         }
     }
-    Err(io::Error::other("its lock is swept away again and again"))
+    Err(if held {
+        io::ErrorKind::WouldBlock.into()
+    } else {
+        io::Error::other("its lock is swept away again and again")
+    })
 }
 
 fn sweep(base: &Path) {
@@ -117,5 +140,15 @@ mod tests {
         assert!(!base.join("dead").exists() && !base.join("dead.lock").exists());
         drop((held, second));
         assert_eq!(fs::read_dir(&base).unwrap().count(), 0);
+    }
+    #[test]
+    fn a_doubled_task_is_refused_at_once() {
+        let data = tempfile::tempdir().unwrap();
+        let first = Scratch::take(data.path(), "task-1").unwrap();
+        let second = Scratch::take(data.path(), "task-1").unwrap_err();
+        assert_eq!(second.kind, onstage_core::Kind::Conflict);
+        assert!(first.path().exists(), "the first goes on");
+        drop(first);
+        Scratch::take(data.path(), "task-1").unwrap();
     }
 }

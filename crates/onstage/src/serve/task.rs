@@ -3,7 +3,7 @@
 
 use super::{host, parts, raise_descriptors, scratch::Scratch};
 use crate::{environment::Environment, settings::Settings};
-use onstage_core::{Error, Id, Result, model::VersionId};
+use onstage_core::{Error, Id, Kind, Result, model::VersionId};
 use onstage_engine::task::TaskSettings;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,13 @@ pub(crate) async fn run_task(
     stop: CancellationToken,
 ) -> Result<()> {
     raise_descriptors();
-    let scratch = Scratch::take(&settings.data, &format!("task-{}", order.id))?;
+    let scratch = match Scratch::take(&settings.data, &format!("task-{}", order.id)) {
+        Err(error) if error.kind == Kind::Conflict => {
+            tracing::info!(task = %order.id, "the task runs already; this one ends");
+            return Ok(());
+        }
+        taken => taken?,
+    };
     let parts = parts::for_task(settings, environment).await?;
     let defaults = onstage_engine::Settings::default();
     let ended = onstage_engine::task::run_task(

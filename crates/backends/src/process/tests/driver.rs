@@ -164,7 +164,7 @@ async fn a_reused_process_number_is_not_taken_for_the_task() {
     let mut innocent = std::process::Command::new("/bin/sh");
     std::os::unix::process::CommandExt::process_group(&mut innocent, 0);
     let mut innocent = innocent.args(["-c", "sleep 600"]).spawn().unwrap();
-    let mut process = super::super::task_file::Process::of(innocent.id());
+    let mut process = super::super::identity::Process::of(innocent.id());
     process.start_ticks -= 1;
     let json = serde_json::json!({"version": "v1", "pid": process.pid, "start_ticks": process.start_ticks, "boot_id": process.boot_id});
     fs::write(data.path().join("tasks/task-0001.json"), json.to_string()).unwrap();
@@ -191,7 +191,8 @@ async fn a_reused_process_number_is_not_taken_for_the_task() {
         None,
         "an innocent process was ended"
     );
-    innocent.kill().unwrap();
+    let group = innocent.id();
+    super::super::child::signal_group(group, rustix::process::Signal::KILL);
     innocent.wait().unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! Tests with real processes.
 
 mod driver;
+mod groups;
 mod host;
 mod launcher;
 

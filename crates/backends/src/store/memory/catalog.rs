@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, ModelName, Result,
     model::{Model, NewVersion, Version, VersionId, VersionState},
-    ports::{Catalog, Page},
+    ports::{Catalog, Listed, Page},
 };
 
 #[async_trait]
@@ -26,7 +26,7 @@ impl Catalog for MemoryStore {
         Ok(self.lock().models.get(name).cloned())
     }
 
-    async fn models(&self, page: Page) -> Result<Vec<Model>> {
+    async fn models(&self, page: Page<String>) -> Result<Listed<Model, String>> {
         let state = self.lock();
         let later = |model: &&Model| {
             page.after
@@ -35,8 +35,13 @@ impl Catalog for MemoryStore {
         };
         let mut models: Vec<Model> = state.models.values().filter(later).cloned().collect();
         models.sort_by_key(|model| model.name.to_string());
+        let more = models.len() > page.limit as usize;
         models.truncate(page.limit as usize);
-        Ok(models)
+        let last = models.last().filter(|_| more);
+        Ok(Listed {
+            next: last.map(|model| model.name.to_string()),
+            rows: models,
+        })
     }
 
     async fn update_model(&self, model: Model) -> Result<Model> {

@@ -12,10 +12,10 @@ use onstage_core::{
     lifecycle::{self, Beat, RetryPolicy, RunEnd},
     model::VersionId,
     outcome::Failure,
-    ports::{Demand, Jobs, Page, RunningJob, Submitted},
+    ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
     task::Incarnation,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 #[async_trait]
 impl Jobs for MemoryStore {
@@ -48,8 +48,33 @@ impl Jobs for MemoryStore {
         Ok(self.lock().jobs.get(id).cloned())
     }
 
-    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
-        newest(&self.lock().jobs, &page, |job| fits(job, filter))
+    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Listed<Job>> {
+        let state = self.lock();
+        let fits = |job: &Job| fits(job, filter);
+        Ok(newest(&state.jobs, &page, |job| job.created_at, fits))
+    }
+
+    async fn finished(
+        &self,
+        runs_min: u32,
+        completed: Range<Timestamp>,
+        page: Page,
+    ) -> Result<Listed<Finished>> {
+        let ended = |job: &Job| job.state.completed_at().unwrap_or_default();
+        let fits = |job: &Job| {
+            let at = job.state.completed_at();
+            job.run >= runs_min && at.is_some_and(|at| completed.contains(&at))
+        };
+        let found = newest(&self.lock().jobs, &page, ended, fits);
+        let rows = found.rows.into_iter().map(|job| Finished {
+            completed_at: ended(&job),
+            run: job.run,
+            id: job.id,
+        });
+        Ok(Listed {
+            rows: rows.collect(),
+            next: found.next,
+        })
     }
 
     async fn claim(
@@ -162,6 +187,13 @@ impl Jobs for MemoryStore {
             }
         }
         Ok(demands.into_values().collect())
+    }
+
+    async fn waits(&self, version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool> {
+        let state = self.lock();
+        let waits =
+            |job: &Job| job.version == *version && job.spec.kind() == kind && is_due(job, now);
+        Ok(state.jobs.values().any(waits))
     }
 
     async fn ahead(&self, job: &Job) -> Result<u64> {

@@ -9,7 +9,7 @@ mod state;
 mod tasks;
 
 use onstage_core::{
-    Id, ModelName, Result, Timestamp,
+    Id, ModelName, Timestamp,
     batch::Chunk,
     event::Event,
     feedback::Feedback,
@@ -17,7 +17,7 @@ use onstage_core::{
     job::Job,
     model::{Model, Version, VersionId},
     people::Credential,
-    ports::Page,
+    ports::{Cursor, Listed, Page},
     prediction::PredictionRecord,
     task::Task,
 };
@@ -74,22 +74,25 @@ impl State {
     }
 }
 
-/// A page of a map by id, newest first, of the rows that `fits`.
+/// A page of a table, newest first by the time that `time` names, of the rows that `fits`.
 fn newest<T: Clone>(
     rows: &BTreeMap<Id, T>,
     page: &Page,
+    time: impl Fn(&T) -> Timestamp,
     fits: impl Fn(&T) -> bool,
-) -> Result<Vec<T>> {
-    let older = |id: &Id| {
-        page.after
-            .as_deref()
-            .is_none_or(|after| id.as_str() < after)
-    };
-    Ok(rows
+) -> Listed<T> {
+    let mut found: Vec<(Cursor, &T)> = rows
         .iter()
-        .rev()
-        .filter(|(id, row)| older(id) && fits(row))
-        .take(page.limit as usize)
-        .map(|(_, row)| row.clone())
-        .collect())
+        .filter(|(_, row)| fits(row))
+        .map(|(id, row)| (Cursor::of(time(row), id), row))
+        .filter(|(at, _)| page.after.as_ref().is_none_or(|after| at < after))
+        .collect();
+    found.sort_by(|(a, _), (b, _)| b.cmp(a));
+    let limit = page.limit as usize;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    Listed {
+        next: found.last().filter(|_| more).map(|(at, _)| at.clone()),
+        rows: found.into_iter().map(|(_, row)| row.clone()).collect(),
+    }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Result, Timestamp,
     people::{Credential, CredentialKind},
-    ports::{Page, People},
+    ports::{Listed, Page, People},
 };
 
 #[async_trait]
@@ -45,8 +45,13 @@ impl People for MemoryStore {
         Ok(id.and_then(|id| state.credentials.remove(&id)))
     }
 
-    async fn credentials(&self, kind: CredentialKind, page: Page) -> Result<Vec<Credential>> {
-        newest(&self.lock().credentials, &page, |row| row.kind == kind)
+    async fn credentials(&self, kind: CredentialKind, page: Page) -> Result<Listed<Credential>> {
+        Ok(newest(
+            &self.lock().credentials,
+            &page,
+            |row| row.created_at,
+            |row| row.kind == kind,
+        ))
     }
 
     async fn remove_credential(&self, id: &Id) -> Result<()> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, Id, ModelName, Result,
     feedback::{Feedback, FeedbackFilter},
-    ports::{FeedbackBook, Page, Predictions},
+    ports::{FeedbackBook, Listed, Page, Predictions},
     prediction::{PredictionFilter, PredictionRecord},
 };
 
@@ -32,8 +32,8 @@ impl Predictions for MemoryStore {
         &self,
         filter: &PredictionFilter,
         page: Page,
-    ) -> Result<Vec<PredictionRecord>> {
-        newest(&self.lock().predictions, &page, |row| {
+    ) -> Result<Listed<PredictionRecord>> {
+        let fits = |row: &PredictionRecord| {
             filter
                 .model
                 .as_ref()
@@ -43,7 +43,13 @@ impl Predictions for MemoryStore {
                     .as_ref()
                     .is_none_or(|status| row.end.status_name() == status)
                 && filter.by.as_ref().is_none_or(|by| row.by == *by)
-        })
+        };
+        Ok(newest(
+            &self.lock().predictions,
+            &page,
+            |row| row.created_at,
+            fits,
+        ))
     }
 
     async fn delete_prediction(&self, id: &Id) -> Result<()> {
@@ -79,8 +85,8 @@ impl FeedbackBook for MemoryStore {
         Ok(feedback)
     }
 
-    async fn feedback(&self, filter: &FeedbackFilter, page: Page) -> Result<Vec<Feedback>> {
-        newest(&self.lock().feedback, &page, |row| {
+    async fn feedback(&self, filter: &FeedbackFilter, page: Page) -> Result<Listed<Feedback>> {
+        let fits = |row: &Feedback| {
             filter
                 .model
                 .as_ref()
@@ -90,6 +96,12 @@ impl FeedbackBook for MemoryStore {
                     .as_ref()
                     .is_none_or(|prediction| row.prediction == *prediction)
                 && filter.since.is_none_or(|since| row.created_at >= since)
-        })
+        };
+        Ok(newest(
+            &self.lock().feedback,
+            &page,
+            |row| row.created_at,
+            fits,
+        ))
     }
 }

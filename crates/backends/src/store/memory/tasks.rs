@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Result, Timestamp,
     file::File,
-    ports::{Files, Page, Tasks},
+    ports::{Files, Listed, Page, Tasks},
     task::{Incarnation, Task},
 };
 
@@ -46,8 +46,13 @@ impl Tasks for MemoryStore {
         Ok(())
     }
 
-    async fn tasks(&self, page: Page) -> Result<Vec<Task>> {
-        newest(&self.lock().tasks, &page, |_| true)
+    async fn tasks(&self, page: Page) -> Result<Listed<Task>> {
+        Ok(newest(
+            &self.lock().tasks,
+            &page,
+            |task| task.started_at,
+            |_| true,
+        ))
     }
 }
 
@@ -73,8 +78,13 @@ impl Files for MemoryStore {
         Ok(self.lock().files.get(id).cloned())
     }
 
-    async fn files(&self, page: Page) -> Result<Vec<File>> {
-        newest(&self.lock().files, &page, |_| true)
+    async fn files(&self, page: Page) -> Result<Listed<File>> {
+        Ok(newest(
+            &self.lock().files,
+            &page,
+            |file| file.created_at,
+            |_| true,
+        ))
     }
 
     async fn remove_file(&self, id: &Id) -> Result<File> {

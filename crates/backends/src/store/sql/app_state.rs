@@ -1,7 +1,7 @@
 //! Durable state of models in SQL: keys to JSON text, with counters that lose no addition.
 //! Must not know which model asks or why.
 
-use super::{SqlStore, error::store_error, row};
+use super::{SqlStore, dialect, error::store_error, row};
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
@@ -11,7 +11,7 @@ use onstage_core::{
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order,
-    sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query, SelectStatement},
 };
 
 const COLUMNS: [&str; 3] = ["space", "name", "value_json"];
@@ -83,11 +83,11 @@ async fn add(transaction: &DatabaseTransaction, space: &str, key: &str, by: f64)
             .map(|found| row::get(&found, "value_json"))
             .transpose()?;
         let value = rules::added(space, key, there.as_deref(), by)?;
-        let first = OnConflict::columns(["space", "name"])
-            .do_nothing()
-            .to_owned();
         let written = match &there {
-            None => insert(transaction, space, key, &value, first).await?,
+            None => {
+                let insert = insert(space, key, &value);
+                dialect::insert_once(transaction, insert, &["space", "name"]).await?
+            }
             Some(there) => replace(transaction, space, key, there, &value).await?,
         };
         if written {
@@ -116,26 +116,18 @@ async fn put(
         let overwrite = OnConflict::columns(["space", "name"])
             .update_column("value_json")
             .to_owned();
-        insert(transaction, space, key, json, overwrite).await?;
+        let insert = insert(space, key, json).on_conflict(overwrite).take();
+        transaction.execute(&insert).await.map_err(store_error)?;
     }
     Ok("null".to_owned())
 }
 
-async fn insert(
-    transaction: &DatabaseTransaction,
-    space: &str,
-    key: &str,
-    json: &str,
-    on_conflict: OnConflict,
-) -> Result<bool> {
-    let insert = Query::insert()
+fn insert(space: &str, key: &str, json: &str) -> InsertStatement {
+    Query::insert()
         .into_table("app_state")
         .columns(COLUMNS)
         .values_panic([space.into(), key.into(), json.into()])
-        .on_conflict(on_conflict)
-        .take();
-    let result = transaction.execute(&insert).await.map_err(store_error)?;
-    Ok(result.rows_affected() == 1)
+        .take()
 }
 
 async fn replace(

@@ -1,13 +1,13 @@
 //! Models in SQL, and the revision that changes with every change of the catalog.
 //! Must not know how a version is built.
 
-use super::{SqlStore, error::store_error, migrations, row, versions};
+use super::{SqlStore, dialect, error::store_error, migrations, page, row, versions};
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
     ModelName, Result,
     model::{Model, NewVersion, Version, VersionId, VersionState},
-    ports::{Catalog, Page},
+    ports::{Catalog, Listed, Page},
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order, QueryResult,
@@ -24,8 +24,6 @@ const COLUMNS: [&str; 7] = [
     "created_at",
 ];
 const CATALOG_REVISION: &str = "catalog_revision";
-/// The tables whose rows go with their model by its name; versions go by their foreign key.
-const WITH_MODEL: [&str; 4] = ["jobs", "predictions", "feedback", "run_counts"];
 
 #[async_trait]
 impl Catalog for SqlStore {
@@ -48,13 +46,14 @@ impl Catalog for SqlStore {
             .transpose()
     }
 
-    async fn models(&self, page: Page) -> Result<Vec<Model>> {
+    async fn models(&self, page: Page<String>) -> Result<Listed<Model, String>> {
         let select = select()
             .and_where_option(page.after.map(|after| Expr::col("name").gt(after)))
             .order_by("name", Order::Asc)
-            .limit(u64::from(page.limit))
+            .limit(u64::from(page.limit) + 1)
             .take();
-        Ok(row::readable(&self.all(&select).await?, read))
+        let rows = self.all(&select).await?;
+        page::listed(&rows, page.limit, read, |row| row::get(row, "name"))
     }
 
     async fn update_model(&self, model: Model) -> Result<Model> {
@@ -66,12 +65,7 @@ impl Catalog for SqlStore {
     }
 
     async fn delete_model(&self, name: &ModelName) -> Result<()> {
-        let name = name.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { delete(transaction, &name).await })
-            }))
-            .await
+        self.remove_model(name).await
     }
 
     async fn add_version(&self, new: NewVersion) -> Result<(Version, bool)> {
@@ -147,17 +141,15 @@ async fn ensure(transaction: &DatabaseTransaction, new: Model) -> Result<Model> 
         .columns(COLUMNS)
         .values_panic([
             new.name.to_string().into(),
-            new.title.as_str().into(),
-            new.about.as_str().into(),
+            row::plain(&new.title).into(),
+            row::plain(&new.about).into(),
             new.live.as_ref().map(|id| id.0.clone()).into(),
             new.previous.as_ref().map(|id| id.0.clone()).into(),
             row::int(new.revision).into(),
             new.created_at.0.into(),
         ])
-        .on_conflict(OnConflict::column("name").do_nothing().to_owned())
         .take();
-    let result = transaction.execute(&insert).await.map_err(store_error)?;
-    if result.rows_affected() == 0 {
+    if !dialect::insert_once(transaction, insert, &["name"]).await? {
         return model(transaction, &new.name).await;
     }
     changed(transaction).await?;
@@ -169,8 +161,8 @@ async fn update(transaction: &DatabaseTransaction, wanted: Model) -> Result<Mode
     let next = rules::next_model(&known, wanted)?;
     let update = Query::update()
         .table("models")
-        .value("title", next.title.as_str())
-        .value("about", next.about.as_str())
+        .value("title", row::plain(&next.title))
+        .value("about", row::plain(&next.about))
         .value("live", next.live.as_ref().map(|id| id.0.clone()))
         .value("previous", next.previous.as_ref().map(|id| id.0.clone()))
         .value("revision", row::int(next.revision))
@@ -192,35 +184,11 @@ async fn update(transaction: &DatabaseTransaction, wanted: Model) -> Result<Mode
     Ok(next)
 }
 
-async fn delete(transaction: &DatabaseTransaction, name: &ModelName) -> Result<()> {
-    model(transaction, name).await?;
-    let open = Query::select()
-        .column("id")
-        .from("jobs")
-        .and_where(Expr::col("model").eq(name.to_string()))
-        .and_where(Expr::col("state").is_in(["queued", "running"]))
-        .limit(1)
-        .take();
-    let open = transaction.query_one(&open).await.map_err(store_error)?;
-    if open.is_some() {
-        return Err(rules::model_busy(name));
-    }
-    let of_model = WITH_MODEL.map(|table| (table, "model"));
-    for (table, column) in of_model.into_iter().chain([("models", "name")]) {
-        let delete = Query::delete()
-            .from_table(table)
-            .and_where(Expr::col(column).eq(name.to_string()))
-            .take();
-        transaction.execute(&delete).await.map_err(store_error)?;
-    }
-    changed(transaction).await
-}
-
 fn select() -> SelectStatement {
     Query::select().columns(COLUMNS).from("models").take()
 }
 
-fn select_one(name: &ModelName) -> SelectStatement {
+pub(super) fn select_one(name: &ModelName) -> SelectStatement {
     select()
         .and_where(Expr::col("name").eq(name.to_string()))
         .take()

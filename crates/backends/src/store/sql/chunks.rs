@@ -1,7 +1,7 @@
 //! Committed chunks of batch jobs in SQL.
 //! Must not know what lies in their blobs.
 
-use super::{error::store_error, row, transition};
+use super::{dialect, row, transition};
 use crate::store::rules;
 use onstage_core::{
     Id, Result,
@@ -9,8 +9,8 @@ use onstage_core::{
     job::Lease,
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
-    sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
+    DatabaseTransaction, Order, QueryResult,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
 
 const COLUMNS: [&str; 11] = [
@@ -52,14 +52,10 @@ pub(super) async fn commit(
             chunk.blob.sha256.as_str().into(),
             i64::from(chunk.run).into(),
         ])
-        .on_conflict(
-            OnConflict::columns(["job", "chunk"])
-                .do_nothing()
-                .to_owned(),
-        )
         .take();
-    transaction.execute(&insert).await.map_err(store_error)?;
-    Ok(())
+    dialect::insert_once(transaction, insert, &["job", "chunk"])
+        .await
+        .map(|_| ())
 }
 
 pub(super) fn of_job(job: &Id) -> SelectStatement {

@@ -1,12 +1,15 @@
 //! Claiming: due jobs of a version, oldest first, each by compare-and-set.
 //! Must not start anything.
 
-use super::{SqlStore, error::store_error, job_row, row, transition};
+use super::{SqlStore, damage, error::store_error, job_row, transition};
 use onstage_core::{Result, Timestamp, job::Job, lifecycle, model::VersionId, task::Incarnation};
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order,
     sea_query::{Expr, ExprTrait, SelectStatement},
 };
+
+/// Rounds of one claim, each after rows that cannot be read were ended; what is left is the next claim's.
+const ROUNDS_MAX: u32 = 64;
 
 impl SqlStore {
     /// Looks without the write lock first, so that idle tasks which poll disturb nobody.
@@ -29,6 +32,7 @@ impl SqlStore {
     }
 }
 
+/// A row that cannot be read is ended as failed and the next one claimed in its place, so that it blocks no queue.
 async fn claim(
     transaction: &DatabaseTransaction,
     version: &VersionId,
@@ -36,15 +40,28 @@ async fn claim(
     limit: u32,
     now: Timestamp,
 ) -> Result<Vec<Job>> {
-    let select = due(version, limit, now);
-    let rows = transaction.query_all(&select).await.map_err(store_error)?;
-    let mut claimed = Vec::with_capacity(rows.len());
-    for before in row::readable(&rows, job_row::read) {
-        let mut job = before.job.clone();
-        lifecycle::claim(&mut job, owner.clone(), now)?;
-        // Where the rows are not locked, somebody else may have been first.
-        if transition::write(transaction, &before, &job).await? {
-            claimed.push(job);
+    let mut claimed = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let select = due(version, limit - claimed.len() as u32, now);
+        let rows = transaction.query_all(&select).await.map_err(store_error)?;
+        let mut ended = 0;
+        for row in &rows {
+            let before = match job_row::read(row) {
+                Ok(before) => before,
+                Err(error) => {
+                    ended += u32::from(damage::end(transaction, row, &error, now).await?);
+                    continue;
+                }
+            };
+            let mut job = before.job.clone();
+            lifecycle::claim(&mut job, owner.clone(), now)?;
+            // Where the rows are not locked, somebody else may have been first.
+            if transition::write(transaction, &before, &job).await? {
+                claimed.push(job);
+            }
+        }
+        if ended == 0 || claimed.len() >= limit as usize {
+            break;
         }
     }
     Ok(claimed)

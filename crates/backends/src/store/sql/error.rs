@@ -1,7 +1,7 @@
 //! What the database's errors mean to a caller.
 //! Must not leak a driver's type any further.
 
-use super::sqlite;
+use super::dialect;
 use onstage_core::{Error, Kind};
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, sqlx};
 
@@ -42,10 +42,7 @@ fn kind_of(error: &DbErr) -> Kind {
 fn kind_of_cause(cause: &sqlx::Error) -> Kind {
     match cause {
         sqlx::Error::Database(error) if error.is_unique_violation() => Kind::Conflict,
-        sqlx::Error::Database(error) => error
-            .code()
-            .and_then(|code| code.parse().ok())
-            .map_or(Kind::Internal, sqlite::kind_of_code),
+        sqlx::Error::Database(error) => dialect::kind_of(&**error),
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => Kind::Full,
         sqlx::Error::Io(_)
         | sqlx::Error::PoolTimedOut

@@ -66,7 +66,7 @@ async fn insert(
                 row::int(seq).into(),
                 event.kind.name().into(),
                 event.at.0.into(),
-                event.data.as_str().into(),
+                row::plain(&event.data).into(),
             ]);
         }
         transaction.execute(&insert).await.map_err(store_error)?;

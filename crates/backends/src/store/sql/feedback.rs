@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, Result,
     feedback::{Feedback, FeedbackFilter},
-    ports::{FeedbackBook, Page},
+    ports::{FeedbackBook, Listed, Page},
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    ConnectionTrait, DatabaseTransaction, QueryResult,
     sea_query::{Expr, ExprTrait, Query},
 };
 
@@ -38,7 +38,7 @@ impl FeedbackBook for SqlStore {
             .await
     }
 
-    async fn feedback(&self, filter: &FeedbackFilter, page: Page) -> Result<Vec<Feedback>> {
+    async fn feedback(&self, filter: &FeedbackFilter, page: Page) -> Result<Listed<Feedback>> {
         let is = |column: &'static str| move |text: String| Expr::col(column).eq(text);
         let model = filter.model.as_ref().map(ToString::to_string);
         let prediction = filter.prediction.as_ref().map(ToString::to_string);
@@ -51,11 +51,8 @@ impl FeedbackBook for SqlStore {
             .and_where_option(model.map(is("model")))
             .and_where_option(prediction.map(is("prediction")))
             .and_where_option(since)
-            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
-            .order_by("id", Order::Desc)
-            .limit(u64::from(page.limit))
             .take();
-        Ok(row::readable(&self.all(&select).await?, read))
+        self.newest(select, "created_at", &page, read).await
     }
 }
 
@@ -82,8 +79,8 @@ fn values(feedback: &Feedback) -> [Expr; 12] {
         feedback.model.to_string().into(),
         i64::from(feedback.version_number).into(),
         feedback.rating.map(i64::from).into(),
-        feedback.reason.clone().into(),
-        feedback.comment.clone().into(),
+        row::maybe_plain(feedback.reason.as_deref()).into(),
+        row::maybe_plain(feedback.comment.as_deref()).into(),
         feedback.correction.clone().into(),
         feedback.who.as_str().into(),
         feedback.input.clone().into(),

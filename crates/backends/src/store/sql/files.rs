@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Result,
     file::File,
-    ports::{Files, Page},
+    ports::{Files, Listed, Page},
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    ConnectionTrait, DatabaseTransaction, QueryResult,
     sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
 
@@ -39,13 +39,9 @@ impl Files for SqlStore {
         self.one(&by_id(id)).await?.as_ref().map(read).transpose()
     }
 
-    async fn files(&self, page: Page) -> Result<Vec<File>> {
-        let select = select()
-            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
-            .order_by("id", Order::Desc)
-            .limit(u64::from(page.limit))
-            .take();
-        Ok(row::readable(&self.all(&select).await?, read))
+    async fn files(&self, page: Page) -> Result<Listed<File>> {
+        let select = select().take();
+        self.newest(select, "created_at", &page, read).await
     }
 
     async fn remove_file(&self, id: &Id) -> Result<File> {
@@ -64,8 +60,8 @@ async fn add(transaction: &DatabaseTransaction, file: &File) -> Result<()> {
         .columns(COLUMNS)
         .values_panic([
             file.id.as_str().into(),
-            file.name.as_str().into(),
-            file.media_type.as_str().into(),
+            row::plain(&file.name).into(),
+            row::plain(&file.media_type).into(),
             file.blob.key.as_str().into(),
             row::int(file.blob.size_bytes).into(),
             file.blob.sha256.as_str().into(),

@@ -2,12 +2,14 @@
 //! Real refusals of SQLite, not made-up errors.
 
 use super::{SqlStore, migrations, sqlite, writer::Writer};
-use crate::store::suite::make::{id, kind_of, new_job, prediction};
+use crate::store::suite::make::{
+    at, claimed, id, kind_of, lost_worker, new_job, owner, page, prediction, version,
+};
 use futures::FutureExt;
 use onstage_core::{
     Kind,
     job::{JobSpec, NewJob},
-    ports::{Jobs, Predictions},
+    ports::{Catalog, Jobs, Page, Predictions},
     value::Stored,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -153,14 +155,131 @@ async fn a_row_that_cannot_be_read_hides_no_other() {
         id("2")
     );
     writing.execute_unprepared(&damage).await.unwrap();
-    let jobs = store
-        .jobs(&Default::default(), crate::store::suite::make::page(9))
-        .await
-        .unwrap();
+    let jobs = store.jobs(&Default::default(), page(9)).await.unwrap().rows;
     assert_eq!(jobs.len(), 2);
     let claimed = crate::store::suite::make::claim_again(&store, &id("3"), 200).await;
     assert_eq!(claimed.run, 1);
     assert_eq!(kind_of(store.job(&id("2")).await), Kind::Internal);
+}
+
+async fn state_of(connection: &DatabaseConnection, text: &str) -> String {
+    let ask = format!("SELECT state FROM jobs WHERE id = '{}'", id(text));
+    let ask = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, ask);
+    let row = connection.query_one_raw(ask).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}
+
+#[tokio::test]
+async fn jobs_that_cannot_be_read_are_ended_and_block_no_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let Small { store, writing, .. } = small_store(&folder.path().join("store.db")).await;
+    for text in ["1", "2", "3"] {
+        store.submit(new_job(text)).await.unwrap();
+    }
+    let damage = format!(
+        "UPDATE jobs SET spec_json = 'oops' WHERE id IN ('{}', '{}')",
+        id("1"),
+        id("2")
+    );
+    writing.execute_unprepared(&damage).await.unwrap();
+    let (version, owner) = (version("v-one"), owner("me"));
+    let claimed = store.claim(&version, &owner, 1, at(200)).await.unwrap();
+    assert_eq!(claimed.len(), 1, "the first that can be read is claimed");
+    assert_eq!(claimed[0].id, id("3"));
+    for text in ["1", "2"] {
+        assert_eq!(state_of(&writing, text).await, "failed");
+    }
+    let demand = store.demand(at(200)).await.unwrap();
+    assert_eq!((demand[0].queued, demand[0].running), (0, 1));
+    store.delete_job(&id("1")).await.unwrap();
+    assert_eq!(store.job(&id("1")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_running_job_that_cannot_be_read_is_ended_when_its_task_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let Small { store, writing, .. } = small_store(&folder.path().join("store.db")).await;
+    let lease = claimed(&store, "1").await;
+    let damage = "UPDATE jobs SET attempts_json = 'oops'";
+    writing.execute_unprepared(damage).await.unwrap();
+    let expire = async |beat| store.expire(&lease, beat, lost_worker(), at(300)).await;
+    assert_eq!(kind_of(expire(7).await), Kind::Conflict);
+    assert_eq!(state_of(&writing, "1").await, "running", "it was alive");
+    assert_eq!(kind_of(expire(0).await), Kind::Conflict);
+    assert_eq!(state_of(&writing, "1").await, "failed");
+    assert!(store.running().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_page_of_rows_that_cannot_be_read_ends_no_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let Small { store, writing, .. } = small_store(&folder.path().join("store.db")).await;
+    for text in ["1", "2", "3", "4"] {
+        store.submit(new_job(text)).await.unwrap();
+    }
+    let damage = format!(
+        "UPDATE jobs SET spec_json = 'oops' WHERE id > '{}'",
+        id("2")
+    );
+    writing.execute_unprepared(&damage).await.unwrap();
+    let first = store.jobs(&Default::default(), page(2)).await.unwrap();
+    assert!(first.rows.is_empty());
+    let next = Page {
+        after: first.next,
+        limit: 2,
+    };
+    let rest = store.jobs(&Default::default(), next).await.unwrap();
+    assert_eq!((rest.rows.len(), rest.next), (2, None));
+}
+
+#[tokio::test]
+async fn a_model_is_removed_in_slices_and_its_own_record_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = super::open(&path, sqlite::Durability::Process)
+        .await
+        .unwrap();
+    let model = crate::store::suite::make::model("lab/age");
+    store.ensure_model(model.clone()).await.unwrap();
+    let record = |place: u32| prediction(&place.to_string());
+    store
+        .record((0..1_200).map(record).collect())
+        .await
+        .unwrap();
+    let mut slices = 0;
+    loop {
+        let name = model.name.clone();
+        let slice = store.writer.write(Box::new(move |transaction| {
+            Box::pin(async move { super::removal::slice(transaction, &name).await })
+        }));
+        slices += 1;
+        if slice.await.unwrap() {
+            break;
+        }
+        let there = store.model(&model.name).await.unwrap();
+        assert!(there.is_some(), "what is left has its model");
+    }
+    assert_eq!(slices, 3);
+    assert_eq!(store.model(&model.name).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_write_that_panics_is_undone_and_ends_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let Small { store, .. } = small_store(&folder.path().join("store.db")).await;
+    let broken = store.writer.write(Box::new(move |transaction| {
+        Box::pin(async move {
+            let delete = "DELETE FROM jobs";
+            transaction.execute_unprepared(delete).await.unwrap();
+            panic!("a bug in a write");
+            #[expect(unreachable_code, reason = "says what the work would answer")]
+            Ok(())
+        })
+    }));
+    store.submit(new_job("1")).await.unwrap();
+    assert_eq!(kind_of(broken.await), Kind::Unavailable);
+    assert!(store.job(&id("1")).await.unwrap().is_some());
+    store.submit(new_job("2")).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,24 +1,27 @@
 //! Jobs in SQL: the port's verbs, each one write or one read.
 //! Must not decide how a job moves; `lifecycle` does.
 
-use super::{SqlStore, chunks, error::store_error, events, job_row, row, submit, transition};
+use super::{
+    SqlStore, chunks, damage, error::store_error, events, job_row, row, submit, transition,
+};
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
-    Id, Result, Timestamp,
+    Error, Id, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
-    job::{Job, JobFilter, Lease, NewJob},
+    job::{Job, JobFilter, JobKind, Lease, NewJob},
     lifecycle::{self, Beat, RetryPolicy, RunEnd},
     model::VersionId,
     outcome::Failure,
-    ports::{Demand, Jobs, Page, RunningJob, Submitted},
+    ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
     task::Incarnation,
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order,
-    sea_query::{Expr, ExprTrait, Query},
+    ConnectionTrait, DatabaseTransaction,
+    sea_query::{Expr, ExprTrait, LockType, Query},
 };
+use std::ops::Range;
 
 #[async_trait]
 impl Jobs for SqlStore {
@@ -41,7 +44,7 @@ impl Jobs for SqlStore {
             .transpose()
     }
 
-    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
+    async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Listed<Job>> {
         let is = |column: &'static str| move |text: String| Expr::col(column).eq(text);
         let kind = filter.kind.map(|kind| kind.name().to_owned());
         let select = job_row::select()
@@ -61,11 +64,17 @@ impl Jobs for SqlStore {
                     .map(ToString::to_string)
                     .map(is("principal")),
             )
-            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
-            .order_by("id", Order::Desc)
-            .limit(u64::from(page.limit))
             .take();
-        Ok(row::readable(&self.all(&select).await?, job_row::job))
+        self.newest(select, "created_at", &page, job_row::job).await
+    }
+
+    async fn finished(
+        &self,
+        runs_min: u32,
+        completed: Range<Timestamp>,
+        page: Page,
+    ) -> Result<Listed<Finished>> {
+        self.finished_jobs(runs_min, completed, &page).await
     }
 
     async fn claim(
@@ -160,15 +169,9 @@ impl Jobs for SqlStore {
         let lease = lease.clone();
         self.writer
             .write(Box::new(move |transaction| {
-                Box::pin(async move {
-                    let rule = |job: &mut Job| {
-                        lifecycle::expire(job, &lease, observed, failure.clone(), now)
-                    };
-                    let (job, ()) = transition::under_lease(transaction, &lease, rule).await?;
-                    Ok(job)
-                })
+                Box::pin(async move { expire(transaction, &lease, observed, failure, now).await })
             }))
-            .await
+            .await?
     }
 
     async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job> {
@@ -193,6 +196,10 @@ impl Jobs for SqlStore {
 
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>> {
         self.demand_of_versions(now).await
+    }
+
+    async fn waits(&self, version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool> {
+        self.job_waits(version, kind, now).await
     }
 
     async fn ahead(&self, job: &Job) -> Result<u64> {
@@ -243,11 +250,37 @@ async fn finish(
     Ok(job)
 }
 
-/// Chunks, events and keys go with their job.
+/// The inner error is an answer that comes with a commit: a job whose row cannot be read was ended all the same.
+async fn expire(
+    transaction: &DatabaseTransaction,
+    lease: &Lease,
+    observed: u64,
+    failure: Failure,
+    now: Timestamp,
+) -> Result<Result<Job>> {
+    let rule = |job: &mut Job| lifecycle::expire(job, lease, observed, failure.clone(), now);
+    match transition::under_lease(transaction, lease, rule).await {
+        Ok((job, ())) => Ok(Ok(job)),
+        Err(error) if damage::is_why(transaction, &lease.job, &error).await? => {
+            damage::expire(transaction, lease, observed, &error, now).await?;
+            let text = format!("the record of job `{}` is damaged", lease.job);
+            Ok(Err(Error::conflict(text).because(error)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Chunks, events and keys go with their job, whose record may be damaged.
 async fn delete(transaction: &DatabaseTransaction, id: &Id) -> Result<()> {
-    let found = transition::read(transaction, id).await?;
-    let found = found.ok_or_else(|| rules::no_job(id))?;
-    if !found.job.state.is_final() {
+    let select = Query::select()
+        .column("state")
+        .from("jobs")
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .lock(LockType::Update)
+        .take();
+    let found = transaction.query_one(&select).await.map_err(store_error)?;
+    let state: String = row::get(&found.ok_or_else(|| rules::no_job(id))?, "state")?;
+    if ["queued", "running"].contains(&state.as_str()) {
         return Err(rules::not_finished(id));
     }
     let delete = Query::delete()

@@ -3,10 +3,10 @@
 
 mod first;
 
-use super::{error::store_error, row, sqlite};
+use super::{dialect, error::store_error, row};
 use onstage_core::{Error, Result};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
     sea_query::{
         ColumnDef, Expr, ExprTrait, IndexCreateStatement, OnConflict, Query, Table,
         TableCreateStatement,
@@ -20,15 +20,15 @@ pub(super) struct Step {
 }
 
 /// Every step so far; the first makes schema version 1.
-fn steps() -> Vec<Step> {
-    vec![first::step()]
+fn steps(backend: DbBackend) -> Vec<Step> {
+    vec![first::step(backend)]
 }
 
 const SCHEMA_VERSION: &str = "schema_version";
 
 /// Applies what is missing. Conflict when a newer Onstage made the tables.
 pub(super) async fn bring_up_to_date(connection: &DatabaseConnection) -> Result<()> {
-    let transaction = sqlite::begin(connection).await.map_err(store_error)?;
+    let transaction = dialect::begin(connection).await.map_err(store_error)?;
     match apply(&transaction).await {
         Ok(()) => transaction.commit().await.map_err(store_error),
         Err(error) => {
@@ -52,7 +52,7 @@ async fn apply(transaction: &DatabaseTransaction) -> Result<()> {
         .take();
     transaction.execute(&meta).await.map_err(store_error)?;
     let there = number(transaction, SCHEMA_VERSION).await?;
-    let steps = steps();
+    let steps = steps(transaction.get_database_backend());
     let ours = steps.len() as u64;
     check_not_newer(there, ours)?;
     for step in steps.iter().skip(there as usize) {
@@ -113,7 +113,7 @@ mod tests {
         let path = folder.path().join("a.db");
         let connection = connect_writer(&path, Durability::Full).await.unwrap();
         bring_up_to_date(&connection).await.unwrap();
-        let newer = steps().len() as u64 + 3;
+        let newer = steps(DbBackend::Sqlite).len() as u64 + 3;
         set_number(&connection, SCHEMA_VERSION, newer)
             .await
             .unwrap();
@@ -121,7 +121,10 @@ mod tests {
 
         let error = crate::store::sqlite(&path).await.err().unwrap();
         assert_eq!(error.kind, Kind::Conflict);
-        for word in [newer.to_string(), steps().len().to_string()] {
+        for word in [
+            newer.to_string(),
+            steps(DbBackend::Sqlite).len().to_string(),
+        ] {
             assert!(error.message.contains(&word), "{error}");
         }
         assert!(error.hint.unwrap().contains("upgrade"));

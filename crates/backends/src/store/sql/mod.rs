@@ -1,10 +1,12 @@
 //! The SQL store: one code path for every SQL database, statements built by sea-query, SQLite today.
-//! Must not hold SQL of one dialect; `sqlite.rs` has all of that.
+//! Must not hold SQL of one dialect; `dialect.rs` and `sqlite.rs` have all of that.
 
 mod app_state;
 mod catalog;
 mod chunks;
 mod claim;
+mod damage;
+mod dialect;
 mod error;
 mod events;
 mod feedback;
@@ -14,8 +16,10 @@ mod hurt_test;
 mod job_row;
 mod jobs;
 mod migrations;
+mod page;
 mod people;
 mod predictions;
+mod removal;
 mod row;
 mod running;
 mod sqlite;

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Result, Timestamp,
     people::{Credential, CredentialKind},
-    ports::{Page, People},
+    ports::{Listed, Page, People},
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    ConnectionTrait, DatabaseTransaction, QueryResult,
     sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
 
@@ -48,14 +48,11 @@ impl People for SqlStore {
             .await
     }
 
-    async fn credentials(&self, kind: CredentialKind, page: Page) -> Result<Vec<Credential>> {
+    async fn credentials(&self, kind: CredentialKind, page: Page) -> Result<Listed<Credential>> {
         let select = select()
             .and_where(Expr::col("kind").eq(row::to_word(&kind)))
-            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
-            .order_by("id", Order::Desc)
-            .limit(u64::from(page.limit))
             .take();
-        Ok(row::readable(&self.all(&select).await?, read))
+        self.newest(select, "created_at", &page, read).await
     }
 
     async fn remove_credential(&self, id: &Id) -> Result<()> {
@@ -97,7 +94,7 @@ async fn add(transaction: &DatabaseTransaction, credential: &Credential) -> Resu
             row::to_word(&credential.kind).into(),
             credential.secret_sha256.as_str().into(),
             row::to_word(&credential.role).into(),
-            credential.name.as_str().into(),
+            row::plain(&credential.name).into(),
             credential.created_at.0.into(),
             row::millis(credential.expires_at).into(),
             row::millis(credential.last_used_at).into(),

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, Id, ModelName, Result,
     model::VersionId,
-    ports::{Page, Predictions},
+    ports::{Listed, Page, Predictions},
     prediction::{PredictionFilter, PredictionRecord},
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    ConnectionTrait, DatabaseTransaction, QueryResult,
     sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
 };
 use std::collections::{HashMap, HashSet};
@@ -57,7 +57,7 @@ impl Predictions for SqlStore {
         &self,
         filter: &PredictionFilter,
         page: Page,
-    ) -> Result<Vec<PredictionRecord>> {
+    ) -> Result<Listed<PredictionRecord>> {
         let is = |column: &'static str| move |text: String| Expr::col(column).eq(text);
         let select = select()
             .and_where_option(
@@ -75,11 +75,8 @@ impl Predictions for SqlStore {
                     .map(ToString::to_string)
                     .map(is("principal")),
             )
-            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
-            .order_by("id", Order::Desc)
-            .limit(u64::from(page.limit))
             .take();
-        Ok(row::readable(&self.all(&select).await?, read))
+        self.newest(select, "created_at", &page, read).await
     }
 
     async fn delete_prediction(&self, id: &Id) -> Result<()> {
@@ -123,6 +120,7 @@ pub(super) async fn count_runs(
 }
 
 async fn record(transaction: &DatabaseTransaction, records: &[PredictionRecord]) -> Result<()> {
+    let records = last_of_each(records);
     let mut runs: HashMap<&ModelName, i64> = HashMap::new();
     for some in records.chunks(INSERT_ROWS_MAX) {
         let mut known = known_ids(transaction, some).await?;
@@ -139,9 +137,21 @@ async fn record(transaction: &DatabaseTransaction, records: &[PredictionRecord])
     Ok(())
 }
 
+/// One row of an id in an insert: databases differ on two. The later one wins, as it would in two inserts.
+fn last_of_each(records: &[PredictionRecord]) -> Vec<&PredictionRecord> {
+    let mut seen = HashSet::new();
+    let mut last: Vec<_> = records
+        .iter()
+        .rev()
+        .filter(|record| seen.insert(&record.id))
+        .collect();
+    last.reverse();
+    last
+}
+
 async fn known_ids(
     transaction: &DatabaseTransaction,
-    records: &[PredictionRecord],
+    records: &[&PredictionRecord],
 ) -> Result<HashSet<String>> {
     let select = Query::select()
         .column("id")
@@ -152,8 +162,7 @@ async fn known_ids(
     rows.iter().map(|found| row::get(found, "id")).collect()
 }
 
-/// A later row of the same id in one insert wins, as it would in two.
-async fn write(transaction: &DatabaseTransaction, records: &[PredictionRecord]) -> Result<()> {
+async fn write(transaction: &DatabaseTransaction, records: &[&PredictionRecord]) -> Result<()> {
     let mut insert = Query::insert()
         .into_table("predictions")
         .columns(COLUMNS)
@@ -197,7 +206,7 @@ fn values(record: &PredictionRecord) -> [Expr; 15] {
         record.end.status_name().into(),
         row::to_json(&record.input).into(),
         row::to_json(&record.end).into(),
-        record.logs.as_str().into(),
+        row::plain(&record.logs).into(),
         record.predict_ms.into(),
         record.queue_ms.into(),
         record.by.as_str().into(),
@@ -225,4 +234,21 @@ fn read(row: &QueryResult) -> Result<PredictionRecord> {
         started_at: row::time(row, "started_at")?,
         completed_at: row::time(row, "completed_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::suite::make::prediction;
+
+    #[test]
+    fn of_one_id_the_last_row_is_written_and_free_of_nul() {
+        let mut records = ["1", "2", "1", "3"].map(prediction);
+        records[2].logs = "later\0".to_owned();
+        let last = last_of_each(&records);
+        let logs: Vec<&str> = last.iter().map(|record| record.logs.as_str()).collect();
+        assert_eq!(logs, ["hello", "later\0", "hello"]);
+        let texts = format!("{:?}", values(last[1]));
+        assert!(texts.contains("later\u{fffd}"), "{texts}");
+    }
 }

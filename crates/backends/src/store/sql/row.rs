@@ -79,6 +79,15 @@ pub(super) fn millis(time: Option<Timestamp>) -> Option<i64> {
     time.map(|time| time.0)
 }
 
+/// Free text for the database: PostgreSQL refuses NUL characters. JSON text has none, it escapes them.
+pub(super) fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+pub(super) fn maybe_plain(text: Option<&str>) -> Option<String> {
+    text.map(plain)
+}
+
 /// JSON text of a record's part; our own types always have one.
 pub(super) fn to_json(part: &impl Serialize) -> String {
     serde_json::to_string(part).expect("a record's part is JSON")

@@ -1,18 +1,19 @@
-//! What dispatch and reaper look at: running jobs, demand per version, places in the queue.
+//! What dispatch and reaper look at: running and finished jobs, demand per version, places in the queue.
 //! Only reads; its answers are hints.
 
 use super::{SqlStore, row};
 use onstage_core::{
     Result, Timestamp,
-    job::{Job, Lease},
+    job::{Job, JobKind, Lease},
     model::VersionId,
-    ports::{Demand, RunningJob},
+    ports::{Demand, Finished, Listed, Page, RunningJob},
     task::Incarnation,
 };
 use sea_orm::{
     QueryResult,
-    sea_query::{Alias, CaseStatement, Cond, Expr, ExprTrait, Func, Query},
+    sea_query::{CaseStatement, Cond, Expr, ExprTrait, Func, Query, SelectStatement},
 };
+use std::ops::Range;
 
 impl SqlStore {
     pub(super) async fn running_jobs(&self) -> Result<Vec<RunningJob>> {
@@ -24,24 +25,42 @@ impl SqlStore {
         Ok(row::readable(&self.all(&select).await?, running))
     }
 
-    pub(super) async fn demand_of_versions(&self, now: Timestamp) -> Result<Vec<Demand>> {
-        let due = || {
-            Cond::all()
-                .add(Expr::col("state").eq("queued"))
-                .add(Expr::col("not_before").lte(now.0))
-        };
-        let one_if = |when: Cond| CaseStatement::new().case(when, 1_i64).finally(0_i64);
-        let is_running = Cond::all().add(Expr::col("state").eq("running"));
-        let oldest = CaseStatement::new().case(due(), Expr::col("created_at"));
+    pub(super) async fn finished_jobs(
+        &self,
+        runs_min: u32,
+        completed: Range<Timestamp>,
+        page: &Page,
+    ) -> Result<Listed<Finished>> {
         let select = Query::select()
-            .column("version")
-            .expr_as(whole(one_if(due())), "queued")
-            .expr_as(whole(one_if(is_running)), "running")
-            .expr_as(Func::min(oldest), "oldest_queued_at")
+            .columns(["id", "run", "completed_at"])
             .from("jobs")
-            .and_where(Expr::col("state").is_in(["queued", "running"]))
-            .group_by_col("version")
+            .and_where(Expr::col("completed_at").gte(completed.start.0))
+            .and_where(Expr::col("completed_at").lt(completed.end.0))
+            .and_where(Expr::col("run").gte(i64::from(runs_min)))
             .take();
+        self.newest(select, "completed_at", page, finished).await
+    }
+
+    pub(super) async fn job_waits(
+        &self,
+        version: &VersionId,
+        kind: JobKind,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let select = Query::select()
+            .column("id")
+            .from("jobs")
+            .and_where(Expr::col("version").eq(version.0.as_str()))
+            .and_where(Expr::col("kind").eq(kind.name()))
+            .and_where(Expr::col("state").eq("queued"))
+            .and_where(Expr::col("not_before").lte(now.0))
+            .limit(1)
+            .take();
+        Ok(self.one(&select).await?.is_some())
+    }
+
+    pub(super) async fn demand_of_versions(&self, now: Timestamp) -> Result<Vec<Demand>> {
+        let select = demand_select(now);
         let mut demands = row::readable(&self.all(&select).await?, demand);
         demands.retain(|demand| demand.queued + demand.running > 0);
         demands.sort_by(|a, b| a.version.cmp(&b.version));
@@ -68,11 +87,6 @@ impl SqlStore {
     }
 }
 
-/// A sum as a whole number, which some databases would make a decimal.
-fn whole(counted: CaseStatement) -> Expr {
-    Func::sum(counted).cast_as(Alias::new("bigint"))
-}
-
 fn running(row: &QueryResult) -> Result<RunningJob> {
     Ok(RunningJob {
         lease: Lease {
@@ -85,6 +99,35 @@ fn running(row: &QueryResult) -> Result<RunningJob> {
     })
 }
 
+fn demand_select(now: Timestamp) -> SelectStatement {
+    let due = || {
+        Cond::all()
+            .add(Expr::col("state").eq("queued"))
+            .add(Expr::col("not_before").lte(now.0))
+    };
+    // A count is a whole number in every database; a sum is a decimal in some.
+    let how_many = |when: Cond| Func::count(CaseStatement::new().case(when, 1_i64));
+    let is_running = Cond::all().add(Expr::col("state").eq("running"));
+    let oldest = CaseStatement::new().case(due(), Expr::col("created_at"));
+    Query::select()
+        .column("version")
+        .expr_as(how_many(due()), "queued")
+        .expr_as(how_many(is_running), "running")
+        .expr_as(Func::min(oldest), "oldest_queued_at")
+        .from("jobs")
+        .and_where(Expr::col("state").is_in(["queued", "running"]))
+        .group_by_col("version")
+        .take()
+}
+
+fn finished(row: &QueryResult) -> Result<Finished> {
+    Ok(Finished {
+        id: row::id(row)?,
+        run: row::small(row, "run")?,
+        completed_at: row::time(row, "completed_at")?,
+    })
+}
+
 fn demand(row: &QueryResult) -> Result<Demand> {
     Ok(Demand {
         version: VersionId(row::get(row, "version")?),
@@ -92,4 +135,23 @@ fn demand(row: &QueryResult) -> Result<Demand> {
         running: row::count(row, "running")?,
         oldest_queued_at: row::maybe_time(row, "oldest_queued_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sea_orm::sea_query::{MysqlQueryBuilder, PostgresQueryBuilder};
+
+    #[test]
+    fn demand_is_counted_in_words_that_every_database_knows() {
+        let select = demand_select(Timestamp(7));
+        let sqls = [
+            select.to_string(MysqlQueryBuilder),
+            select.to_string(PostgresQueryBuilder),
+        ];
+        for sql in sqls {
+            assert!(sql.contains("COUNT(") && !sql.contains("CAST("), "{sql}");
+            assert!(!sql.contains("ELSE"), "what is not counted is null: {sql}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The submission of a job: the job and its idempotency key in one transaction.
 //! Must not know who submits.
 
-use super::{error::store_error, job_row, predictions::count_runs, row, transition};
+use super::{dialect, error::store_error, job_row, predictions::count_runs, row, transition};
 use crate::store::rules;
 use onstage_core::{
     Error, Id, Result, Timestamp,
@@ -46,10 +46,8 @@ async fn insert(transaction: &DatabaseTransaction, job: &Job) -> Result<()> {
         .into_table("jobs")
         .columns(columns)
         .values_panic(values)
-        .on_conflict(OnConflict::column("id").do_nothing().to_owned())
         .take();
-    let result = transaction.execute(&insert).await.map_err(store_error)?;
-    if result.rows_affected() == 1 {
+    if dialect::insert_once(transaction, insert, &["id"]).await? {
         return Ok(());
     }
     Err(Error::conflict(format!("job `{}` exists already", job.id)))
@@ -65,7 +63,7 @@ async fn submitted_before(
         .columns(["body_sha256", "job", "created_at"])
         .from("idempotency")
         .and_where(Expr::col("scope").eq(key.scope.as_str()))
-        .and_where(Expr::col("name").eq(key.key.as_str()))
+        .and_where(Expr::col("name").eq(row::plain(&key.key)))
         .take();
     let known = transaction.query_one(&select).await.map_err(store_error)?;
     let Some(known) = known else { return Ok(None) };
@@ -86,7 +84,7 @@ async fn remember(transaction: &DatabaseTransaction, key: &Idempotency, job: &Jo
         .columns(["scope", "name", "body_sha256", "job", "created_at"])
         .values_panic([
             key.scope.as_str().into(),
-            key.key.as_str().into(),
+            row::plain(&key.key).into(),
             key.body_sha256.as_str().into(),
             job.id.as_str().into(),
             job.created_at.0.into(),

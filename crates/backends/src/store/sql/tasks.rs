@@ -1,17 +1,17 @@
 //! Tasks in SQL, as they register themselves.
 //! Must not know how they are started.
 
-use super::{SqlStore, error::store_error, row};
+use super::{SqlStore, dialect, error::store_error, row};
 use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Result, Timestamp,
     model::VersionId,
-    ports::{Page, Tasks},
+    ports::{Listed, Page, Tasks},
     task::{Incarnation, Task},
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
-    sea_query::{Expr, ExprTrait, OnConflict, Query, UpdateStatement},
+    ConnectionTrait, DatabaseTransaction, QueryResult,
+    sea_query::{Expr, ExprTrait, Query, UpdateStatement},
 };
 
 const COLUMNS: [&str; 9] = [
@@ -54,15 +54,9 @@ impl Tasks for SqlStore {
             .await
     }
 
-    async fn tasks(&self, page: Page) -> Result<Vec<Task>> {
-        let select = Query::select()
-            .columns(COLUMNS)
-            .from("tasks")
-            .and_where_option(page.after.map(|after| Expr::col("id").lt(after)))
-            .order_by("id", Order::Desc)
-            .limit(u64::from(page.limit))
-            .take();
-        Ok(row::readable(&self.all(&select).await?, read))
+    async fn tasks(&self, page: Page) -> Result<Listed<Task>> {
+        let select = Query::select().columns(COLUMNS).from("tasks").take();
+        self.newest(select, "started_at", &page, read).await
     }
 }
 
@@ -74,17 +68,15 @@ async fn register(transaction: &DatabaseTransaction, task: &Task) -> Result<()> 
             task.id.as_str().into(),
             task.version.0.as_str().into(),
             task.incarnation.0.as_str().into(),
-            task.host.as_str().into(),
+            row::plain(&task.host).into(),
             i64::from(task.pid).into(),
             task.started_at.0.into(),
             row::millis(task.ended_at).into(),
-            task.end.clone().into(),
+            row::maybe_plain(task.end.as_deref()).into(),
             row::int(task.beat).into(),
         ])
-        .on_conflict(OnConflict::column("id").do_nothing().to_owned())
         .take();
-    let result = transaction.execute(&insert).await.map_err(store_error)?;
-    if result.rows_affected() == 1 {
+    if dialect::insert_once(transaction, insert, &["id"]).await? {
         return Ok(());
     }
     Err(Error::conflict(format!(
@@ -112,7 +104,7 @@ async fn beat(transaction: &DatabaseTransaction, id: &Id, incarnation: &Incarnat
 async fn end(transaction: &DatabaseTransaction, id: &Id, why: &str, now: Timestamp) -> Result<()> {
     let update = living(id)
         .value("ended_at", now.0)
-        .value("ended_because", why)
+        .value("ended_because", row::plain(why))
         .take();
     let result = transaction.execute(&update).await.map_err(store_error)?;
     match result.rows_affected() {

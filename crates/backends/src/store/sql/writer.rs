@@ -2,14 +2,15 @@
 //! Must not know what is written.
 
 use super::{
+    dialect,
     error::{ends_transaction, store_error},
-    in_time, sqlite,
+    in_time,
 };
 use async_trait::async_trait;
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use onstage_core::{Error, Result};
 use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 /// Writes that wait for the writer; more wait outside, within their deadline.
@@ -50,7 +51,7 @@ impl Writer {
         in_time(async {
             let sent = self.queue.send(write).await;
             sent.map_err(|_| Error::unavailable("the store is closed"))?;
-            let gone = |_| Error::unavailable("the store's writer is gone");
+            let gone = |_| Error::unavailable("the store broke this write off");
             answer.await.map_err(gone)?
         })
         .await
@@ -115,7 +116,7 @@ async fn run(
             Err(_) if !log_is_empty => {
                 log_is_empty = true;
                 if let Some(connection) = &open
-                    && let Err(error) = sqlite::checkpoint(connection).await
+                    && let Err(error) = dialect::tidy_up(connection).await
                 {
                     tracing::debug!(%error, "the store's log was not emptied");
                 }
@@ -147,7 +148,13 @@ async fn write_group(
             }
         },
     };
-    match commit_group(&connection, group).await {
+    // Who waits for a write of a group that panicked is told by its end.
+    let commit = AssertUnwindSafe(commit_group(&connection, group)).catch_unwind();
+    let after = commit.await.unwrap_or_else(|_| {
+        tracing::error!("a write to the store panicked; its group is rolled back");
+        After::Unknown
+    });
+    match after {
         After::Outside => Some(connection),
         After::Unknown => {
             close(connection).await;
@@ -174,7 +181,7 @@ enum After {
 
 /// One transaction for all; each write has its own answer, given after the commit.
 async fn commit_group(connection: &DatabaseConnection, group: Vec<Box<dyn Write>>) -> After {
-    let transaction = match sqlite::begin(connection).await {
+    let transaction = match dialect::begin(connection).await {
         Ok(transaction) => transaction,
         Err(error) => {
             answer_all(group, &store_error(error));

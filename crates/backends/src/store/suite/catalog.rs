@@ -67,14 +67,18 @@ pub(super) async fn models_are_listed_by_name_in_pages(store: &dyn Store) {
             })
             .await
             .unwrap();
-        seen.extend(models.iter().map(|model| model.name.to_string()));
-        match models.last() {
-            Some(last) => cursor = Some(last.name.to_string()),
-            None => break,
+        seen.extend(models.rows.iter().map(|model| model.name.to_string()));
+        cursor = models.next;
+        if cursor.is_none() {
+            break;
         }
     }
     assert_eq!(seen, ["art/z", "lab-2/x", "lab/a", "lab/b", "lab/c"]);
-    assert!(store.models(page(0)).await.unwrap().is_empty());
+    let none = Page {
+        after: None,
+        limit: 0,
+    };
+    assert!(store.models(none).await.unwrap().rows.is_empty());
 }
 
 pub(super) async fn a_change_needs_the_newest_revision(store: &dyn Store) {
@@ -313,6 +317,7 @@ pub(super) async fn deleting_a_model_takes_what_is_its_own(store: &dyn Store) {
             .feedback(&Default::default(), page(9))
             .await
             .unwrap()
+            .rows
             .is_empty()
     );
     assert!(store.version(&version("s1")).await.unwrap().is_some());
@@ -349,6 +354,35 @@ pub(super) async fn a_model_with_open_jobs_stays(store: &dyn Store) {
         .await
         .unwrap();
     store.delete_model(&name("lab/age")).await.unwrap();
+}
+
+pub(super) async fn a_model_with_much_of_its_own_goes_as_well(store: &dyn Store) {
+    store.ensure_model(model("lab/age")).await.unwrap();
+    let record = |place: u32| make::prediction(&place.to_string());
+    store
+        .record((0..2_300).map(record).collect())
+        .await
+        .unwrap();
+    for text in ["a", "b", "c"] {
+        let lease = make::claimed(store, text).await;
+        let events = (0..700).map(|_| make::event("{}")).collect();
+        store
+            .append_events(&make::id(text), Some(&lease), events)
+            .await
+            .unwrap();
+        let end = make::output("1");
+        store
+            .finish(&lease, end, &make::policy(), 0.0, at(300))
+            .await
+            .unwrap();
+    }
+    store.delete_model(&name("lab/age")).await.unwrap();
+    assert_eq!(store.model(&name("lab/age")).await.unwrap(), None);
+    let records = store.predictions(&Default::default(), page(9)).await;
+    assert!(records.unwrap().rows.is_empty());
+    let jobs = store.jobs(&Default::default(), page(9)).await;
+    assert!(jobs.unwrap().rows.is_empty());
+    assert!(store.events(&make::id("a"), 0, 9).await.unwrap().is_empty());
 }
 
 pub(super) async fn concurrent_pushes_get_different_numbers(store: &dyn Store) {

@@ -37,7 +37,8 @@ async fn a_new_file_is_opened_by_many_at_once() {
     let jobs = stores[0]
         .jobs(&Default::default(), make::page(99))
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(jobs.len(), 8);
 }
 
@@ -180,27 +181,17 @@ async fn reopening_keeps_everything() {
             .unwrap(),
         2
     );
-    assert!(
-        !store
-            .submit(make::keyed("3", "key", "body"))
-            .await
-            .unwrap()
-            .new
-    );
+    let again = store.submit(make::keyed("3", "key", "body")).await;
+    assert!(!again.unwrap().new);
     assert_eq!(
         store.prediction(&id("p")).await.unwrap(),
         Some(make::prediction("p"))
     );
-    assert_eq!(
-        store
-            .feedback(&Default::default(), make::page(9))
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    let feedback = store.feedback(&Default::default(), make::page(9)).await;
+    assert_eq!(feedback.unwrap().rows.len(), 1);
     assert_eq!(store.file(&id("x")).await.unwrap(), Some(make::file("x")));
-    assert_eq!(store.tasks(make::page(9)).await.unwrap(), [make::task("t")]);
+    let tasks = store.tasks(make::page(9)).await.unwrap();
+    assert_eq!(tasks.rows, [make::task("t")]);
     assert_eq!(
         store.state("lab/age", "n", StateOp::Get).await.unwrap(),
         "2"

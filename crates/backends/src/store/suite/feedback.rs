@@ -37,13 +37,14 @@ pub(super) async fn a_person_has_one_feedback_per_prediction(store: &dyn Store) 
         prediction: Some(id("p1")),
         ..Default::default()
     };
-    let rows = store.feedback(&of_first, page(9)).await.unwrap();
+    let rows = store.feedback(&of_first, page(9)).await.unwrap().rows;
     assert_eq!(rows, [same_id, feedback("2", "p1", "lee")]);
     assert_eq!(
         store
             .feedback(&FeedbackFilter::default(), page(9))
             .await
             .unwrap()
+            .rows
             .len(),
         3
     );
@@ -63,7 +64,7 @@ pub(super) async fn feedback_is_filtered_and_in_pages(store: &dyn Store) {
     };
     store.put_feedback(other).await.unwrap();
     let list = async |filter: FeedbackFilter, page| {
-        let rows = store.feedback(&filter, page).await.unwrap();
+        let rows = store.feedback(&filter, page).await.unwrap().rows;
         ids(rows.iter().map(|row| &row.id))
     };
     let all = |texts: &[&str]| {
@@ -74,22 +75,22 @@ pub(super) async fn feedback_is_filtered_and_in_pages(store: &dyn Store) {
     };
     assert_eq!(
         list(FeedbackFilter::default(), page(2)).await,
-        all(&["4", "3"])
+        all(&["4", "2"])
     );
     assert_eq!(
-        list(FeedbackFilter::default(), after(&id("3"), 9)).await,
-        all(&["2", "1"])
+        list(FeedbackFilter::default(), after(30, &id("2"), 9)).await,
+        all(&["3", "1"])
     );
     let model = FeedbackFilter {
         model: Some(name("lab/age")),
         ..Default::default()
     };
-    assert_eq!(list(model.clone(), page(9)).await, all(&["3", "2", "1"]));
+    assert_eq!(list(model.clone(), page(9)).await, all(&["2", "3", "1"]));
     let since = FeedbackFilter {
         since: Some(at(20)),
         ..model
     };
-    assert_eq!(list(since, page(9)).await, all(&["3", "2"]));
+    assert_eq!(list(since, page(9)).await, all(&["2", "3"]));
 }
 
 pub(super) async fn an_id_of_anothers_feedback_is_refused(store: &dyn Store) {
@@ -108,7 +109,8 @@ pub(super) async fn an_id_of_anothers_feedback_is_refused(store: &dyn Store) {
     let rows = store
         .feedback(&FeedbackFilter::default(), page(9))
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(
         rows,
         [feedback("2", "p1", "lee"), feedback("1", "p1", "kim")]

@@ -9,8 +9,14 @@ pub(super) async fn a_file_is_added_listed_and_removed(store: &dyn Store) {
         store.add_file(file(text)).await.unwrap();
     }
     assert_eq!(store.file(&id("2")).await.unwrap(), Some(file("2")));
-    assert_eq!(store.files(page(2)).await.unwrap(), [file("3"), file("2")]);
-    assert_eq!(store.files(after(&id("2"), 2)).await.unwrap(), [file("1")]);
+    assert_eq!(
+        store.files(page(2)).await.unwrap().rows,
+        [file("3"), file("2")]
+    );
+    assert_eq!(
+        store.files(after(9, &id("2"), 2)).await.unwrap().rows,
+        [file("1")]
+    );
     assert_eq!(store.remove_file(&id("2")).await.unwrap(), file("2"));
     assert_eq!(store.file(&id("2")).await.unwrap(), None);
     assert_eq!(kind_of(store.remove_file(&id("2")).await), Kind::NotFound);

@@ -7,7 +7,7 @@ use super::make::{
 use onstage_core::{
     Kind,
     job::{JobFilter, JobKind, JobState, NewJob},
-    ports::{Demand, RunningJob, Store},
+    ports::{Demand, Finished, Page, RunningJob, Store},
 };
 
 pub(super) async fn lists_are_filtered_and_in_pages(store: &dyn Store) {
@@ -24,7 +24,7 @@ pub(super) async fn lists_are_filtered_and_in_pages(store: &dyn Store) {
     store.request_cancel(&id("2"), at(1)).await.unwrap();
 
     let list = async |filter: JobFilter, page| {
-        let jobs = store.jobs(&filter, page).await.unwrap();
+        let jobs = store.jobs(&filter, page).await.unwrap().rows;
         ids(jobs.iter().map(|job| &job.id))
     };
     let all = |texts: &[&str]| {
@@ -39,11 +39,11 @@ pub(super) async fn lists_are_filtered_and_in_pages(store: &dyn Store) {
     );
     assert_eq!(list(JobFilter::default(), page(2)).await, all(&["4", "3"]));
     assert_eq!(
-        list(JobFilter::default(), after(&id("3"), 9)).await,
+        list(JobFilter::default(), after(100, &id("3"), 9)).await,
         all(&["2", "1"])
     );
     assert_eq!(
-        list(JobFilter::default(), after(&id("1"), 9)).await,
+        list(JobFilter::default(), after(100, &id("1"), 9)).await,
         all(&[])
     );
     let model = JobFilter {
@@ -67,6 +67,86 @@ pub(super) async fn lists_are_filtered_and_in_pages(store: &dyn Store) {
     };
     assert_eq!(list(kind(JobKind::Batch), page(9)).await, all(&[]));
     assert_eq!(list(kind(JobKind::Prediction), page(9)).await.len(), 4);
+}
+
+pub(super) async fn lists_are_ordered_by_time_whatever_the_ids(store: &dyn Store) {
+    // A client may choose an id that sorts above every one of ours, or below.
+    for (text, created) in [("zz", 10), ("b", 30), ("a", 30), ("0", 20), ("m", 40)] {
+        let job = NewJob {
+            created_at: at(created),
+            ..new_job(text)
+        };
+        store.submit(job).await.unwrap();
+    }
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = Page {
+            after: cursor,
+            limit: 2,
+        };
+        let listed = store.jobs(&JobFilter::default(), page).await.unwrap();
+        assert!(listed.rows.len() <= 2);
+        seen.extend(ids(listed.rows.iter().map(|job| &job.id)));
+        cursor = listed.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let wanted = ["m", "b", "a", "0", "zz"].map(|text| id(text).to_string());
+    assert_eq!(seen, wanted);
+    let whole = store.jobs(&JobFilter::default(), page(5)).await.unwrap();
+    assert_eq!((whole.rows.len(), whole.next), (5, None), "nothing follows");
+}
+
+pub(super) async fn ended_jobs_are_listed_by_their_end_and_runs(store: &dyn Store) {
+    for (text, end) in [("1", 500), ("2", 400), ("3", 900)] {
+        let lease = claimed(store, text).await;
+        let lost = make::lost_worker();
+        store.expire(&lease, 0, lost, at(210)).await.unwrap();
+        let again = make::claim_again(store, &id(text), 300_000).await;
+        let (lease, output) = (again.lease().unwrap(), make::output("1"));
+        let policy = policy();
+        let ended = store.finish(&lease, output, &policy, 0.0, at(end));
+        ended.await.unwrap();
+    }
+    let lease = claimed(store, "4").await;
+    let policy = policy();
+    let ended = store.finish(&lease, make::output("1"), &policy, 0.0, at(450));
+    ended.await.unwrap();
+    store.submit(new_job("5")).await.unwrap();
+    let list = async |runs_min, page| {
+        let span = at(400)..at(900);
+        store.finished(runs_min, span, page).await.unwrap()
+    };
+    let row = |text: &str, run, end| Finished {
+        id: id(text),
+        run,
+        completed_at: at(end),
+    };
+    let twice = list(2, page(9)).await;
+    assert_eq!(twice.rows, [row("1", 2, 500), row("2", 2, 400)]);
+    let first = list(1, page(2)).await;
+    assert_eq!(first.rows, [row("1", 2, 500), row("4", 1, 450)]);
+    let after = Page {
+        after: first.next,
+        limit: 2,
+    };
+    assert_eq!(list(1, after).await.rows, [row("2", 2, 400)]);
+}
+
+pub(super) async fn a_waiting_kind_is_seen(store: &dyn Store) {
+    let waits = async |name: &str, kind, now| {
+        let version = version(name);
+        store.waits(&version, kind, at(now)).await.unwrap()
+    };
+    assert!(!waits("v-one", JobKind::Prediction, 999).await);
+    store.submit(new_job("1")).await.unwrap();
+    assert!(waits("v-one", JobKind::Prediction, 100).await);
+    assert!(!waits("v-one", JobKind::Prediction, 99).await, "not due");
+    assert!(!waits("v-one", JobKind::Batch, 999).await);
+    assert!(!waits("v-two", JobKind::Prediction, 999).await);
+    make::claim_again(store, &id("1"), 200).await;
+    assert!(!waits("v-one", JobKind::Prediction, 999).await, "it runs");
 }
 
 pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {

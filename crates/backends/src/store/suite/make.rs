@@ -12,7 +12,7 @@ use onstage_core::{
     model::{Model, NewVersion, VersionId},
     outcome::{Failure, Phase, Reason},
     people::{Credential, CredentialKind, Role},
-    ports::{Page, Store},
+    ports::{Cursor, Page, Store},
     prediction::{PredictionEnd, PredictionRecord},
     task::{Incarnation, Task},
     value::{BlobRef, Stored},
@@ -42,9 +42,9 @@ pub(in crate::store) fn page(limit: u32) -> Page {
     Page { after: None, limit }
 }
 
-pub(in crate::store) fn after(cursor: &Id, limit: u32) -> Page {
+pub(in crate::store) fn after(created_at: i64, id: &Id, limit: u32) -> Page {
     Page {
-        after: Some(cursor.to_string()),
+        after: Some(Cursor::of(at(created_at), id)),
         limit,
     }
 }

@@ -55,6 +55,7 @@ every_store! {
         the_revision_changes_with_every_change,
         deleting_a_model_takes_what_is_its_own,
         a_model_with_open_jobs_stays,
+        a_model_with_much_of_its_own_goes_as_well,
         concurrent_pushes_get_different_numbers,
     }
     submissions {
@@ -70,6 +71,9 @@ every_store! {
     }
     jobs {
         lists_are_filtered_and_in_pages,
+        lists_are_ordered_by_time_whatever_the_ids,
+        ended_jobs_are_listed_by_their_end_and_runs,
+        a_waiting_kind_is_seen,
         demand_counts_due_and_running_jobs,
         places_in_the_queue_are_counted,
         running_jobs_are_watched_by_their_beat,
@@ -113,6 +117,7 @@ every_store! {
         a_record_comes_back_and_is_overwritten,
         a_group_is_written_together,
         lists_are_filtered_and_in_pages,
+        lists_are_ordered_by_time_whatever_the_ids,
         a_deleted_one_is_gone,
         runs_are_counted_once_each,
     }

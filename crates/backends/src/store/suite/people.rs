@@ -42,7 +42,8 @@ pub(super) async fn a_doubled_credential_is_refused(store: &dyn Store) {
         store
             .credentials(CredentialKind::Token, page(9))
             .await
-            .unwrap(),
+            .unwrap()
+            .rows,
         [first]
     );
 }
@@ -79,21 +80,24 @@ pub(super) async fn credentials_are_listed_by_kind(store: &dyn Store) {
     let tokens = store
         .credentials(CredentialKind::Token, page(2))
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(
         ids(tokens.iter().map(|row| &row.id)),
         [id("3").to_string(), id("2").to_string()]
     );
     let rest = store
-        .credentials(CredentialKind::Token, after(&id("2"), 2))
+        .credentials(CredentialKind::Token, after(1, &id("2"), 2))
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(rest, [credential("1", CredentialKind::Token)]);
     assert!(
         store
             .credentials(CredentialKind::LoginLink, page(2))
             .await
             .unwrap()
+            .rows
             .is_empty()
     );
 }
@@ -135,7 +139,8 @@ pub(super) async fn expired_credentials_are_swept(store: &dyn Store) {
     let left = store
         .credentials(CredentialKind::Session, page(9))
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(
         ids(left.iter().map(|row| &row.id)),
         [id("3").to_string(), id("2").to_string()]

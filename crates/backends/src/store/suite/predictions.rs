@@ -1,11 +1,11 @@
 //! Cases for records of realtime predictions.
 //! Each starts with an empty store.
 
-use super::make::{after, id, ids, kind_of, name, new_job, page, prediction};
+use super::make::{after, at, id, ids, kind_of, name, new_job, page, prediction};
 use onstage_core::{
     Kind,
     outcome::{Failure, Reason},
-    ports::Store,
+    ports::{Cursor, Store},
     prediction::{PredictionEnd, PredictionFilter, PredictionRecord},
     value::Stored,
 };
@@ -42,7 +42,8 @@ pub(super) async fn a_group_is_written_together(store: &dyn Store) {
     let all = store
         .predictions(&PredictionFilter::default(), page(1_000))
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(all.len(), 650);
     let doubled = vec![prediction("d"), failed("d", Reason::Timeout)];
     store.record(doubled).await.unwrap();
@@ -69,7 +70,7 @@ pub(super) async fn lists_are_filtered_and_in_pages(store: &dyn Store) {
     ];
     store.record(records).await.unwrap();
     let list = async |filter: PredictionFilter, page| {
-        let rows = store.predictions(&filter, page).await.unwrap();
+        let rows = store.predictions(&filter, page).await.unwrap().rows;
         ids(rows.iter().map(|row| &row.id))
     };
     let all = |texts: &[&str]| {
@@ -83,7 +84,7 @@ pub(super) async fn lists_are_filtered_and_in_pages(store: &dyn Store) {
         list(everything.clone(), page(3)).await,
         all(&["4", "3", "2"])
     );
-    assert_eq!(list(everything, after(&id("2"), 3)).await, all(&["1"]));
+    assert_eq!(list(everything, after(1, &id("2"), 3)).await, all(&["1"]));
     let model = PredictionFilter {
         model: Some(name("lab/age")),
         ..Default::default()
@@ -133,4 +134,23 @@ pub(super) async fn runs_are_counted_once_each(store: &dyn Store) {
     store.submit(new_job("3")).await.unwrap_err();
     assert_eq!(store.run_count(&name("lab/age")).await.unwrap(), 3);
     assert_eq!(store.run_count(&name("lab/sex")).await.unwrap(), 0);
+}
+
+pub(super) async fn lists_are_ordered_by_time_whatever_the_ids(store: &dyn Store) {
+    let records =
+        [("zz", 10), ("b", 30), ("a", 30), ("0", 20)].map(|(text, when)| PredictionRecord {
+            created_at: at(when),
+            ..prediction(text)
+        });
+    store.record(records.into()).await.unwrap();
+    let list = async |page| {
+        let filter = PredictionFilter::default();
+        store.predictions(&filter, page).await.unwrap()
+    };
+    let first = list(page(3)).await;
+    let wanted = ["b", "a", "0"].map(|text| id(text).to_string());
+    assert_eq!(ids(first.rows.iter().map(|row| &row.id)), wanted);
+    assert_eq!(first.next, Some(Cursor::of(at(20), &id("0"))));
+    let rest = list(after(20, &id("0"), 3)).await;
+    assert_eq!((rest.rows[0].id.clone(), rest.next), (id("zz"), None));
 }

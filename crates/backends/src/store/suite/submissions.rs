@@ -127,7 +127,8 @@ pub(super) async fn many_submissions_of_one_key_make_one_job(store: &dyn Store) 
     let jobs = store
         .jobs(&Default::default(), super::make::page(50))
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(jobs.len(), 1);
 }
 
@@ -147,7 +148,8 @@ pub(super) async fn many_submissions_at_once_are_all_kept(store: &dyn Store) {
     let jobs = store
         .jobs(&Default::default(), super::make::page(500))
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(jobs.len(), 241);
     for submitted in all.into_iter().flatten() {
         assert_eq!(

@@ -172,7 +172,7 @@ fn columns_of(tables: &dyn Tables, table: &Path, format: TableFormat) -> Result<
     let mut columns = reader.columns().to_vec();
     if format == TableFormat::Jsonl {
         let mut known: HashSet<String> = columns.iter().cloned().collect();
-        while let Some(row) = reader.next_row() {
+        while let Some(row) = reader.next_row()? {
             for key in row.into_iter().flatten().map(|(key, _)| key) {
                 if known.insert(key.clone()) {
                     columns.push(key);
@@ -193,7 +193,7 @@ impl Rows {
     /// The row at `index`; empty when it cannot be read.
     fn at(&mut self, index: u64) -> Result<Map<String, Value>> {
         loop {
-            let row = self.reader.next_row().ok_or_else(|| {
+            let row = self.reader.next_row()?.ok_or_else(|| {
                 Error::internal(format!(
                     "row {index} was computed, and the table has ended before it"
                 ))

@@ -416,6 +416,7 @@ impl Flow {
                 }
                 Ok(())
             }
+            Some(Group::Broken(error)) => Err(error.into()),
             Some(Group::End) => {
                 self.exhausted = true;
                 Ok(())

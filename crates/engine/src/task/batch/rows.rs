@@ -5,7 +5,7 @@ use super::{cells::Cells, select::Selection};
 use crate::task::check::bad_row;
 use bytes::Bytes;
 use onstage_core::{
-    Result,
+    Error, Result,
     batch::TableFormat,
     outcome::{Failure, Reason},
     ports::{InputCheck, TableReader, Tables},
@@ -46,6 +46,8 @@ pub(crate) struct RowIn {
 #[derive(Debug)]
 pub(crate) enum Group {
     Rows(Vec<RowIn>),
+    /// The table breaks off; what was handed over before is not the whole.
+    Broken(Error),
     /// The whole table was read; without this word the thread has failed.
     End,
 }
@@ -67,8 +69,16 @@ pub(crate) fn read(mut reader: Box<dyn TableReader>, reading: Reading) -> mpsc::
         let mut index = 0;
         let mut rows = Vec::new();
         let mut bytes = 0;
+        let mut last = Group::End;
         while index < reading.selection.end() {
-            let Some(row) = reader.next_row() else { break };
+            let row = match reader.next_row() {
+                Ok(Some(row)) => row,
+                Ok(None) => break,
+                Err(error) => {
+                    last = Group::Broken(error);
+                    break;
+                }
+            };
             if index >= reading.first_row && reading.selection.has(index) {
                 let row = reading.take(index, row);
                 bytes += row.size();
@@ -86,7 +96,7 @@ pub(crate) fn read(mut reader: Box<dyn TableReader>, reading: Reading) -> mpsc::
             }
         }
         if groups.blocking_send(Group::Rows(rows)).is_ok() {
-            let _ = groups.blocking_send(Group::End);
+            let _ = groups.blocking_send(last);
         }
     });
     inbox
@@ -120,7 +130,8 @@ pub(crate) fn count(
 
 fn count_rows(mut reader: Box<dyn TableReader>, end: u64, stop: &AtomicBool) -> Option<u64> {
     let mut rows = 0;
-    while rows < end && reader.next_row().is_some() {
+    // A table that breaks off has no count.
+    while rows < end && reader.next_row().ok()?.is_some() {
         rows += 1;
         if rows.is_multiple_of(COUNT_LOOK_ROWS) && stop.load(Ordering::Relaxed) {
             return None;
@@ -168,5 +179,38 @@ impl RowIn {
     /// Bytes it holds.
     pub(crate) fn size(&self) -> usize {
         self.shown.len() + self.input.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Damaged(u32);
+
+    impl TableReader for Damaged {
+        fn columns(&self) -> &[String] {
+            &[]
+        }
+
+        fn rows_total(&self) -> Option<u64> {
+            None
+        }
+
+        fn next_row(&mut self) -> Result<Option<onstage_core::ports::Row>> {
+            match self.0.checked_sub(1) {
+                Some(left) => self.0 = left,
+                None => return Err(Error::invalid("the table is damaged: row 3")),
+            }
+            Ok(Some(Ok(Map::new())))
+        }
+    }
+
+    #[test]
+    fn a_damaged_table_has_no_count() {
+        let stop = AtomicBool::new(false);
+        let count = |rows, end| count_rows(Box::new(Damaged(rows)), end, &stop);
+        assert_eq!(count(3, u64::MAX), None);
+        assert_eq!(count(3, 2), Some(2), "what lies behind is not asked for");
     }
 }

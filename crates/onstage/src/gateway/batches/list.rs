@@ -32,10 +32,10 @@ pub(crate) async fn run(call: Call) -> Answer {
         state: state_of(query.status.as_deref()),
         by: whose(&call, query.mine.as_deref())?,
     };
-    let rows = call.state.parts.store.jobs(&filter, paging.page()).await?;
-    let (rows, next) = page::cut(&call, &paging, rows, |job| job.id.to_string());
-    let mut results = Vec::with_capacity(rows.len());
-    for found in rows.into_iter().filter_map(find::of_job) {
+    let listed = call.state.parts.store.jobs(&filter, paging.page()?).await?;
+    let next = page::link(&call, listed.next.as_ref());
+    let mut results = Vec::with_capacity(listed.rows.len());
+    for found in listed.rows.into_iter().filter_map(find::of_job) {
         let counts = find::done(&call, &found.job).await?;
         results.push(batch::show(&call, &found.job, &found.spec, counts, None));
     }

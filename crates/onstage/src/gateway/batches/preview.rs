@@ -67,13 +67,16 @@ fn read(
     let mut reader = tables.open(path, format)?;
     let columns = reader.columns().to_vec();
     let mut rows = Vec::new();
-    while rows.len() < ROWS_MAX
-        && let Some(row) = reader.next_row()
-    {
-        rows.push(match row {
-            Ok(row) => Value::Object(row),
-            Err(why) => json!({ "error": why }),
-        });
+    while rows.len() < ROWS_MAX {
+        match reader.next_row() {
+            Ok(Some(Ok(row))) => rows.push(Value::Object(row)),
+            Ok(Some(Err(why))) => rows.push(json!({ "error": why })),
+            Ok(None) => break,
+            Err(error) => {
+                rows.push(json!({ "error": error.message }));
+                break;
+            }
+        }
     }
     Ok((columns, rows))
 }

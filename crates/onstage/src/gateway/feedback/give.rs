@@ -71,7 +71,7 @@ async fn said_before(call: &Call, prediction: &Id) -> Result<Option<Feedback>, P
     };
     let who = &call.principal()?.id;
     let all = call.state.parts.store.feedback(&filter, page).await?;
-    Ok(all.into_iter().find(|feedback| feedback.who == *who))
+    Ok(all.rows.into_iter().find(|feedback| feedback.who == *who))
 }
 
 fn comment(text: Option<String>) -> Option<String> {

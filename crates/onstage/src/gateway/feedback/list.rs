@@ -46,14 +46,18 @@ pub(crate) async fn run(call: Call) -> Answer {
         cursor: query.cursor,
         limit: query.limit,
     };
-    let rows = call
+    let listed = call
         .state
         .parts
         .store
-        .feedback(&filter, paging.page())
+        .feedback(&filter, paging.page()?)
         .await?;
-    let (rows, next) = page::cut(&call, &paging, rows, |row| row.id.to_string());
-    let results = rows.iter().map(|row| feedback::show(row, true)).collect();
+    let next = page::link(&call, listed.next.as_ref());
+    let results = listed
+        .rows
+        .iter()
+        .map(|row| feedback::show(row, true))
+        .collect();
     page::answer(results, next)
 }
 
@@ -67,13 +71,13 @@ async fn table(call: &Call, filter: &FeedbackFilter) -> Answer {
             after,
             limit: PAGE_ROWS_MAX,
         };
-        let rows = call.state.parts.store.feedback(filter, page).await?;
-        for row in &rows {
+        let listed = call.state.parts.store.feedback(filter, page).await?;
+        for row in &listed.rows {
             writer.write_record(feedback::cells(row)).map_err(broken)?;
         }
-        match rows.last() {
-            Some(last) if rows.len() as u32 == PAGE_ROWS_MAX => after = Some(last.id.to_string()),
-            _ => break,
+        after = listed.next;
+        if after.is_none() {
+            break;
         }
     }
     let text = writer

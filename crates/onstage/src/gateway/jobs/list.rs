@@ -31,9 +31,13 @@ pub(crate) async fn run(call: Call) -> Answer {
         state: state_of(query.status.as_deref()),
         by: None,
     };
-    let rows = call.state.parts.store.jobs(&filter, paging.page()).await?;
-    let (rows, next) = page::cut(&call, &paging, rows, |job| job.id.to_string());
-    let results = rows.iter().map(|row| job::show(&call, row)).collect();
+    let listed = call.state.parts.store.jobs(&filter, paging.page()?).await?;
+    let next = page::link(&call, listed.next.as_ref());
+    let results = listed
+        .rows
+        .iter()
+        .map(|row| job::show(&call, row))
+        .collect();
     page::answer(results, next)
 }
 

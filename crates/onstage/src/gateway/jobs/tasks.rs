@@ -9,8 +9,8 @@ use crate::gateway::{
 
 pub(crate) async fn run(call: Call) -> Answer {
     let paging: Paging = call.query()?;
-    let rows = call.state.parts.store.tasks(paging.page()).await?;
-    let (rows, next) = page::cut(&call, &paging, rows, |task| task.id.to_string());
-    let results = rows.iter().map(job::task).collect();
+    let listed = call.state.parts.store.tasks(paging.page()?).await?;
+    let next = page::link(&call, listed.next.as_ref());
+    let results = listed.rows.iter().map(job::task).collect();
     page::answer(results, next)
 }

@@ -10,10 +10,11 @@ use crate::gateway::{
 
 pub(crate) async fn run(call: Call) -> Answer {
     let paging: Paging = call.query()?;
-    let rows = call.state.parts.store.models(paging.page()).await?;
-    let (rows, next) = page::cut(&call, &paging, rows, |model| model.name.to_string());
-    let mut results = Vec::with_capacity(rows.len());
-    for model in &rows {
+    let store = &call.state.parts.store;
+    let listed = store.models(paging.page_by_name()).await?;
+    let next = page::link(&call, listed.next.as_ref());
+    let mut results = Vec::with_capacity(listed.rows.len());
+    for model in &listed.rows {
         results.push(get::shown(&call, model).await?);
     }
     page::answer(results, next)

@@ -20,14 +20,14 @@ const LIFE_S_MAX: u64 = 100 * 366 * 24 * 3600;
 
 pub(crate) async fn list(call: Call) -> Answer {
     let paging: Paging = call.query()?;
-    let rows = call
+    let listed = call
         .state
         .parts
         .store
-        .credentials(CredentialKind::Token, paging.page())
+        .credentials(CredentialKind::Token, paging.page()?)
         .await?;
-    let (rows, next) = page::cut(&call, &paging, rows, |row| row.id.to_string());
-    let results = rows.iter().map(|row| token(row, None)).collect();
+    let next = page::link(&call, listed.next.as_ref());
+    let results = listed.rows.iter().map(|row| token(row, None)).collect();
     page::answer(results, next)
 }
 

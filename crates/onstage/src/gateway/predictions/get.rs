@@ -81,7 +81,7 @@ async fn own_feedback(call: &Call, id: &Id) -> Result<Option<feedback::Feedback>
     };
     let all = call.state.parts.store.feedback(&filter, page).await?;
     let who = &call.principal()?.id;
-    let own = all.iter().find(|feedback| feedback.who == *who);
-    let shown = own.or_else(|| all.first().filter(|_| call.is_owner()));
+    let own = all.rows.iter().find(|feedback| feedback.who == *who);
+    let shown = own.or_else(|| all.rows.first().filter(|_| call.is_owner()));
     Ok(shown.map(|found| feedback::show(found, false)))
 }

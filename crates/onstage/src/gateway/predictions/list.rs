@@ -10,6 +10,7 @@ use crate::gateway::{
 use onstage_core::{
     Id, ModelName,
     job::{Job, JobFilter, JobKind},
+    ports::{Cursor, Listed},
     prediction::{PredictionFilter, PredictionRecord},
 };
 use serde::Deserialize;
@@ -39,10 +40,10 @@ enum Row {
 }
 
 impl Row {
-    fn id(&self) -> &Id {
+    fn place(&self) -> Cursor {
         match self {
-            Self::Job(job) => &job.id,
-            Self::Record(record) => &record.id,
+            Self::Job(job) => Cursor::of(job.created_at, &job.id),
+            Self::Record(record) => Cursor::of(record.created_at, &record.id),
         }
     }
 }
@@ -59,19 +60,18 @@ pub(crate) async fn run(call: Call) -> Answer {
     };
     let model = query.model.as_deref().map(model_of).transpose()?;
     let by = whose(&call, query.mine.as_deref())?;
-    let mut rows = Vec::new();
-    if query.kind.as_deref() != Some("background") {
-        rows.extend(records(&call, &query, &paging, model.clone(), by.clone()).await?);
-    }
+    // A prediction that was handed over is a job; should a record of it exist too, the job says more and comes first.
+    let mut lists = Vec::new();
     if query.kind.as_deref() != Some("realtime") {
-        rows.extend(jobs(&call, &query, &paging, model, by).await?);
+        lists.push(jobs(&call, &query, &paging, model.clone(), by.clone()).await?);
     }
-    rows.sort_by(|a, b| b.id().cmp(a.id()));
-    // A prediction that was handed over is a job; should a record of it exist too, the job says more.
-    rows.dedup_by(|later, earlier| later.id() == earlier.id());
-    let (rows, next) = page::cut(&call, &paging, rows, |row| row.id().to_string());
-    let mut results = Vec::with_capacity(rows.len());
-    for row in &rows {
+    if query.kind.as_deref() != Some("background") {
+        lists.push(records(&call, &query, &paging, model, by).await?);
+    }
+    let listed = page::merged(lists, paging.rows() as usize, Row::place);
+    let next = page::link(&call, listed.next.as_ref());
+    let mut results = Vec::with_capacity(listed.rows.len());
+    for row in &listed.rows {
         results.push(shown(&call, row).await?);
     }
     page::answer(results, next)
@@ -105,26 +105,23 @@ async fn records(
     paging: &Paging,
     model: Option<ModelName>,
     by: Option<Id>,
-) -> Result<Vec<Row>, Problem> {
+) -> Result<Listed<Row>, Problem> {
     // Records are of what has ended.
     if matches!(query.status.as_deref(), Some("starting" | "processing")) {
-        return Ok(Vec::new());
+        return Ok(Listed::default());
     }
     let filter = PredictionFilter {
         model,
         status: query.status.clone(),
         by,
     };
-    let rows = call
-        .state
-        .parts
-        .store
-        .predictions(&filter, paging.page())
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Row::Record(Box::new(row)))
-        .collect())
+    let store = &call.state.parts.store;
+    let listed = store.predictions(&filter, paging.page()?).await?;
+    let row = |row| Row::Record(Box::new(row));
+    Ok(Listed {
+        rows: listed.rows.into_iter().map(row).collect(),
+        next: listed.next,
+    })
 }
 
 async fn jobs(
@@ -133,18 +130,20 @@ async fn jobs(
     paging: &Paging,
     model: Option<ModelName>,
     by: Option<Id>,
-) -> Result<Vec<Row>, Problem> {
+) -> Result<Listed<Row>, Problem> {
     let filter = JobFilter {
         kind: Some(JobKind::Prediction),
         model,
         state: state_of(query.status.as_deref()),
         by,
     };
-    let rows = call.state.parts.store.jobs(&filter, paging.page()).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Row::Job(Box::new(row)))
-        .collect())
+    let store = &call.state.parts.store;
+    let listed = store.jobs(&filter, paging.page()?).await?;
+    let row = |row| Row::Job(Box::new(row));
+    Ok(Listed {
+        rows: listed.rows.into_iter().map(row).collect(),
+        next: listed.next,
+    })
 }
 
 /// The store's word for the wire's.

@@ -7,6 +7,7 @@ mod bodies;
 mod browser;
 mod description;
 mod files;
+mod lists;
 mod methods;
 mod models;
 mod people;

@@ -101,7 +101,13 @@ async fn secrets_are_not_at_rest() {
         limit: 100,
     };
     let kind = onstage_core::people::CredentialKind::Token;
-    let stored = world.parts.store.credentials(kind, page).await.unwrap();
+    let stored = world
+        .parts
+        .store
+        .credentials(kind, page)
+        .await
+        .unwrap()
+        .rows;
     assert!(!stored.is_empty());
     let text = format!("{stored:?}");
     for secret in [&world.owner, &world.stakeholder] {
