@@ -33,6 +33,10 @@ use std::{
     time::Duration,
 };
 
+/// As `python -m onstage.worker`, but without the model's folder in the path while the runner is imported: a `random.py`
+/// or `types.py` of the model's must not stand in for Python's own. `main` puts the folder back.
+const RUN_WORKER: &str =
+    "import sys; sys.path[:1] = []; from onstage.worker.start import main; sys.exit(main())";
 /// Fetching and unpacking one bundle.
 const UNPACK_SECONDS_MAX: u64 = 600;
 /// Folders for sockets must leave room for the socket's name: the system allows about 100 bytes in all.
@@ -163,7 +167,7 @@ impl ProcessLauncher {
             (None, prepared) => {
                 let python = prepared.map_or(Path::new("python3"), |prepared| &prepared.python);
                 let mut command = Command::new(python);
-                command.args(["-m", "onstage.worker"]);
+                command.args(["-c", RUN_WORKER]);
                 command
             }
         };

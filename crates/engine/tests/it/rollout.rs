@@ -306,3 +306,31 @@ async fn a_new_version_takes_over_although_the_host_is_full() {
     assert_eq!(world.answer(&first, "{}").await.unwrap(), "1");
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_models_own_files_may_be_called_like_pythons() {
+    let world = World::new().await;
+    let code = "
+import onstage as on
+import words
+
+@on.predict
+def f(ctx: on.Ctx) -> str:
+    return words.GREETING + str(ctx.tempdir.is_dir())
+";
+    let built = world.push_with(code, "", |folder| {
+        for name in ["tempfile", "random", "inspect", "types", "signal"] {
+            std::fs::write(folder.join(format!("{name}.py")), "x = 1\n").unwrap();
+        }
+        std::fs::write(folder.join("words.py"), "GREETING = 'hello '\n").unwrap();
+    });
+    let built = built.await;
+    assert!(
+        matches!(built.state, VersionState::Ready { .. }),
+        "{:?}",
+        built.state
+    );
+    let live = world.engine.loaded(&built.id).await.unwrap();
+    assert_eq!(world.answer(&live, "{}").await.unwrap(), "\"hello True\"");
+    world.end().await;
+}
