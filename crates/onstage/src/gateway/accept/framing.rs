@@ -32,6 +32,8 @@ impl Error for Refused {}
 #[derive(Debug, Default)]
 pub(crate) struct Framing {
     place: Place,
+    /// Empty lines have come where a head should: whoever sends them has begun, and is held to the time of a head.
+    dawdles: bool,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Framing {
 
     /// Whether a part of a head has come.
     pub(crate) fn in_head(&self) -> bool {
-        matches!(&self.place, Place::Head { held } if !held.is_empty())
+        matches!(&self.place, Place::Head { held } if self.dawdles || !held.is_empty())
     }
 
     /// Takes the next bytes of the connection.
@@ -83,6 +85,7 @@ impl Framing {
                 Place::Head { held } => {
                     let (used, next) =
                         feed_head(held, &bytes[at..]).map_err(|why| Refused::Head { at, why })?;
+                    self.dawdles = held.is_empty() && next.is_none();
                     if let Some(next) = next {
                         self.place = next;
                     }
@@ -357,6 +360,15 @@ mod tests {
             .feed(format!("{first}{second}").as_bytes())
             .unwrap_err();
         assert!(matches!(refused, Refused::Head { at, .. } if at == first.len()));
+    }
+
+    #[test]
+    fn empty_lines_are_the_beginning_of_a_head() {
+        let mut framing = Framing::default();
+        framing.feed(b"\r\n").unwrap();
+        assert!(framing.in_head());
+        framing.feed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        assert!(!framing.in_head() && !framing.in_body());
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) async fn run(call: Call) -> Answer {
     let filter = JobFilter {
         kind: Some(JobKind::Batch),
         model: query.model.as_deref().map(model_of).transpose()?,
-        state: state_of(query.status.as_deref()),
+        state: state_of(query.status.as_deref())?,
         by: whose(&call, query.mine.as_deref())?,
     };
     let listed = call.state.parts.store.jobs(&filter, paging.page()?).await?;

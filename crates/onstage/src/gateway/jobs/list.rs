@@ -28,7 +28,7 @@ pub(crate) async fn run(call: Call) -> Answer {
     let filter = JobFilter {
         kind: query.kind.as_deref().map(kind_of).transpose()?,
         model: query.model.as_deref().map(model_of).transpose()?,
-        state: state_of(query.status.as_deref()),
+        state: state_of(query.status.as_deref())?,
         by: None,
     };
     let listed = call.state.parts.store.jobs(&filter, paging.page()?).await?;

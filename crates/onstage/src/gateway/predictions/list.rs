@@ -33,6 +33,8 @@ struct Paged {
     limit: Option<String>,
 }
 
+const STATUSES: [&str; 5] = ["starting", "processing", "succeeded", "failed", "canceled"];
+
 /// A row before it is shown.
 enum Row {
     Job(Box<Job>),
@@ -52,12 +54,11 @@ pub(crate) async fn run(call: Call) -> Answer {
     let query: Query = call.query()?;
     let paging = Paging {
         cursor: query.paging.cursor.clone(),
-        limit: query
-            .paging
-            .limit
-            .as_deref()
-            .and_then(|limit| limit.parse().ok()),
+        limit: query.paging.limit.as_deref().map(limit_of).transpose()?,
     };
+    one_of("status", query.status.as_deref(), &STATUSES)?;
+    one_of("kind", query.kind.as_deref(), &["realtime", "background"])?;
+    one_of("mine", query.mine.as_deref(), &["true", "false", "1", "0"])?;
     let model = query.model.as_deref().map(model_of).transpose()?;
     let by = whose(&call, query.mine.as_deref())?;
     // A prediction that was handed over is a job; should a record of it exist too, the job says more and comes first.
@@ -75,6 +76,18 @@ pub(crate) async fn run(call: Call) -> Answer {
         results.push(shown(&call, row).await?);
     }
     page::answer(results, next)
+}
+
+fn limit_of(text: &str) -> Result<u32, Problem> {
+    text.parse().map_err(|_| {
+        Problem::invalid(
+            "invalid_query",
+            format!(
+                "The parameter `limit` should be a whole number, not `{}`.",
+                shortened(text)
+            ),
+        )
+    })
 }
 
 /// A stakeholder sees their own only.
@@ -134,7 +147,7 @@ async fn jobs(
     let filter = JobFilter {
         kind: Some(JobKind::Prediction),
         model,
-        state: state_of(query.status.as_deref()),
+        state: state_of(query.status.as_deref())?,
         by,
     };
     let store = &call.state.parts.store;
@@ -146,13 +159,33 @@ async fn jobs(
     })
 }
 
-/// The store's word for the wire's.
-pub(crate) fn state_of(status: Option<&str>) -> Option<String> {
-    status.map(|status| match status {
+/// The store's word for the wire's. Errors: 400 for a word that is none.
+pub(crate) fn state_of(status: Option<&str>) -> Result<Option<String>, Problem> {
+    let state = one_of("status", status, &STATUSES)?;
+    Ok(state.map(|status| match status {
         "starting" => "queued".to_owned(),
         "processing" => "running".to_owned(),
         other => other.to_owned(),
-    })
+    }))
+}
+
+/// A word of the query out of those that mean something: another one would quietly find nothing.
+pub(crate) fn one_of<'a>(
+    name: &str,
+    word: Option<&'a str>,
+    words: &[&str],
+) -> Result<Option<&'a str>, Problem> {
+    match word {
+        Some(word) if !words.contains(&word) => Err(Problem::invalid(
+            "invalid_query",
+            format!(
+                "The parameter `{name}` should be one of {}, not `{}`.",
+                words.join(", "),
+                shortened(word)
+            ),
+        )),
+        word => Ok(word),
+    }
 }
 
 async fn shown(call: &Call, row: &Row) -> Result<Box<RawValue>, Problem> {

@@ -339,7 +339,10 @@ async fn lists_are_newest_first_in_pages_and_ones_own() {
         .send()
         .await
         .problem(400, "invalid_query");
-    world.get("/v1/predictions?limit=many").send().await.is(200);
+    for wrong in ["limit=many", "status=done", "kind=slow", "mine=perhaps"] {
+        let list = world.get(&format!("/v1/predictions?{wrong}"));
+        list.send().await.problem(400, "invalid_query");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -103,7 +103,7 @@ pub(crate) struct BatchItem {
     pub(crate) status: &'static str,
     #[schema(value_type = Option<Object>)]
     pub(crate) input: serde_json::Value,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = serde_json::Value)]
     pub(crate) output: serde_json::Value,
     #[schema(value_type = Option<String>)]
     pub(crate) error: serde_json::Value,

@@ -15,7 +15,7 @@ pub(crate) struct Feedback {
     version_number: u32,
     rating: Option<i8>,
     comment: Option<String>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = serde_json::Value)]
     correction: Option<Box<RawValue>>,
     reason: Option<String>,
     who: String,
@@ -24,7 +24,7 @@ pub(crate) struct Feedback {
     #[schema(value_type = Option<Object>)]
     input: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = serde_json::Value)]
     output: Option<Box<RawValue>>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct NewFeedback {
     pub(crate) rating: Option<i8>,
     pub(crate) comment: Option<String>,
     /// What the answer should have been.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = serde_json::Value)]
     pub(crate) correction: Option<Box<RawValue>>,
     pub(crate) reason: Option<String>,
 }
