@@ -4,16 +4,14 @@
 use super::words;
 use crate::{
     cli::{bars::Bar, print},
-    client::Client,
+    client::{Away, Client},
 };
-use onstage_core::{Error, Kind, ModelName, Result};
+use onstage_core::{Error, ModelName, Result};
 use serde_json::Value;
 use std::time::Duration;
 
 /// Between two looks at a version that is being built.
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
-/// How many looks in a row may find the server away: it may be restarting.
-const AWAY_MAX: u32 = 60;
 /// How many looks at a version that is ready may find it not yet promoted.
 const PROMOTION_LOOKS_MAX: u32 = 50;
 
@@ -34,7 +32,8 @@ pub(in crate::cli) async fn built(
     let path = format!("/v1/models/{model}/versions/{}", words(&version, "id"));
     let known = version["state"] != "building";
     let bar = Bar::spinner();
-    let (mut version, mut log, mut away, mut looks) = (version, String::new(), 0, 0);
+    let (mut version, mut log, mut looks) = (version, String::new(), 0);
+    let mut away = Away::default();
     loop {
         if !known {
             show_log(client, &path, &bar, &mut log).await;
@@ -53,14 +52,12 @@ pub(in crate::cli) async fn built(
         ));
         tokio::time::sleep(LOOK_PAUSE).await;
         version = match client.get(&path).await {
-            Err(error) if error.kind == Kind::Unavailable && away < AWAY_MAX => {
-                away += 1;
+            Ok(version) => {
+                away.is_back();
                 version
             }
-            answer => {
-                away = 0;
-                answer?
-            }
+            Err(error) if away.rides_out(client, &error, |text| bar.line(text)).await => version,
+            Err(error) => return Err(error),
         };
     }
 }

@@ -75,7 +75,7 @@ async fn save(client: &Client, output: &Value, path: &Path) -> Result<()> {
     };
     let bytes = match output.as_str() {
         Some(link) if link.starts_with("data:") => data_url(link)?,
-        Some(link) if link.starts_with("/v1/files/") || link.starts_with(client.url()) => {
+        Some(link) if link.starts_with("/v1/files/") || link.starts_with(&client.url()) => {
             return client
                 .download(link, path, Arc::new(|_| {}))
                 .await
