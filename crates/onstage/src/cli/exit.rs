@@ -9,6 +9,8 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const REFUSED: u8 = 3;
 const UNREACHABLE: u8 = 4;
+/// As shells say it of a command that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 /// Why a verb did not end well.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(super) enum Failure {
     Error(Error),
     /// The work failed, and the verb has already said so.
     Told,
+    /// The person pressed Ctrl-C, and was told what goes on.
+    Interrupted,
     /// Whoever read our output has seen enough; that is no failure of ours.
     PipeClosed,
 }
@@ -46,6 +50,7 @@ pub(super) fn end(ended: Result<(), Failure>) -> ExitCode {
     match ended {
         Ok(()) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
         Err(Failure::Told) => ExitCode::from(FAILED),
+        Err(Failure::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(Failure::Error(error)) => {
             print::error(&error);
             ExitCode::from(code(error.kind))

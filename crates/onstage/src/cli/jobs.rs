@@ -1,10 +1,11 @@
 //! `onstage jobs`: the durable work of all kinds, listed, shown, cancelled and tried again.
 //! Does not submit any.
 
-use super::{caller::Caller, exit::Failure, print, push::words, when};
+use super::{batch, caller::Caller, exit::Failure, out, print, push::words, run, when};
 use crate::client::Client;
 use onstage_core::{Error, Kind, Result};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// List, show, cancel and retry jobs
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,8 @@ enum Verb {
     Ls(List),
     /// Show one job or prediction
     Show(One),
+    /// Fetch the result of a batch job, or the output of a prediction
+    Result(Fetch),
     /// Ask a job or prediction to stop
     Cancel(One),
     /// Run a job again (of a batch job, its failed rows)
@@ -51,9 +54,20 @@ struct One {
     id: String,
 }
 
+#[derive(Debug, clap::Args)]
+struct Fetch {
+    /// The job's or prediction's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Where to write it (default: a batch job's result beside where you stand, a prediction's output to standard output)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let client = caller.client()?;
     match args.verb {
+        Some(Verb::Result(args)) => fetch(caller, &client, &args).await,
         None => list(caller, &client, &args.list).await,
         Some(Verb::Ls(args)) => list(caller, &client, &args).await,
         Some(Verb::Show(One { id })) => {
@@ -81,6 +95,30 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
             told(caller, &record)
         }
     }
+}
+
+async fn fetch(caller: &Caller, client: &Client, args: &Fetch) -> Result<(), Failure> {
+    let out = args.out.as_deref().map(|out| caller.path(out));
+    out.as_deref().map(out::checked).transpose()?;
+    let (path, record) = find(client, &args.id).await?;
+    if !is_final(&record) {
+        return Err(Error::conflict(format!(
+            "job `{}` has no result yet: it is {}",
+            args.id,
+            state(&record)
+        ))
+        .hint(format!(
+            "see how far it is with `onstage jobs show {}`",
+            args.id
+        ))
+        .into());
+    }
+    if !path.starts_with("/v1/batches/") {
+        return run::result(caller, client, &record, out.as_deref()).await;
+    }
+    let table = PathBuf::from(words(&record["table"], "name"));
+    let out = out.unwrap_or_else(|| out::for_table(&caller.folder, &table));
+    batch::end(caller, client, &record, &out).await
 }
 
 async fn list(caller: &Caller, client: &Client, args: &List) -> Result<(), Failure> {
@@ -150,6 +188,17 @@ fn counts(counts: &Value) -> String {
     format!("{done}{total}{failed_text}")
 }
 
+/// How to get what does not fit on the screen.
+fn result_command(record: &Value) -> String {
+    let is_batch = record["counts"].is_object();
+    let cut = compact(&record["output"]).ends_with('…');
+    if words(record, "status") == "succeeded" && (is_batch || cut) {
+        format!("onstage jobs result {}", words(record, "id"))
+    } else {
+        String::new()
+    }
+}
+
 /// Where a record of any kind lies, and the record.
 pub(super) async fn find(client: &Client, id: &str) -> Result<(String, Value)> {
     id.parse::<onstage_core::Id>()?;
@@ -173,7 +222,14 @@ fn show(caller: &Caller, record: &Value) -> Result<(), Failure> {
         ("model", row(caller, record)[2].clone()),
         ("status", state(record)),
         ("made", when::ago(&record["created_at"], caller.now())),
-        ("took", when::seconds(&record["metrics"]["total_time"])),
+        (
+            "waited",
+            between(&record["created_at"], &record["started_at"]),
+        ),
+        (
+            "took",
+            between(&record["started_at"], &record["completed_at"]),
+        ),
         ("rows", counts(&record["counts"])),
         (
             "progress",
@@ -186,6 +242,7 @@ fn show(caller: &Caller, record: &Value) -> Result<(), Failure> {
         ("waiting", words(&record["queue"], "text").to_owned()),
         ("input", compact(&record["input"])),
         ("output", compact(&record["output"])),
+        ("result", result_command(record)),
         ("error", words(record, "error").to_owned()),
         ("again", words(record, "rerun").to_owned()),
     ] {
@@ -201,6 +258,15 @@ fn show(caller: &Caller, record: &Value) -> Result<(), Failure> {
 
 pub(super) fn is_final(record: &Value) -> bool {
     matches!(words(record, "status"), "succeeded" | "failed" | "canceled")
+}
+
+/// How long it was from one time to another, where both are known.
+fn between(from: &Value, to: &Value) -> String {
+    let time = |value: &Value| value.as_str().and_then(when::parse);
+    match (time(from), time(to)) {
+        (Some(from), Some(to)) => when::span(to.since(from)),
+        _ => String::new(),
+    }
 }
 
 fn progress(progress: &Value) -> String {

@@ -12,12 +12,14 @@ mod doctor;
 mod exit;
 mod feedback;
 mod folder;
+mod interrupt;
 mod jobs;
 mod logs;
 mod models;
 mod near;
 mod new;
 mod open;
+mod out;
 mod print;
 mod promote;
 mod push;
@@ -185,6 +187,7 @@ mod tests {
             "onstage jobs",
             "onstage jobs ls --status failed",
             "onstage jobs show 01abcdefgh",
+            "onstage jobs result 01abcdefgh --out result.csv",
             "onstage logs -f age",
             "onstage token create --name notebook --json",
             "onstage --server http://x:1 models",
