@@ -28,9 +28,9 @@ use std::{
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// How often a build is tried again when something of ours, not of the model's, was in the way.
 /// How often what is to be built is looked for without any news: a store that did not answer gives none.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// How often a build is tried again when something of ours, not of the model's, was in the way.
 const UNAVAILABLE_TRIES_MAX: u32 = 3;
 const UNAVAILABLE_WAIT: Duration = Duration::from_secs(2);
 
@@ -97,7 +97,7 @@ impl Builder {
 
     async fn build(&self, version: Version) {
         let id = version.id.clone();
-        let report = Report::start(self.parts.clone(), id.clone());
+        let report = Report::start(&self.parts, &id);
         let mut tries = 0;
         let built = loop {
             tries += 1;
@@ -110,12 +110,9 @@ impl Builder {
             }
         };
         if let Err(failure) = &built {
-            report.line(&format!("failed: {}", failure.message));
-            if let Some(traceback) = &failure.traceback {
-                traceback.lines().for_each(|line| report.line(line));
-            }
+            report.failed(failure);
         }
-        report.keep_log(&self.parts, &id).await;
+        report.keep_log().await;
         if report.overtaken.load(Relaxed) {
             return;
         }

@@ -10,6 +10,7 @@ mod bad_models;
 mod bad_requests;
 mod bad_tables;
 mod batches;
+mod builds;
 mod cancel;
 mod disks;
 mod entrance;
