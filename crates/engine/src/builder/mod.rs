@@ -30,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often what is to be built is looked for without any news: a store that did not answer gives none.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// How often a build looks whether its version is still wanted.
+const REMOVED_LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often a build is tried again when something of ours, not of the model's, was in the way.
 const UNAVAILABLE_TRIES_MAX: u32 = 3;
 const UNAVAILABLE_WAIT: Duration = Duration::from_secs(2);
@@ -101,7 +103,17 @@ impl Builder {
         let mut tries = 0;
         let built = loop {
             tries += 1;
-            match self.attempt(&version, &report).await {
+            let how = self.how(&version);
+            let built = tokio::select! {
+                built = self.attempt(&version, &how, &report) => built,
+                () = self.removed(&id) => {
+                    tracing::info!(version = %id, "a build is given up: its version was removed");
+                    // The worker is killed with what was dropped; nobody else knows this folder.
+                    let _ = tokio::fs::remove_dir_all(how.tempdir.join(&how.label)).await;
+                    return;
+                }
+            };
+            match built {
                 Err(failure) if failure.kind == "unavailable" && tries < UNAVAILABLE_TRIES_MAX => {
                     report.line(&format!("{}; it is tried again", failure.message));
                     tokio::time::sleep(UNAVAILABLE_WAIT).await;
@@ -126,11 +138,11 @@ impl Builder {
     async fn attempt(
         &self,
         version: &Version,
+        how: &Start,
         report: &Arc<Report>,
     ) -> Result<Built, BuildFailure> {
         let preparing: Arc<dyn Preparing> = report.clone();
-        let how = self.how(version);
-        let worker = Worker::start_on_trial(&self.parts, version, &how, &*preparing).await?;
+        let worker = Worker::start_on_trial(&self.parts, version, how, &*preparing).await?;
         let schema = worker
             .schema()
             .cloned()
@@ -144,6 +156,20 @@ impl Builder {
             Err(failure) => {
                 worker.stop(self.settings.cancel_grace).await;
                 Err(failure)
+            }
+        }
+    }
+
+    /// Until the version is not one to be built any more.
+    async fn removed(&self, id: &VersionId) {
+        loop {
+            tokio::time::sleep(REMOVED_LOOK_EVERY).await;
+            match self.parts.store.version(id).await {
+                Ok(Some(version)) if matches!(version.state, VersionState::Building { .. }) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::debug!(version = %id, %error, "a version cannot be read now")
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ mod bad_tables;
 mod batches;
 mod builds;
 mod cancel;
+mod dev;
 mod disks;
 mod entrance;
 mod environments;
