@@ -3,7 +3,7 @@
 
 mod build;
 
-pub(super) use build::built;
+pub(super) use build::{built, gained};
 
 use super::{
     bars::Bar, caller::Caller, exit::Failure, folder::ModelFolder, interrupt::Interrupt, print,

@@ -19,6 +19,7 @@ mod environments;
 mod examples;
 mod jobs;
 mod kills;
+mod logs;
 mod quickstart;
 mod realtime;
 mod results;

@@ -97,7 +97,7 @@ fn without_failure(log: &str) -> &str {
 }
 
 /// The part of the log that was not shown. Of a long log the middle is left out, so it does not only grow at its end.
-fn gained<'a>(shown: &str, log: &'a str) -> &'a str {
+pub(in crate::cli) fn gained<'a>(shown: &str, log: &'a str) -> &'a str {
     if let Some(gained) = log.strip_prefix(shown) {
         return gained;
     }
