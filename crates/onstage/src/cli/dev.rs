@@ -40,10 +40,10 @@ pub(super) struct Args {
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let path = caller.path(&args.folder);
     // A mistake in `onstage.toml` can be mended while we serve; a folder without a model cannot.
-    if let Err(error) = ModelFolder::open(&path)
-        && !path.join(CONFIG_NAME).is_file()
-    {
-        return Err(error.into());
+    match ModelFolder::open(&path) {
+        Ok(folder) => folder.tell_warnings(),
+        Err(error) if !path.join(CONFIG_NAME).is_file() => return Err(error.into()),
+        Err(_) => {}
     }
     let data = path.join(DEV_FOLDER);
     hide(&data)?;

@@ -34,6 +34,7 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let folder = ModelFolder::open(&caller.path(&args.folder))?;
     let client = caller.client()?;
     let model = folder.model(args.name.as_deref(), caller.owner())?;
+    folder.tell_warnings();
     let promote = !args.no_promote;
     let interrupt = Interrupt::default();
     let work = async {
