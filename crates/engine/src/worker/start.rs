@@ -136,7 +136,7 @@ async fn answer(line: &mut Line, preparing: &dyn Preparing) -> Result<FromWorker
                 return Err(Told::Failed { during, error });
             }
             Some(FromWorker::Log { text, .. }) => {
-                line.tail.push(&text);
+                line.tail.push(None, &text);
                 preparing.line(&text);
             }
             Some(FromWorker::Pong { .. } | FromWorker::Unknown) => {}
@@ -180,7 +180,7 @@ async fn explain(
         _ => line.kill().await,
     };
     pass_prints_on(&mut line, preparing);
-    let death = line.obituary(exit.as_ref(), None);
+    let death = line.obituary(exit.as_ref(), None, |_| false);
     let (kind, message, traceback) = match told {
         Told::Failed { during, error } => failed(&during, error),
         Told::Gone if death.reason == Reason::OutOfMemory => (
