@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn config(sections: Value) -> ModelConfig {
+    fn config(sections: &Value) -> ModelConfig {
         let mut all = json!({"model": {"name": "age"}});
         let sections = sections.as_object().unwrap().clone();
         all.as_object_mut().unwrap().extend(sections);
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_named_and_what_has_is_not() {
-        let told = config(json!({
+        let told = config(&json!({
             "environment": {"dockerfile": "Dockerfile", "system": ["ffmpeg"], "python": "3.11"},
             "realtime": {"on": "lambda", "gpu": 1, "share": "setup", "cpu": 2, "memory": "1GiB"},
             "jobs": {"gpu": 1, "tasks": 2},
@@ -144,7 +144,7 @@ mod tests {
                 "[page] command",
             ]
         );
-        let plain = config(json!({"realtime": {"on": "here", "share": "import"}}));
+        let plain = config(&json!({"realtime": {"on": "here", "share": "import"}}));
         assert_eq!(plain.without_effect(), Vec::<String>::new());
     }
 
@@ -155,11 +155,11 @@ mod tests {
             json!({"access": {"who": "people", "until": "2027-01-01"}}),
             json!({"money": {"month": 20}}),
         ] {
-            let error = config(wrong.clone()).refuse_unkept_promises().unwrap_err();
+            let error = config(&wrong).refuse_unkept_promises().unwrap_err();
             assert!(error.hint.is_some(), "{wrong}: {error}");
         }
         for fine in [json!({}), json!({"access": {"who": "people"}})] {
-            config(fine).refuse_unkept_promises().unwrap();
+            config(&fine).refuse_unkept_promises().unwrap();
         }
     }
 }

@@ -168,7 +168,7 @@ impl Builder {
                 Ok(Some(version)) if matches!(version.state, VersionState::Building { .. }) => {}
                 Ok(_) => return,
                 Err(error) => {
-                    tracing::debug!(version = %id, %error, "a version cannot be read now")
+                    tracing::debug!(version = %id, %error, "a version cannot be read now");
                 }
             }
         }

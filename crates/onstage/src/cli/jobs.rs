@@ -3,6 +3,7 @@
 
 use super::{batch, caller::Caller, exit::Failure, out, print, push::words, run, when};
 use crate::client::Client;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use onstage_core::{Error, Kind, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -31,20 +32,31 @@ enum Verb {
     Retry(One),
 }
 
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 struct List {
-    /// Only prediction, batch or training
-    #[arg(long)]
+    /// Only of this kind
+    #[arg(long, value_parser = ["prediction", "batch", "training"])]
     kind: Option<String>,
-    /// Only queued, running, succeeded, failed or canceled
-    #[arg(long)]
+    /// Only those that stand so
+    #[arg(long, value_parser = PossibleValuesParser::new(statuses()))]
     status: Option<String>,
     /// Only of this model
     #[arg(long)]
     model: Option<String>,
     /// At most so many
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+}
+
+/// The words of the store, and those of the API for the same.
+fn statuses() -> [PossibleValue; 5] {
+    [
+        PossibleValue::new("queued").alias("starting"),
+        PossibleValue::new("running").alias("processing"),
+        PossibleValue::new("succeeded"),
+        PossibleValue::new("failed"),
+        PossibleValue::new("canceled"),
+    ]
 }
 
 #[derive(Debug, clap::Args)]
@@ -122,7 +134,7 @@ async fn fetch(caller: &Caller, client: &Client, args: &Fetch) -> Result<(), Fai
 }
 
 async fn list(caller: &Caller, client: &Client, args: &List) -> Result<(), Failure> {
-    let mut path = format!("/v1/jobs?limit={}", args.limit.clamp(1, 200));
+    let mut path = format!("/v1/jobs?limit={}", args.limit.min(200));
     for (key, value) in [("kind", &args.kind), ("status", &args.status)] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={value}"));
@@ -132,7 +144,7 @@ async fn list(caller: &Caller, client: &Client, args: &List) -> Result<(), Failu
         let model = crate::client::full_name(&client.model(model).await?);
         path.push_str(&format!("&model={model}"));
     }
-    let jobs = client.list(&path, args.limit).await?;
+    let jobs = client.list(&path, args.limit as usize).await?;
     if caller.json {
         return print::json_list(&jobs);
     }
@@ -244,7 +256,7 @@ fn show(caller: &Caller, record: &Value) -> Result<(), Failure> {
         ("output", compact(&record["output"])),
         ("result", result_command(record)),
         ("error", words(record, "error").to_owned()),
-        ("again", words(record, "rerun").to_owned()),
+        ("again", run::rerun(record).unwrap_or_default()),
     ] {
         if !value.is_empty() {
             print::line(&format!("{label:<9} {value}"))?;

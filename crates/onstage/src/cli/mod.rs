@@ -186,6 +186,7 @@ mod tests {
             "onstage batch age table.csv --map photo=file --label truth --out result.csv",
             "onstage jobs",
             "onstage jobs ls --status failed",
+            "onstage jobs --status processing --limit 3",
             "onstage jobs show 01abcdefgh",
             "onstage jobs result 01abcdefgh --out result.csv",
             "onstage logs -f age",
@@ -203,6 +204,9 @@ mod tests {
             "onstage fly",
             "onstage run age --wait 5 --async",
             "onstage jobs cancel",
+            "onstage jobs --status foo",
+            "onstage jobs --kind foo",
+            "onstage jobs ls --limit 0",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -2,7 +2,10 @@
 //! Does not know how inputs are typed (`typed`) or outputs drawn (`render`).
 
 mod ask;
+mod rerun;
 mod show;
+
+pub(super) use rerun::command as rerun;
 
 use super::{caller::Caller, exit::Failure, interrupt::Interrupt, out, print, push::words, typed};
 use crate::client::Client;

@@ -171,7 +171,8 @@ impl Follower<'_> {
         }
         self.after = page["next"].as_u64().unwrap_or(self.after);
         let ended = page["final"].as_bool().unwrap_or(false);
-        if !ended && !(quiet && self.queued) {
+        let look = ended || quiet && self.queued;
+        if !look {
             return Ok(None);
         }
         let record = self.client.get(self.path).await.map_err(Trouble::Server)?;

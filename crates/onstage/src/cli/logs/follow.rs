@@ -39,7 +39,8 @@ impl Seen {
         if self.ids.len() > SEEN_MAX
             && let Some(oldest) = self.ids.pop_first()
         {
-            self.floor = oldest;
+            // All ids are of one length, so this is just above it.
+            self.floor = oldest + "~";
         }
         true
     }
