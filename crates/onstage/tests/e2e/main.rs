@@ -14,6 +14,7 @@ mod builds;
 mod cancel;
 mod dev;
 mod disks;
+mod docs;
 mod effects;
 mod entrance;
 mod environments;
