@@ -48,6 +48,10 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let work = async {
         let input = ask::fill(caller, &client, typed).await?;
         let record = ask::predict(caller, &client, &asked, input, patience, &interrupt).await?;
+        // Also of one that was quicker than its answer: who asked for an id gets one.
+        if args.detached && !caller.json {
+            return tell_unfinished(&record);
+        }
         show::record(caller, &client, &asked, &record, args.out.as_deref()).await
     };
     interrupt.or(work).await
