@@ -1,6 +1,8 @@
 //! `onstage.toml`: what an author may set about a model, with its defaults.
 //! Does not read the file; unknown keys are refused by name here and explained by the reader.
 
+mod effect;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 

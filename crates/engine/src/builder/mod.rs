@@ -28,9 +28,11 @@ use std::{
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// How often a build is tried again when something of ours, not of the model's, was in the way.
 /// How often what is to be built is looked for without any news: a store that did not answer gives none.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// How often a build looks whether its version is still wanted.
+const REMOVED_LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often a build is tried again when something of ours, not of the model's, was in the way.
 const UNAVAILABLE_TRIES_MAX: u32 = 3;
 const UNAVAILABLE_WAIT: Duration = Duration::from_secs(2);
 
@@ -97,11 +99,21 @@ impl Builder {
 
     async fn build(&self, version: Version) {
         let id = version.id.clone();
-        let report = Report::start(self.parts.clone(), id.clone());
+        let report = Report::start(&self.parts, &id);
         let mut tries = 0;
         let built = loop {
             tries += 1;
-            match self.attempt(&version, &report).await {
+            let how = self.how(&version);
+            let built = tokio::select! {
+                built = self.attempt(&version, &how, &report) => built,
+                () = self.removed(&id) => {
+                    tracing::info!(version = %id, "a build is given up: its version was removed");
+                    // The worker is killed with what was dropped; nobody else knows this folder.
+                    let _ = tokio::fs::remove_dir_all(how.tempdir.join(&how.label)).await;
+                    return;
+                }
+            };
+            match built {
                 Err(failure) if failure.kind == "unavailable" && tries < UNAVAILABLE_TRIES_MAX => {
                     report.line(&format!("{}; it is tried again", failure.message));
                     tokio::time::sleep(UNAVAILABLE_WAIT).await;
@@ -110,12 +122,9 @@ impl Builder {
             }
         };
         if let Err(failure) = &built {
-            report.line(&format!("failed: {}", failure.message));
-            if let Some(traceback) = &failure.traceback {
-                traceback.lines().for_each(|line| report.line(line));
-            }
+            report.failed(failure);
         }
-        report.keep_log(&self.parts, &id).await;
+        report.keep_log().await;
         if report.overtaken.load(Relaxed) {
             return;
         }
@@ -129,11 +138,11 @@ impl Builder {
     async fn attempt(
         &self,
         version: &Version,
+        how: &Start,
         report: &Arc<Report>,
     ) -> Result<Built, BuildFailure> {
         let preparing: Arc<dyn Preparing> = report.clone();
-        let how = self.how(version);
-        let worker = Worker::start_on_trial(&self.parts, version, &how, &*preparing).await?;
+        let worker = Worker::start_on_trial(&self.parts, version, how, &*preparing).await?;
         let schema = worker
             .schema()
             .cloned()
@@ -147,6 +156,20 @@ impl Builder {
             Err(failure) => {
                 worker.stop(self.settings.cancel_grace).await;
                 Err(failure)
+            }
+        }
+    }
+
+    /// Until the version is not one to be built any more.
+    async fn removed(&self, id: &VersionId) {
+        loop {
+            tokio::time::sleep(REMOVED_LOOK_EVERY).await;
+            match self.parts.store.version(id).await {
+                Ok(Some(version)) if matches!(version.state, VersionState::Building { .. }) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::debug!(version = %id, %error, "a version cannot be read now");
+                }
             }
         }
     }

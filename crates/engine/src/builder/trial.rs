@@ -205,5 +205,6 @@ pub(super) fn failure(kind: &str, message: String) -> BuildFailure {
         kind: kind.to_owned(),
         message,
         traceback: None,
+        hint: None,
     }
 }

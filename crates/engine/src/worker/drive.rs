@@ -148,6 +148,9 @@ impl Drive {
     }
 
     fn send(&mut self, items: Vec<Item>) {
+        if self.flight.is_empty() {
+            self.line.tail.clear();
+        }
         let now = self.clock.monotonic();
         let wire: Vec<to_worker::Item> = items.iter().map(|item| on_wire(item, now)).collect();
         self.line.say(&ToWorker::Predict { items: &wire });
@@ -254,7 +257,7 @@ impl Drive {
     }
 
     fn log(&mut self, id: Option<u64>, level: &str, text: &str) {
-        self.line.tail.push(text);
+        self.line.tail.push(id, text);
         let line = LogLine {
             source: "log",
             level,
@@ -363,7 +366,9 @@ impl Drive {
             Over::Kill(ref cause) => (self.line.kill().await, Some(cause.as_str())),
         };
         self.print();
-        let why = self.line.obituary(exit.as_ref(), cause);
+        let why = self
+            .line
+            .obituary(exit.as_ref(), cause, |id| self.flight.has(id));
         self.flight.lost(&why, self.clock.monotonic());
         self.orders.close();
         while let Ok(order) = self.orders.try_recv() {

@@ -209,6 +209,11 @@ impl Flight {
         }
     }
 
+    /// Whether the worker still owes an answer to it.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.find(id).is_some()
+    }
+
     /// The item with this id, if its caller still waits.
     pub(super) fn wanted(&mut self, id: u64) -> Option<&Item> {
         self.flying(id)

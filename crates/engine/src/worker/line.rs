@@ -133,7 +133,7 @@ impl Line {
         for pipe in [&mut self.stdout, &mut self.stderr] {
             let name = pipe.name;
             pipe.drain(&mut |item, line| {
-                tail.push(line);
+                tail.push(item, line);
                 tell(name, item, line);
             });
         }
@@ -155,8 +155,13 @@ impl Line {
             .flatten()
     }
 
-    /// The death of this worker in words for its callers.
-    pub(super) fn obituary(&self, exit: Option<&Exit>, cause: Option<&str>) -> Failure {
+    /// The death of this worker in words for its callers. `died` says which items it still had.
+    pub(super) fn obituary(
+        &self,
+        exit: Option<&Exit>,
+        cause: Option<&str>,
+        died: impl Fn(u64) -> bool,
+    ) -> Failure {
         let out_of_memory = matches!(
             exit,
             Some(Exit::Signal {
@@ -175,7 +180,7 @@ impl Line {
             (None, None) => "the worker closed its connection".to_owned(),
         };
         Failure {
-            traceback: self.tail.text(),
+            traceback: self.tail.text(died),
             ..Failure::new(reason, message)
         }
     }

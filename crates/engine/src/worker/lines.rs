@@ -75,36 +75,40 @@ impl Lines {
     }
 }
 
-/// The last lines a worker printed, for whoever must explain its death.
+/// The last lines a worker printed with the items they are marked with, for whoever must explain its death.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
-    lines: VecDeque<String>,
+    lines: VecDeque<(Option<u64>, String)>,
     bytes: usize,
 }
 
 impl Tail {
-    pub(super) fn push(&mut self, line: &str) {
+    pub(super) fn push(&mut self, item: Option<u64>, line: &str) {
         self.bytes += line.len();
-        self.lines.push_back(line.to_owned());
+        self.lines.push_back((item, line.to_owned()));
         while self.lines.len() > TAIL_LINES_MAX || self.bytes > TAIL_BYTES_MAX {
             match self.lines.pop_front() {
-                Some(gone) => self.bytes -= gone.len(),
+                Some((_, gone)) => self.bytes -= gone.len(),
                 None => break,
             }
         }
     }
 
-    pub(super) fn text(&self) -> Option<String> {
-        if self.lines.is_empty() {
-            return None;
-        }
-        Some(
-            self.lines
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join("\n"),
-        )
+    /// What was printed so far explains nothing that comes.
+    pub(super) fn clear(&mut self) {
+        self.lines.clear();
+        self.bytes = 0;
+    }
+
+    /// The lines of no item in particular and those of items that died with the worker.
+    pub(super) fn text(&self, died: impl Fn(u64) -> bool) -> Option<String> {
+        let lines: Vec<&str> = self
+            .lines
+            .iter()
+            .filter(|(item, _)| item.is_none_or(&died))
+            .map(|(_, line)| line.as_str())
+            .collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
     }
 }
 
@@ -145,12 +149,28 @@ mod tests {
     fn a_tail_holds_the_last_lines_only() {
         let mut tail = Tail::default();
         for number in 0..200 {
-            tail.push(&number.to_string());
+            tail.push(None, &number.to_string());
         }
-        let text = tail.text().unwrap();
+        let text = tail.text(|_| false).unwrap();
         assert!(text.ends_with("199") && text.starts_with("150"), "{text}");
-        tail.push(&"y".repeat(TAIL_BYTES_MAX + 1));
-        assert_eq!(tail.text(), None);
+        tail.push(None, &"y".repeat(TAIL_BYTES_MAX + 1));
+        assert_eq!(tail.text(|_| true), None);
+    }
+
+    #[test]
+    fn a_tail_leaves_out_what_others_printed() {
+        let mut tail = Tail::default();
+        tail.push(None, "of setup");
+        tail.clear();
+        for (item, line) in [
+            (Some(1), "of one"),
+            (Some(2), "of two"),
+            (None, "of the process"),
+        ] {
+            tail.push(item, line);
+        }
+        let text = tail.text(|item| item == 2).unwrap();
+        assert_eq!(text, "of two\nof the process");
     }
 
     proptest! {

@@ -221,6 +221,32 @@ async fn answers_for_nobody_reach_nobody_and_what_is_unknown_is_ignored() {
 }
 
 #[tokio::test]
+async fn a_death_is_explained_by_what_its_own_item_printed() {
+    let worker = start("", |mut peer| {
+        peer.get_ready();
+        let first = peer.hear().unwrap()["items"][0]["id"].clone();
+        writeln!(peer.stdout, "\u{1e}{first}\nof the first").unwrap();
+        peer.say(&format!(
+            r#"{{"t":"result","items":[{{"id":{first},"output":1}}]}}"#
+        ));
+        let second = peer.hear().unwrap()["items"][0]["id"].clone();
+        writeln!(peer.stdout, "\u{1e}{second}\nof the second").unwrap();
+    })
+    .await
+    .unwrap();
+    let (item, _, told) = item(1, LONG);
+    worker.run(vec![item]);
+    assert!(matches!(told.await.unwrap(), End::Output { .. }));
+    let (item, _, told) = self::item(2, LONG);
+    worker.run(vec![item]);
+    let End::Failed { failure, .. } = told.await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(failure.traceback.as_deref(), Some("of the second"));
+    worker.ended().await;
+}
+
+#[tokio::test]
 async fn garbage_of_any_kind_ends_the_worker_and_fails_the_one_it_had() {
     let garbage: [(&'static [u8], &str); 5] = [
         (b"\xff\xff\xff\xff\xff\xff\xff\xff", "over the limit"),

@@ -8,7 +8,7 @@ use super::{
 use crate::parts::Parts;
 use onstage_core::{
     Error, Kind,
-    config::ModelConfig,
+    config::{ModelConfig, RealtimeSection},
     model::{BuildFailure, Version},
     outcome::{Phase, Reason},
     ports::{Preparing, WorkerSpec},
@@ -65,7 +65,8 @@ pub(super) async fn start(
             tempdir,
         }),
         Err(told) => {
-            let failure = explain(line, told, preparing).await;
+            let config = &version.config.realtime;
+            let failure = explain(line, told, config, preparing).await;
             // What is left in it is worth nothing without the worker.
             let _ = tokio::fs::remove_dir_all(how.tempdir.join(&how.label)).await;
             Err(failure)
@@ -135,7 +136,7 @@ async fn answer(line: &mut Line, preparing: &dyn Preparing) -> Result<FromWorker
                 return Err(Told::Failed { during, error });
             }
             Some(FromWorker::Log { text, .. }) => {
-                line.tail.push(&text);
+                line.tail.push(None, &text);
                 preparing.line(&text);
             }
             Some(FromWorker::Pong { .. } | FromWorker::Unknown) => {}
@@ -163,7 +164,12 @@ fn pass_prints_on(line: &mut Line, preparing: &dyn Preparing) {
 }
 
 /// Ends the worker and says what went wrong.
-async fn explain(mut line: Line, told: Told, preparing: &dyn Preparing) -> BuildFailure {
+async fn explain(
+    mut line: Line,
+    told: Told,
+    config: &RealtimeSection,
+    preparing: &dyn Preparing,
+) -> BuildFailure {
     let exit = match &told {
         Told::Gone => line.end().await,
         Told::Failed { .. } => {
@@ -174,7 +180,7 @@ async fn explain(mut line: Line, told: Told, preparing: &dyn Preparing) -> Build
         _ => line.kill().await,
     };
     pass_prints_on(&mut line, preparing);
-    let death = line.obituary(exit.as_ref(), None);
+    let death = line.obituary(exit.as_ref(), None, |_| false);
     let (kind, message, traceback) = match told {
         Told::Failed { during, error } => failed(&during, error),
         Told::Gone if death.reason == Reason::OutOfMemory => (
@@ -203,10 +209,35 @@ async fn explain(mut line: Line, told: Told, preparing: &dyn Preparing) -> Build
         Told::Ours(message) => ("unavailable".to_owned(), message, None),
     };
     BuildFailure {
+        hint: hint(&kind, &message, config),
         kind,
         message,
         traceback: traceback.or(death.traceback),
     }
+}
+
+/// What the author can do about it, where that is known.
+fn hint(kind: &str, message: &str, config: &RealtimeSection) -> Option<String> {
+    if kind == "timeout" {
+        return Some(
+            "give it more time with `[realtime] startup_timeout = \"10m\"` in `onstage.toml`"
+                .to_owned(),
+        );
+    }
+    if kind == "out_of_memory" || message.starts_with("MemoryError") {
+        return Some(match config.memory {
+            Some(memory) => format!(
+                "it may have {} MiB; allow more with `[realtime] memory` in `onstage.toml`",
+                memory.0 >> 20
+            ),
+            None => "this machine has not enough memory for it; load less, or in a smaller type"
+                .to_owned(),
+        });
+    }
+    message.contains("No module named").then(|| {
+        "name the package in `requirements.txt` or in `[environment] requirements`, and push again"
+            .to_owned()
+    })
 }
 
 fn failed(during: &str, error: WorkerError) -> (String, String, Option<String>) {
@@ -228,7 +259,8 @@ fn launch_failed(error: Error) -> BuildFailure {
     BuildFailure {
         kind: kind.to_owned(),
         message: error.to_string(),
-        traceback: error.hint,
+        traceback: None,
+        hint: error.hint,
     }
 }
 
@@ -237,5 +269,38 @@ fn ours(error: &Error) -> BuildFailure {
         kind: "unavailable".to_owned(),
         message: error.to_string(),
         traceback: None,
+        hint: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onstage_core::config::Size;
+
+    #[test]
+    fn the_hint_of_a_failed_launch_stays_a_hint() {
+        let failure =
+            launch_failed(Error::user_code("secret `KEY` is not set here").hint("set it"));
+        assert_eq!(failure.kind, "environment_failed");
+        assert_eq!(
+            (failure.traceback, failure.hint.as_deref()),
+            (None, Some("set it"))
+        );
+    }
+
+    #[test]
+    fn what_the_author_can_change_is_named() {
+        let plain = RealtimeSection::default();
+        let small = RealtimeSection {
+            memory: Some(Size(64 << 20)),
+            ..RealtimeSection::default()
+        };
+        let said = |kind, message, config| hint(kind, message, config).unwrap_or_default();
+        assert!(said("timeout", "too slow", &plain).contains("startup_timeout"));
+        assert!(said("setup_failed", "MemoryError", &small).contains("64 MiB"));
+        assert!(said("out_of_memory", "killed", &small).contains("[realtime] memory"));
+        assert!(said("import_failed", "No module named 'numpy'", &plain).contains("requirements"));
+        assert_eq!(hint("setup_failed", "ValueError: x", &plain), None);
     }
 }

@@ -3,7 +3,9 @@
 
 mod follow;
 
-use super::{bars::Bar, caller::Caller, exit::Failure, print, push::words};
+use super::{
+    bars::Bar, caller::Caller, exit::Failure, interrupt::Interrupt, out, print, push::words,
+};
 use crate::client::Client;
 use onstage_core::{Error, Result, batch::TableFormat};
 use serde_json::{Map, Value, json};
@@ -46,52 +48,52 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
             Error::invalid(format!("table `{}` cannot be read", table.display())).because(error)
         })?
         .len();
-    let bar = Bar::bytes(size, "uploading");
-    let file = client.upload(&table, bar.moved()).await;
-    bar.end();
-    let body = body(&args, &map, words(&file?, "id"));
-    let job = client
-        .post(&format!("/v1/models/{model}/batches"), &body)
-        .await?;
-    if args.detached {
-        return if caller.json {
-            print::json(&job)
-        } else {
-            print::line(words(&job, "id"))
-        };
+    let interrupt = Interrupt::default();
+    let work = async {
+        let bar = Bar::bytes(size, "uploading");
+        let file = client.upload(&table, bar.moved()).await;
+        bar.end();
+        let body = body(&args, &map, words(&file?, "id"));
+        let job = client
+            .post(&format!("/v1/models/{model}/batches"), &body)
+            .await?;
+        interrupt.says(going_on(words(&job, "id")));
+        if args.detached {
+            return detached(caller, &job);
+        }
+        let job = follow::to_end(&client, &job).await?;
+        end(caller, &client, &job, &out).await
+    };
+    interrupt.or(work).await
+}
+
+fn detached(caller: &Caller, job: &Value) -> Result<(), Failure> {
+    if caller.json {
+        return print::json(job);
     }
-    let job = follow::to_end(&client, &job).await?;
-    end(caller, &client, &job, &out).await
+    print::say(&going_on(words(job, "id")));
+    print::line(words(job, "id"))
+}
+
+/// How to come back to a job that goes on without us.
+fn going_on(id: &str) -> String {
+    format!(
+        "the batch job goes on; see it with `onstage jobs show {id}`, fetch its result with `onstage jobs result {id}`"
+    )
 }
 
 fn out_path(caller: &Caller, args: &Args) -> Result<PathBuf> {
     let out = match &args.out {
         Some(out) => caller.path(out),
-        None => {
-            let stem = args.table.file_stem().unwrap_or(args.table.as_os_str());
-            let ending = args
-                .table
-                .extension()
-                .and_then(|ending| ending.to_str())
-                .unwrap_or("csv");
-            let name = |more: &str| {
-                let file = format!("{}.result{more}.{ending}", stem.to_string_lossy());
-                caller.path(Path::new(&file))
-            };
-            // An earlier result may have taken hours: it is never replaced without being asked.
-            let mut free = name("");
-            let mut number = 2;
-            while free.exists() {
-                free = name(&format!("-{number}"));
-                number += 1;
-            }
-            free
-        }
+        None => out::for_table(&caller.folder, &args.table),
     };
     let same = |path: &Path| path.canonicalize().ok();
     if same(&out).is_some_and(|out| Some(out) == same(&caller.path(&args.table))) {
         return Err(Error::invalid("the result cannot go where the table lies")
             .hint("name another file with `--out`"));
+    }
+    if !args.detached {
+        out::checked(&out)?;
     }
     Ok(out)
 }
@@ -126,7 +128,12 @@ fn body(args: &Args, map: &Map<String, Value>, file: &str) -> Value {
 }
 
 /// Fetches the result of a job that has ended and sums it up.
-async fn end(caller: &Caller, client: &Client, job: &Value, out: &Path) -> Result<(), Failure> {
+pub(super) async fn end(
+    caller: &Caller,
+    client: &Client,
+    job: &Value,
+    out: &Path,
+) -> Result<(), Failure> {
     if caller.json {
         print::json(job)?;
     }

@@ -27,6 +27,7 @@ pub(super) fn run(caller: &Caller, args: &Args) -> Result<(), Failure> {
             "packed_bytes": packed.size_bytes,
             "contents": packed.contents_digest,
             "examples": examples.iter().map(|example| &example.name).collect::<Vec<_>>(),
+            "warnings": folder.config.without_effect(),
         }));
     }
     print::line(&format!(
@@ -36,6 +37,7 @@ pub(super) fn run(caller: &Caller, args: &Args) -> Result<(), Failure> {
         print::size(packed.size_bytes),
         examples.len()
     ))?;
+    folder.tell_warnings();
     if examples.is_empty() {
         print::say("warning: there are no examples");
         print::say(

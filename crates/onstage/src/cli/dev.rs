@@ -16,7 +16,10 @@ use crate::{
     settings::Settings,
 };
 use onstage_core::{Error, Kind, Result};
-use std::path::{Path, PathBuf};
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+};
 use tokio_util::sync::CancellationToken;
 use watch::Watch;
 
@@ -37,10 +40,10 @@ pub(super) struct Args {
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let path = caller.path(&args.folder);
     // A mistake in `onstage.toml` can be mended while we serve; a folder without a model cannot.
-    if let Err(error) = ModelFolder::open(&path)
-        && !path.join(CONFIG_NAME).is_file()
-    {
-        return Err(error.into());
+    match ModelFolder::open(&path) {
+        Ok(folder) => folder.tell_warnings(),
+        Err(error) if !path.join(CONFIG_NAME).is_file() => return Err(error.into()),
+        Err(_) => {}
     }
     let data = path.join(DEV_FOLDER);
     hide(&data)?;
@@ -99,29 +102,69 @@ fn hide(data: &Path) -> Result<()> {
     std::fs::write(data.join(".gitignore"), "*\n").map_err(cannot)
 }
 
-/// Pushes now and after every change; mistakes are told and waited out.
+/// Pushes now and after every change; mistakes are told and waited out. A save while a version loads gives that one up.
 async fn keep_pushing(caller: &Caller, client: &Client, path: &Path) {
     let mut watch = Watch::new(path);
     loop {
-        match push_once(caller, client, path).await {
-            Ok(()) => {}
-            Err(error) => {
-                print::error(&error);
-                print::say("waiting for the next save");
+        let building = RefCell::new(None);
+        let changed = tokio::select! {
+            biased;
+            pushed = push_once(caller, client, path, &building) => {
+                if let Err(error) = pushed {
+                    print::error(&error);
+                    print::say("waiting for the next save");
+                }
+                None
             }
-        }
-        let changed = watch.changed().await;
+            changed = watch.changed() => Some(changed),
+        };
+        let changed = match changed {
+            Some(changed) => {
+                give_up(client, building.into_inner()).await;
+                changed
+            }
+            None => watch.changed().await,
+        };
         print::say(&format!("{} changed", watch::names(&changed)));
     }
 }
 
-async fn push_once(caller: &Caller, client: &Client, path: &Path) -> Result<()> {
+/// A version that is being built: its path in the API and its name.
+struct Building {
+    path: String,
+    name: String,
+}
+
+/// Removes a version that nobody waits for any more, which also ends its build.
+async fn give_up(client: &Client, building: Option<Building>) {
+    let Some(Building { path, name }) = building else {
+        return;
+    };
+    if client.delete(&path).await.is_ok() {
+        print::say(&format!("{name} is given up for what was saved meanwhile"));
+    }
+}
+
+async fn push_once(
+    caller: &Caller,
+    client: &Client,
+    path: &Path,
+    building: &RefCell<Option<Building>>,
+) -> Result<()> {
     let folder = ModelFolder::open(path)?;
     let model = folder.model(None, caller.owner())?;
     let version = push::upload(client, &folder, &model, true).await?;
+    if version["state"] == "building" {
+        building.replace(Some(Building {
+            path: format!("/v1/models/{model}/versions/{}", words(&version, "id")),
+            name: format!("{model} {}", words(&version, "name")),
+        }));
+    }
     let built = push::built(client, &model, version, true).await?;
+    building.take();
     if built.failed() {
         built.tell_failure();
+        print::say("waiting for the next save");
         return Ok(());
     }
     let version = built.version;

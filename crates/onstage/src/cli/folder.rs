@@ -1,8 +1,12 @@
 //! A model's folder on this disk: finding it, reading its `onstage.toml`, packing it.
 //! The one place where verbs use the bundle code of `onstage-backends`; knows no server.
 
+use super::print;
 use onstage_backends::bundle::{self, Packed};
-use onstage_core::{Error, ModelName, Result, config::ModelConfig};
+use onstage_core::{
+    Error, ModelName, Result,
+    config::{ModelConfig, Requirements},
+};
 use std::path::{Path, PathBuf};
 
 pub(super) const CONFIG_NAME: &str = "onstage.toml";
@@ -15,13 +19,13 @@ pub(super) struct ModelFolder {
 }
 
 impl ModelFolder {
-    /// Errors: not found (no such folder), invalid (no model in it, or a mistake in `onstage.toml`).
+    /// Errors: invalid (no such folder, no model in it, or a mistake in `onstage.toml`).
     pub(super) fn open(path: &Path) -> Result<Self> {
         if !path.is_dir() {
-            return Err(Error::not_found(format!(
-                "there is no folder `{}`",
-                path.display()
-            )));
+            return Err(
+                Error::invalid(format!("there is no folder `{}`", path.display()))
+                    .hint("`onstage new NAME` makes one with a model that works"),
+            );
         }
         if !path.join(CONFIG_NAME).is_file() && !path.join("model.py").is_file() {
             return Err(Error::invalid(format!(
@@ -30,10 +34,20 @@ impl ModelFolder {
             ))
             .hint("make a folder that works with `onstage new NAME`"));
         }
+        let config = bundle::read_config(path)?;
+        config.refuse_unkept_promises()?;
+        one_list_of_requirements(path, &config)?;
         Ok(Self {
-            config: bundle::read_config(path)?,
+            config,
             path: path.to_owned(),
         })
+    }
+
+    /// Says what the config asks for and does not get.
+    pub(super) fn tell_warnings(&self) {
+        for warning in self.config.without_effect() {
+            print::say(&format!("warning: {warning}"));
+        }
     }
 
     /// The model's full name: what was asked for, else what the config says, else the folder's own name.
@@ -51,6 +65,24 @@ impl ModelFolder {
         let environment = &self.config.environment;
         bundle::pack(&self.path, &environment.include, &environment.exclude)
     }
+}
+
+/// Two lists would leave it open which one counts.
+fn one_list_of_requirements(folder: &Path, config: &ModelConfig) -> Result<()> {
+    let file = "requirements.txt";
+    let lines = matches!(
+        config.environment.requirements,
+        Some(Requirements::Lines(_))
+    );
+    if lines && folder.join(file).is_file() {
+        return Err(Error::invalid(format!(
+            "`{file}` and `[environment] requirements` in `{CONFIG_NAME}` both say what to install"
+        ))
+        .hint(format!(
+            "keep one of them; `requirements = \"{file}\"` names the file"
+        )));
+    }
+    Ok(())
 }
 
 /// A model's name out of a folder's: what is not allowed becomes a hyphen.
@@ -86,6 +118,25 @@ mod tests {
         ] {
             assert_eq!(name_of(Path::new(folder)).as_deref(), name, "{folder}");
         }
+    }
+
+    #[test]
+    fn two_lists_of_requirements_are_refused_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("model.py", "");
+        write("requirements.txt", "numpy");
+        let config =
+            |list: &str| format!("[model]\nname = \"x\"\n[environment]\nrequirements = {list}\n");
+        write(CONFIG_NAME, &config("\"requirements.txt\""));
+        ModelFolder::open(folder.path()).unwrap();
+        write(CONFIG_NAME, &config("[\"numpy\"]"));
+        let error = ModelFolder::open(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("`requirements.txt`") && error.contains("`[environment] requirements`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! `onstage jobs`: the durable work of all kinds, listed, shown, cancelled and tried again.
 //! Does not submit any.
 
-use super::{caller::Caller, exit::Failure, print, push::words, when};
+use super::{batch, caller::Caller, exit::Failure, out, print, push::words, run, when};
 use crate::client::Client;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use onstage_core::{Error, Kind, Result};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// List, show, cancel and retry jobs
 #[derive(Debug, clap::Args)]
@@ -22,26 +24,39 @@ enum Verb {
     Ls(List),
     /// Show one job or prediction
     Show(One),
+    /// Fetch the result of a batch job, or the output of a prediction
+    Result(Fetch),
     /// Ask a job or prediction to stop
     Cancel(One),
     /// Run a job again (of a batch job, its failed rows)
     Retry(One),
 }
 
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 struct List {
-    /// Only prediction, batch or training
-    #[arg(long)]
+    /// Only of this kind
+    #[arg(long, value_parser = ["prediction", "batch", "training"])]
     kind: Option<String>,
-    /// Only queued, running, succeeded, failed or canceled
-    #[arg(long)]
+    /// Only those that stand so
+    #[arg(long, value_parser = PossibleValuesParser::new(statuses()))]
     status: Option<String>,
     /// Only of this model
     #[arg(long)]
     model: Option<String>,
     /// At most so many
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+}
+
+/// The words of the store, and those of the API for the same.
+fn statuses() -> [PossibleValue; 5] {
+    [
+        PossibleValue::new("queued").alias("starting"),
+        PossibleValue::new("running").alias("processing"),
+        PossibleValue::new("succeeded"),
+        PossibleValue::new("failed"),
+        PossibleValue::new("canceled"),
+    ]
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,9 +66,20 @@ struct One {
     id: String,
 }
 
+#[derive(Debug, clap::Args)]
+struct Fetch {
+    /// The job's or prediction's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Where to write it (default: a batch job's result beside where you stand, a prediction's output to standard output)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let client = caller.client()?;
     match args.verb {
+        Some(Verb::Result(args)) => fetch(caller, &client, &args).await,
         None => list(caller, &client, &args.list).await,
         Some(Verb::Ls(args)) => list(caller, &client, &args).await,
         Some(Verb::Show(One { id })) => {
@@ -83,8 +109,32 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     }
 }
 
+async fn fetch(caller: &Caller, client: &Client, args: &Fetch) -> Result<(), Failure> {
+    let out = args.out.as_deref().map(|out| caller.path(out));
+    out.as_deref().map(out::checked).transpose()?;
+    let (path, record) = find(client, &args.id).await?;
+    if !is_final(&record) {
+        return Err(Error::conflict(format!(
+            "job `{}` has no result yet: it is {}",
+            args.id,
+            state(&record)
+        ))
+        .hint(format!(
+            "see how far it is with `onstage jobs show {}`",
+            args.id
+        ))
+        .into());
+    }
+    if !path.starts_with("/v1/batches/") {
+        return run::result(caller, client, &record, out.as_deref()).await;
+    }
+    let table = PathBuf::from(words(&record["table"], "name"));
+    let out = out.unwrap_or_else(|| out::for_table(&caller.folder, &table));
+    batch::end(caller, client, &record, &out).await
+}
+
 async fn list(caller: &Caller, client: &Client, args: &List) -> Result<(), Failure> {
-    let mut path = format!("/v1/jobs?limit={}", args.limit.clamp(1, 200));
+    let mut path = format!("/v1/jobs?limit={}", args.limit.min(200));
     for (key, value) in [("kind", &args.kind), ("status", &args.status)] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={value}"));
@@ -94,7 +144,7 @@ async fn list(caller: &Caller, client: &Client, args: &List) -> Result<(), Failu
         let model = crate::client::full_name(&client.model(model).await?);
         path.push_str(&format!("&model={model}"));
     }
-    let jobs = client.list(&path, args.limit).await?;
+    let jobs = client.list(&path, args.limit as usize).await?;
     if caller.json {
         return print::json_list(&jobs);
     }
@@ -150,6 +200,17 @@ fn counts(counts: &Value) -> String {
     format!("{done}{total}{failed_text}")
 }
 
+/// How to get what does not fit on the screen.
+fn result_command(record: &Value) -> String {
+    let is_batch = record["counts"].is_object();
+    let cut = compact(&record["output"]).ends_with('…');
+    if words(record, "status") == "succeeded" && (is_batch || cut) {
+        format!("onstage jobs result {}", words(record, "id"))
+    } else {
+        String::new()
+    }
+}
+
 /// Where a record of any kind lies, and the record.
 pub(super) async fn find(client: &Client, id: &str) -> Result<(String, Value)> {
     id.parse::<onstage_core::Id>()?;
@@ -173,7 +234,14 @@ fn show(caller: &Caller, record: &Value) -> Result<(), Failure> {
         ("model", row(caller, record)[2].clone()),
         ("status", state(record)),
         ("made", when::ago(&record["created_at"], caller.now())),
-        ("took", when::seconds(&record["metrics"]["total_time"])),
+        (
+            "waited",
+            between(&record["created_at"], &record["started_at"]),
+        ),
+        (
+            "took",
+            between(&record["started_at"], &record["completed_at"]),
+        ),
         ("rows", counts(&record["counts"])),
         (
             "progress",
@@ -186,8 +254,9 @@ fn show(caller: &Caller, record: &Value) -> Result<(), Failure> {
         ("waiting", words(&record["queue"], "text").to_owned()),
         ("input", compact(&record["input"])),
         ("output", compact(&record["output"])),
+        ("result", result_command(record)),
         ("error", words(record, "error").to_owned()),
-        ("again", words(record, "rerun").to_owned()),
+        ("again", run::rerun(record).unwrap_or_default()),
     ] {
         if !value.is_empty() {
             print::line(&format!("{label:<9} {value}"))?;
@@ -201,6 +270,15 @@ fn show(caller: &Caller, record: &Value) -> Result<(), Failure> {
 
 pub(super) fn is_final(record: &Value) -> bool {
     matches!(words(record, "status"), "succeeded" | "failed" | "canceled")
+}
+
+/// How long it was from one time to another, where both are known.
+fn between(from: &Value, to: &Value) -> String {
+    let time = |value: &Value| value.as_str().and_then(when::parse);
+    match (time(from), time(to)) {
+        (Some(from), Some(to)) => when::span(to.since(from)),
+        _ => String::new(),
+    }
 }
 
 fn progress(progress: &Value) -> String {

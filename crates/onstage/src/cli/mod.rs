@@ -12,12 +12,14 @@ mod doctor;
 mod exit;
 mod feedback;
 mod folder;
+mod interrupt;
 mod jobs;
 mod logs;
 mod models;
 mod near;
 mod new;
 mod open;
+mod out;
 mod print;
 mod promote;
 mod push;
@@ -184,7 +186,9 @@ mod tests {
             "onstage batch age table.csv --map photo=file --label truth --out result.csv",
             "onstage jobs",
             "onstage jobs ls --status failed",
+            "onstage jobs --status processing --limit 3",
             "onstage jobs show 01abcdefgh",
+            "onstage jobs result 01abcdefgh --out result.csv",
             "onstage logs -f age",
             "onstage token create --name notebook --json",
             "onstage --server http://x:1 models",
@@ -200,6 +204,9 @@ mod tests {
             "onstage fly",
             "onstage run age --wait 5 --async",
             "onstage jobs cancel",
+            "onstage jobs --status foo",
+            "onstage jobs --kind foo",
+            "onstage jobs ls --limit 0",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -72,7 +72,7 @@ pub(super) fn run(caller: &Caller, args: &Args) -> Result<(), Failure> {
     print::line(&folder.display().to_string())?;
     print::say(&format!(
         "model `{name}` is ready; see it on stage with\n  cd {}\n  onstage dev",
-        args.folder.display()
+        print::word(&args.folder.display().to_string())
     ));
     Ok(())
 }

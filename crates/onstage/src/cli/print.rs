@@ -109,6 +109,19 @@ pub(super) fn short(text: &str, chars: usize) -> String {
         .collect()
 }
 
+/// A word as a shell takes it.
+pub(super) fn word(text: &str) -> String {
+    let plain = !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || "_-.,:=/@%+".contains(c));
+    if plain {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// `1.5 MiB`, for people.
 pub(super) fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
@@ -121,6 +134,14 @@ mod tests {
     #[test]
     fn what_could_move_the_cursor_is_left_out() {
         assert_eq!(harmless("a\u{1b}[2Jb\r\u{7}c\nd\te"), "a[2Jbc\nd\te");
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(word("n:=3"), "n:=3");
+        assert_eq!(word("Bad Name"), "'Bad Name'");
+        assert_eq!(word("it's"), r"'it'\''s'");
+        assert_eq!(word(""), "''");
     }
 
     #[test]

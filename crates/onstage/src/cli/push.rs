@@ -3,9 +3,11 @@
 
 mod build;
 
-pub(super) use build::built;
+pub(super) use build::{built, gained};
 
-use super::{bars::Bar, caller::Caller, exit::Failure, folder::ModelFolder, print};
+use super::{
+    bars::Bar, caller::Caller, exit::Failure, folder::ModelFolder, interrupt::Interrupt, print,
+};
 use crate::client::Client;
 use onstage_core::{ModelName, Result};
 use serde_json::Value;
@@ -32,9 +34,17 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let folder = ModelFolder::open(&caller.path(&args.folder))?;
     let client = caller.client()?;
     let model = folder.model(args.name.as_deref(), caller.owner())?;
+    folder.tell_warnings();
     let promote = !args.no_promote;
-    let mut version = upload(&client, &folder, &model, promote).await?;
-    if !args.no_wait {
+    let interrupt = Interrupt::default();
+    let work = async {
+        let version = upload(&client, &folder, &model, promote).await?;
+        interrupt.says(format!(
+            "the build goes on; see it with `onstage logs {model}`, how it ended with `onstage versions {model}`"
+        ));
+        if args.no_wait {
+            return Ok(version);
+        }
         let built = built(&client, &model, version, promote).await?;
         if built.failed() {
             if caller.json {
@@ -43,8 +53,9 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
             built.tell_failure();
             return Err(Failure::Told);
         }
-        version = built.version;
-    }
+        Ok(built.version)
+    };
+    let version = interrupt.or(work).await?;
     if caller.json {
         return print::json(&version);
     }

@@ -2,9 +2,12 @@
 //! Does not know how inputs are typed (`typed`) or outputs drawn (`render`).
 
 mod ask;
+mod rerun;
 mod show;
 
-use super::{caller::Caller, exit::Failure, print, push::words, typed};
+pub(super) use rerun::command as rerun;
+
+use super::{caller::Caller, exit::Failure, interrupt::Interrupt, out, print, push::words, typed};
 use crate::client::Client;
 use onstage_core::{Error, Result};
 use serde_json::{Map, Value};
@@ -34,17 +37,38 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
+    let patience = ask::Patience::of(args.detached, args.wait)?;
+    if let Some(out) = &args.out {
+        out::checked(&caller.path(out))?;
+    }
     let client = caller.client()?;
     let asked = Asked::find(&client, &args.model).await?;
     let typed = typed::inputs(&args.inputs, &asked.schemas)?;
-    let input = ask::fill(caller, &client, typed).await?;
-    let deadline = match args.wait.map(std::time::Duration::try_from_secs_f64) {
-        Some(Ok(wait)) => Some(wait),
-        Some(Err(_)) => return Err(Error::invalid("`--wait` must be a number of seconds").into()),
-        None => None,
+    let interrupt = Interrupt::default();
+    let work = async {
+        let input = ask::fill(caller, &client, typed).await?;
+        let record = ask::predict(caller, &client, &asked, input, patience, &interrupt).await?;
+        // Also of one that was quicker than its answer: who asked for an id gets one.
+        if args.detached && !caller.json {
+            return tell_unfinished(&record);
+        }
+        show::record(caller, &client, &asked, &record, args.out.as_deref()).await
     };
-    let record = ask::predict(caller, &client, &asked, input, args.detached, deadline).await?;
-    show::record(caller, &client, &asked, &record, args.out.as_deref()).await
+    interrupt.or(work).await
+}
+
+/// Shows the result of a prediction that was asked for before.
+pub(super) async fn result(
+    caller: &Caller,
+    client: &Client,
+    record: &Value,
+    out: Option<&std::path::Path>,
+) -> Result<(), Failure> {
+    let version = format!("{}@v{}", words(record, "model"), record["version_number"]);
+    let mut asked = Asked::find(client, &version).await?;
+    // Nothing of it was printed yet.
+    asked.streams = false;
+    show::record(caller, client, &asked, record, out).await
 }
 
 /// The model and version that are asked.
@@ -56,6 +80,8 @@ pub(super) struct Asked {
     schemas: Map<String, Value>,
     /// The output comes in pieces.
     streams: bool,
+    /// It is a job for a task, not for this server's workers.
+    background: bool,
 }
 
 impl Asked {
@@ -83,14 +109,18 @@ impl Asked {
         .iter()
         .find_map(|path| version.pointer(path)?.as_object().cloned())
         .unwrap_or_default();
+        let is = |what: &str| {
+            version
+                .pointer(what)
+                .and_then(Value::as_bool)
+                .unwrap_or(false)
+        };
         Ok(Self {
+            streams: is("/schema/streams"),
+            background: is("/schema/background"),
             version: name_was_version(&model, &version),
             model: full,
             schemas,
-            streams: version
-                .pointer("/schema/streams")
-                .and_then(Value::as_bool)
-                .unwrap_or(false),
         })
     }
 }
@@ -121,11 +151,15 @@ async fn no_version(client: &Client, model: &str) -> Error {
     }
 }
 
-/// Says that the prediction goes on without us, and how to come back to it.
+/// How to come back to a prediction that goes on without us.
+fn going_on(id: &str) -> String {
+    format!(
+        "the prediction goes on; see it with `onstage jobs show {id}`, fetch its output with `onstage jobs result {id}`"
+    )
+}
+
 fn tell_unfinished(record: &Value) -> Result<(), Failure> {
     let id = words(record, "id");
-    print::say(&format!(
-        "the prediction goes on; see it with `onstage jobs show {id}`"
-    ));
+    print::say(&going_on(id));
     print::line(id)
 }

@@ -25,17 +25,25 @@ pub(super) fn inputs(
     words: &[String],
     schemas: &Map<String, Value>,
 ) -> Result<Vec<(String, Typed)>> {
-    words.iter().map(|word| input(word, schemas)).collect()
+    let mut inputs: Vec<(String, Typed)> = Vec::new();
+    for word in words {
+        let (key, typed) = input(word, schemas)?;
+        let again = inputs.iter().any(|(known, _)| *known == key);
+        // Only a list of files is written with its name again and again.
+        if again && !matches!(typed, Typed::FileInList(_)) {
+            return Err(Error::invalid(format!("input `{key}` is given twice"))
+                .hint("leave one of them out"));
+        }
+        inputs.push((key, typed));
+    }
+    Ok(inputs)
 }
 
 fn input(word: &str, schemas: &Map<String, Value>) -> Result<(String, Typed)> {
     let (key, text) = word
         .split_once('=')
         .filter(|(key, _)| !key.is_empty())
-        .ok_or_else(|| {
-            Error::invalid(format!("`{word}` is not an input"))
-                .hint("write inputs like `draws=3`, `photo=@x.jpg` or `points:=[1,2]`")
-        })?;
+        .ok_or_else(|| no_input(word, schemas))?;
     let (key, raw) = key
         .strip_suffix(':')
         .map_or((key, false), |key| (key, true));
@@ -46,6 +54,16 @@ fn input(word: &str, schemas: &Map<String, Value>) -> Result<(String, Typed)> {
         _ => Typed::Value(typed(key, text, field, schemas)?),
     };
     Ok((key.to_owned(), value))
+}
+
+fn no_input(word: &str, schemas: &Map<String, Value>) -> Error {
+    let known = field(word, schemas).is_ok_and(|field| !field.is_null());
+    if known {
+        return Error::invalid(format!("input `{word}` has no value"))
+            .hint(format!("write it like `{word}=…`"));
+    }
+    Error::invalid(format!("`{word}` is not an input"))
+        .hint("write inputs like `draws=3`, `photo=@x.jpg` or `points:=[1,2]`")
 }
 
 fn field<'a>(key: &str, schemas: &'a Map<String, Value>) -> Result<&'a Value> {
@@ -68,8 +86,38 @@ fn field<'a>(key: &str, schemas: &'a Map<String, Value>) -> Result<&'a Value> {
 }
 
 fn json(key: &str, text: &str) -> Result<Value> {
+    if let Some(Whole::TooLong) = whole(text) {
+        return Err(too_long(key, text));
+    }
     serde_json::from_str(text)
         .map_err(|error| Error::invalid(format!("input `{key}` is not JSON")).because(error))
+}
+
+/// A whole number as it is typed.
+enum Whole {
+    Exact(serde_json::Number),
+    /// It would be rounded on its way.
+    TooLong,
+}
+
+/// None for what is no whole number.
+fn whole(text: &str) -> Option<Whole> {
+    let digits = text.trim().replace('_', "");
+    let bare = digits.strip_prefix(['-', '+']).unwrap_or(&digits);
+    if bare.is_empty() || !bare.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let exact = digits
+        .parse::<i64>()
+        .map(serde_json::Number::from)
+        .or_else(|_| digits.parse::<u64>().map(serde_json::Number::from));
+    Some(exact.map_or(Whole::TooLong, Whole::Exact))
+}
+
+fn too_long(key: &str, text: &str) -> Error {
+    Error::invalid(format!(
+        "input `{key}` cannot be `{text}`: whole numbers are exact from -2^63 to 2^64 - 1"
+    ))
 }
 
 /// Text as the schema wants it. Where the schema leaves it open, JSON that is no text is taken as JSON.
@@ -82,10 +130,12 @@ fn typed(key: &str, text: &str, field: &Value, schemas: &Map<String, Value>) -> 
     if let Some(choices) = choices(field, schemas) {
         return choice(key, text, choices);
     }
-    if has("integer")
-        && let Ok(number) = text.parse::<i64>()
-    {
-        return Ok(number.into());
+    match whole(text) {
+        Some(Whole::Exact(number)) if has("integer") || has("number") && is_rounded(&number) => {
+            return Ok(number.into());
+        }
+        Some(Whole::TooLong) if has("integer") => return Err(too_long(key, text)),
+        _ => {}
     }
     if (has("number") || has("integer"))
         && let Some(number) = number(text)
@@ -104,6 +154,9 @@ fn typed(key: &str, text: &str, field: &Value, schemas: &Map<String, Value>) -> 
         return Ok(text.into());
     }
     if kinds.is_empty() {
+        if let Some(Whole::TooLong) = whole(text) {
+            return Err(too_long(key, text));
+        }
         return Ok(serde_json::from_str(text).unwrap_or_else(|_| text.into()));
     }
     Err(Error::invalid(format!(
@@ -115,6 +168,14 @@ fn typed(key: &str, text: &str, field: &Value, schemas: &Map<String, Value>) -> 
 fn number(text: &str) -> Option<Value> {
     let number: f64 = text.replace('_', "").parse().ok()?;
     serde_json::Number::from_f64(number).map(Value::Number)
+}
+
+/// Whether a floating-point number would be another one.
+fn is_rounded(number: &serde_json::Number) -> bool {
+    const EXACT_MAX: u64 = 1 << 53;
+    number
+        .as_i64()
+        .is_none_or(|number| number.unsigned_abs() > EXACT_MAX)
 }
 
 fn truth(text: &str) -> Option<bool> {
@@ -296,6 +357,12 @@ mod tests {
             ("any=fish", json!("fish")),
             ("name:=null", json!(null)),
             ("draws:=\"x\"", json!("x")),
+            ("draws=9007199254740993", json!(9_007_199_254_740_993_i64)),
+            ("draws=-9007199254740993", json!(-9_007_199_254_740_993_i64)),
+            ("draws=18446744073709551615", json!(u64::MAX)),
+            ("draws=1_000", json!(1000)),
+            ("scale=9007199254740993", json!(9_007_199_254_740_993_i64)),
+            ("any=9007199254740993", json!(9_007_199_254_740_993_i64)),
         ] {
             assert_eq!(
                 value(word).unwrap_or_else(|error| panic!("{word}: {error}")),
@@ -312,7 +379,16 @@ mod tests {
             ("dark=maybe", "input `dark` must be boolean, not `maybe`"),
             ("zone=W", "input `zone` cannot be `W`"),
             ("darws=3", "the model has no input `darws`"),
-            ("draws", "`draws` is not an input"),
+            ("draws", "input `draws` has no value"),
+            ("nothing", "`nothing` is not an input"),
+            (
+                "draws=18446744073709551616",
+                "input `draws` cannot be `18446744073709551616`: whole numbers are exact from -2^63 to 2^64 - 1",
+            ),
+            (
+                "draws:=18446744073709551616",
+                "input `draws` cannot be `18446744073709551616`: whole numbers are exact from -2^63 to 2^64 - 1",
+            ),
             ("=3", "`=3` is not an input"),
             ("points=1,x", "input `points` must be number, not `x`"),
         ] {
@@ -320,6 +396,19 @@ mod tests {
         }
         assert!(value("draws:=nope").is_err());
         assert!(value("point=nope").is_err());
+    }
+
+    #[test]
+    fn a_name_is_given_once_unless_it_is_a_list_of_files() {
+        let read = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            inputs(&words, &schemas())
+        };
+        assert_eq!(
+            read(&["draws=1", "draws=2"]).unwrap_err().message,
+            "input `draws` is given twice"
+        );
+        assert_eq!(read(&["photos=@a", "photos=@b"]).unwrap().len(), 2);
     }
 
     #[test]

@@ -1,20 +1,18 @@
 //! Following a prediction or job until it ends: by its event stream where there is one, else by long poll.
 //! Does not print; what happens is handed to the caller event by event.
 
-use super::{Client, sse::EventStream};
-use onstage_core::{Kind, Result};
+use super::{Away, Client, sse::EventStream};
+use onstage_core::{Error, Result};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long one long poll hangs.
 const POLL_WAIT_S: u64 = 20;
+/// The same for one that has not started: its place in the queue is looked at after each.
+const QUEUED_WAIT_S: u64 = 1;
 /// Longer than `POLL_WAIT_S`, so that a healthy server always answers first.
 const POLL_TIMEOUT: Duration = Duration::from_secs(40);
-/// Between polls that found the server away: it may be restarting.
-const AWAY_PAUSE: Duration = Duration::from_millis(500);
-/// How many polls in a row may find the server away.
-const AWAY_MAX: u32 = 60;
 
 /// An event by name with its data.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,42 +77,120 @@ fn completed(mut data: Value) -> Value {
     }
 }
 
-/// Follows the record at `path` (`/v1/predictions/{id}`, `/v1/batches/{id}`) by long poll from event `after` on; answers it when it has ended.
+/// Follows the record at `path` (`/v1/predictions/{id}`, `/v1/batches/{id}`) by long poll from event `after` on; answers it
+/// when it has ended. Beside the record's own events, `see` gets `waiting` with its place in the queue while it has not
+/// started, `away` when the server cannot be reached, and `back` when it answers again.
 pub(crate) async fn follow(
     client: &Client,
     path: &str,
     after: u64,
     mut see: impl FnMut(&Event) -> Result<()>,
 ) -> Result<Value> {
-    let (mut after, mut away) = (after, 0);
+    let mut follower = Follower {
+        client,
+        path,
+        after,
+        queued: true,
+        away: Away::default(),
+    };
     loop {
-        let page = match poll(client, path, after).await {
-            Err(error) if error.kind == Kind::Unavailable && away < AWAY_MAX => {
-                away += 1;
-                tokio::time::sleep(AWAY_PAUSE).await;
+        let step = match follower.step(&mut see).await {
+            Ok(step) => step,
+            Err(Trouble::Caller(error)) => return Err(error),
+            Err(Trouble::Server(error)) => {
+                let mut said = None;
+                let tried = follower.away.rides_out(client, &error, |text| {
+                    said = Some(text.to_owned());
+                });
+                if !tried.await {
+                    return Err(error);
+                }
+                if let Some(text) = said {
+                    see(&of_ours("away", json!({ "text": text })))?;
+                }
                 continue;
             }
-            page => page?,
         };
-        away = 0;
-        for event in page["events"].as_array().into_iter().flatten() {
-            see(&Event {
-                name: event["event"].as_str().unwrap_or_default().to_owned(),
-                data: event["data"].clone(),
-            })?;
+        if follower.away.is_back() {
+            see(&of_ours("back", json!({})))?;
         }
-        after = page["next"].as_u64().unwrap_or(after);
-        if page["final"].as_bool().unwrap_or(false) {
-            return client.get(path).await;
+        if let Some(record) = step {
+            return Ok(record);
         }
     }
 }
 
-async fn poll(client: &Client, path: &str, after: u64) -> Result<Value> {
+fn of_ours(name: &str, data: Value) -> Event {
+    Event {
+        name: name.to_owned(),
+        data,
+    }
+}
+
+struct Follower<'a> {
+    client: &'a Client,
+    path: &'a str,
+    after: u64,
+    /// It may not have started.
+    queued: bool,
+    away: Away,
+}
+
+/// Who is in the way: the server may come back, the caller wants no more.
+enum Trouble {
+    Server(Error),
+    Caller(Error),
+}
+
+impl Follower<'_> {
+    /// One poll; the record when it has ended.
+    async fn step(
+        &mut self,
+        see: &mut impl FnMut(&Event) -> Result<()>,
+    ) -> Result<Option<Value>, Trouble> {
+        let wait = if self.queued {
+            QUEUED_WAIT_S
+        } else {
+            POLL_WAIT_S
+        };
+        let page = poll(self.client, self.path, self.after, wait)
+            .await
+            .map_err(Trouble::Server)?;
+        let mut events = page["events"].as_array().into_iter().flatten().peekable();
+        let quiet = events.peek().is_none();
+        for event in events {
+            let event = Event {
+                name: event["event"].as_str().unwrap_or_default().to_owned(),
+                data: event["data"].clone(),
+            };
+            self.queued = event.name == "queued" || (self.queued && event.name == "phase");
+            see(&event).map_err(Trouble::Caller)?;
+            if event.name == "completed" {
+                return Ok(Some(completed(event.data)));
+            }
+        }
+        self.after = page["next"].as_u64().unwrap_or(self.after);
+        let ended = page["final"].as_bool().unwrap_or(false);
+        let look = ended || quiet && self.queued;
+        if !look {
+            return Ok(None);
+        }
+        let record = self.client.get(self.path).await.map_err(Trouble::Server)?;
+        if ended {
+            return Ok(Some(record));
+        }
+        if record["queue"].is_object() {
+            see(&of_ours("waiting", record["queue"].clone())).map_err(Trouble::Caller)?;
+        }
+        Ok(None)
+    }
+}
+
+async fn poll(client: &Client, path: &str, after: u64, wait_s: u64) -> Result<Value> {
     let request = client
         .request(
             Method::GET,
-            &format!("{path}/events?after={after}&wait={POLL_WAIT_S}"),
+            &format!("{path}/events?after={after}&wait={wait_s}"),
         )
         .header("accept", "application/json")
         .timeout(POLL_TIMEOUT);

@@ -1,6 +1,7 @@
 //! The HTTP client that the verbs share: finds the server, sends requests, turns problems into errors.
 //! Knows the public HTTP API only, nothing of stores, engines or drivers.
 
+mod away;
 mod events;
 mod pages;
 mod problem;
@@ -8,16 +9,20 @@ mod sse;
 mod target;
 mod transfer;
 
+pub(crate) use away::Away;
 pub(crate) use events::{Event, follow};
 pub(crate) use pages::full_name;
 pub(crate) use sse::EventStream;
 pub(crate) use target::{DEV_FOLDER, Named, Record, Target, record_path, write_record};
 pub(crate) use transfer::media_type;
 
-use onstage_core::{Error, Result};
+use onstage_core::{Error, Kind, Result};
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::Value;
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the request's last byte to the answer's first, for requests that do not wait for a prediction.
@@ -29,7 +34,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
-    target: Target,
+    /// Shared by all copies: a restarted server is found again for all of them.
+    target: Arc<Mutex<Target>>,
 }
 
 impl Client {
@@ -51,12 +57,22 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(|error| Error::internal("the HTTP client cannot start").because(error))?;
+        let target = Arc::new(Mutex::new(target));
         Ok(Self { http, target })
     }
 
+    fn target(&self) -> MutexGuard<'_, Target> {
+        self.target.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The server's address without a slash at the end.
-    pub(crate) fn url(&self) -> &str {
-        &self.target.url
+    pub(crate) fn url(&self) -> String {
+        self.target().url.clone()
+    }
+
+    /// Takes over the address and token of a server that was restarted. True when they are new.
+    fn renew(&self) -> bool {
+        self.target().renew()
     }
 
     /// A path of the API, or a whole link out of one of its answers, as an address.
@@ -64,21 +80,22 @@ impl Client {
         if path.starts_with("http://") || path.starts_with("https://") {
             path.to_owned()
         } else {
-            format!("{}{path}", self.target.url)
+            format!("{}{path}", self.target().url)
         }
     }
 
     /// A request with our credentials; they never go to another server than ours.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = self.link(path);
+        let target = self.target();
         let ours = url
-            .strip_prefix(&self.target.url)
+            .strip_prefix(&target.url)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || rest.starts_with('?'));
         let request = self
             .http
             .request(method, url)
             .header("onstage-source", "cli");
-        match &self.target.token {
+        match &target.token {
             Some(token) if ours => request.bearer_auth(token),
             _ => request,
         }
@@ -104,8 +121,12 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value> {
-        let request = self.request(Method::GET, path).timeout(ANSWER_TIMEOUT);
-        self.json(self.send(request).await?).await
+        let ask = || self.request(Method::GET, path).timeout(ANSWER_TIMEOUT);
+        let answer = match self.send(ask()).await {
+            Err(error) if error.kind == Kind::Denied && self.renew() => self.send(ask()).await,
+            answer => answer,
+        };
+        self.json(answer?).await
     }
 
     pub(crate) async fn get_text(&self, path: &str) -> Result<String> {
@@ -141,7 +162,7 @@ impl Client {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&bytes).map_err(|error| {
-            Error::unavailable(format!("`{}` did not answer in JSON", self.target.url))
+            Error::unavailable(format!("`{}` did not answer in JSON", self.target().url))
                 .because(error)
                 .hint("is there another program on this address?")
         })
@@ -149,15 +170,15 @@ impl Client {
 
     pub(crate) fn unreachable(&self, error: reqwest::Error) -> Error {
         if error.is_connect() {
-            return Error::unavailable(format!("no server answers at `{}`", self.target.url))
-                .hint(self.target.start_hint());
+            return Error::unavailable(format!("no server answers at `{}`", self.target().url))
+                .hint(self.target().start_hint());
         }
         let what = if error.is_timeout() {
             "took too long to answer"
         } else {
             "broke off"
         };
-        Error::unavailable(format!("server `{}` {what}", self.target.url))
+        Error::unavailable(format!("server `{}` {what}", self.target().url))
             .because(error.without_url())
     }
 }

@@ -31,10 +31,10 @@ pub(super) fn error(status: StatusCode, retry_after: Option<&str>, body: &[u8]) 
     let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
         return foreign(kind, status, body);
     };
-    let mut message = problem
-        .detail
-        .or(problem.title)
-        .unwrap_or_else(|| format!("the server answered {status}"));
+    let mut message = problem.detail.or(problem.title).map_or_else(
+        || format!("the server answered {status}"),
+        |text| in_our_style(&text),
+    );
     if problem.errors.len() > 1 {
         for Violation {
             pointer,
@@ -59,6 +59,21 @@ pub(super) fn error(status: StatusCode, retry_after: Option<&str>, body: &[u8]) 
         (Some(hint), ..) => error.hint(hint),
         (None, StatusCode::TOO_MANY_REQUESTS, Some(seconds)) => error.hint(format!("try again in {seconds} s")),
         _ => error,
+    }
+}
+
+/// The server speaks in whole sentences, the command line in lower case with the noun first and no full stop.
+fn in_our_style(sentence: &str) -> String {
+    let text = sentence.trim();
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let text = text.strip_prefix("The ").unwrap_or(text);
+    let mut letters = text.chars();
+    match (letters.next(), letters.clone().next()) {
+        // Not what is written in capitals, as names and abbreviations are.
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -102,7 +117,7 @@ mod tests {
         assert_eq!(error.kind, Kind::Invalid);
         assert_eq!(
             error.message,
-            "Two fields are wrong.\n  /input/draws: expected at most 50, got 70\n  /input/zone: expected one of N, S, got \"W\""
+            "two fields are wrong\n  /input/draws: expected at most 50, got 70\n  /input/zone: expected one of N, S, got \"W\""
         );
         assert_eq!(error.hint.as_deref(), Some("see the schema"));
     }
@@ -112,6 +127,29 @@ mod tests {
         let error = error(StatusCode::BAD_GATEWAY, None, b"<html>Bad Gateway</html>");
         assert_eq!(error.kind, Kind::Unavailable);
         assert!(error.message.contains("<html>Bad Gateway"), "{error}");
+    }
+
+    #[test]
+    fn sentences_become_messages() {
+        for (sentence, message) in [
+            (
+                "The model `lab/age` is busy: 3 requests wait already.",
+                "model `lab/age` is busy: 3 requests wait already",
+            ),
+            (
+                "There is no model `lab/age`.",
+                "there is no model `lab/age`",
+            ),
+            (
+                "A folder is gone. Look again.",
+                "a folder is gone. Look again",
+            ),
+            ("JSON is expected.", "JSON is expected"),
+            ("`x` is wrong", "`x` is wrong"),
+            ("", ""),
+        ] {
+            assert_eq!(in_our_style(sentence), message);
+        }
     }
 
     #[test]

@@ -17,6 +17,17 @@ pub(crate) struct Target {
     pub(crate) token: Option<String>,
     /// Whether somebody named the server, or a note was found, or neither.
     named: bool,
+    /// What of it came out of a note.
+    noted: Option<Noted>,
+}
+
+/// A note that a target was read from; the server writes a new one whenever it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Noted {
+    path: PathBuf,
+    /// The address came from it too, not only the token.
+    address: bool,
+    token: bool,
 }
 
 impl Target {
@@ -25,7 +36,34 @@ impl Target {
             url: trimmed(url),
             token,
             named: true,
+            noted: None,
         }
+    }
+
+    /// Whether a note said anything of it, which a restart of the server changes.
+    pub(super) fn is_noted(&self) -> bool {
+        self.noted.is_some()
+    }
+
+    /// Takes over what the note says by now. True when that is something new.
+    pub(super) fn renew(&mut self) -> bool {
+        let Some(noted) = &self.noted else {
+            return false;
+        };
+        let Some(record) = read(&noted.path).filter(|record| runs(record.pid)) else {
+            return false;
+        };
+        if !noted.address && record.url != self.url {
+            return false;
+        }
+        let token = if noted.token {
+            Some(record.token)
+        } else {
+            self.token.clone()
+        };
+        let changed = self.url != record.url || self.token != token;
+        (self.url, self.token) = (record.url, token);
+        changed
     }
 
     pub(super) fn start_hint(&self) -> &'static str {
@@ -63,20 +101,32 @@ impl Target {
             .map(str::to_owned);
         if let Some(url) = named.server.or_else(|| environment.get("ONSTAGE_URL")) {
             let url = checked(url)?;
-            let noted = || {
-                notes
-                    .iter()
-                    .find(|note| note.url == url)
-                    .map(|note| note.token.clone())
+            let found = notes.into_iter().find(|(_, note)| note.url == url);
+            let (noted, token) = match (token, found) {
+                (None, Some((path, note))) => {
+                    let noted = Noted {
+                        path,
+                        address: false,
+                        token: true,
+                    };
+                    (Some(noted), Some(note.token))
+                }
+                (token, _) => (None, token),
             };
             return Ok(Self {
-                token: token.or_else(noted),
+                token,
                 url,
                 named: true,
+                noted,
             });
         }
         match notes.into_iter().next() {
-            Some(note) => Ok(Self {
+            Some((path, note)) => Ok(Self {
+                noted: Some(Noted {
+                    path,
+                    address: true,
+                    token: token.is_none(),
+                }),
                 token: token.or(Some(note.token)),
                 url: note.url,
                 named: false,
@@ -104,8 +154,8 @@ fn trimmed(url: &str) -> String {
     url.trim_end_matches('/').to_owned()
 }
 
-/// Notes whose server still runs, nearest first.
-fn notes(named: &Named<'_>, environment: &Environment, here: &Path) -> Vec<Record> {
+/// Notes whose server still runs with where they lie, nearest first.
+fn notes(named: &Named<'_>, environment: &Environment, here: &Path) -> Vec<(PathBuf, Record)> {
     let data = named
         .data
         .map(Path::to_owned)
@@ -120,8 +170,9 @@ fn notes(named: &Named<'_>, environment: &Environment, here: &Path) -> Vec<Recor
     };
     folders
         .iter()
-        .filter_map(|folder| read(&record_path(folder)))
-        .filter(|record| runs(record.pid))
+        .map(|folder| record_path(folder))
+        .filter_map(|path| read(&path).map(|record| (path, record)))
+        .filter(|(_, record)| runs(record.pid))
         .collect()
 }
 
@@ -230,6 +281,35 @@ mod tests {
         let environment = Environment::of([("XDG_DATA_HOME", folder.path().to_str().unwrap())]);
         let error = Target::find(&Named::default(), &environment, folder.path()).unwrap_err();
         assert_eq!(error.kind, onstage_core::Kind::Unavailable);
+    }
+
+    #[test]
+    fn a_restarted_server_is_found_again_by_its_new_note() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("onstage");
+        note(&data, "http://before", std::process::id());
+        let environment = Environment::of([("XDG_DATA_HOME", folder.path().to_str().unwrap())]);
+        let mut found = Target::find(&Named::default(), &environment, folder.path()).unwrap();
+        let with_token = Named {
+            token: Some("os_mine"),
+            ..Named::default()
+        };
+        let mut mine = Target::find(&with_token, &environment, folder.path()).unwrap();
+        let mut told = Target::new("http://before", Some("os_mine".to_owned()));
+        assert!(!found.renew(), "nothing is new");
+        std::fs::remove_file(record_path(&data)).unwrap();
+        assert!(!found.renew(), "the server is away");
+        note(&data, "http://after", std::process::id());
+        assert!(found.renew() && mine.renew() && !told.renew());
+        assert_eq!(
+            (found.url.as_str(), found.token.as_deref()),
+            ("http://after", Some("os_http://after"))
+        );
+        assert_eq!(
+            (mine.url.as_str(), mine.token.as_deref()),
+            ("http://after", Some("os_mine"))
+        );
+        assert_eq!(told.url, "http://before");
     }
 
     #[test]

@@ -32,6 +32,7 @@ fn failed() -> VersionState {
             kind: "timeout".to_owned(),
             message: "too slow".to_owned(),
             traceback: None,
+            hint: Some("give it more time".to_owned()),
         },
     }
 }

@@ -28,6 +28,8 @@ pub(super) async fn to_end(client: &Client, job: &Value) -> Result<Value> {
 fn show(bar: &mut Bar, event: &Event) {
     let data = &event.data;
     match event.name.as_str() {
+        "away" => bar.line(words(data, "text")),
+        "waiting" => bar.text(&format!("waiting for a task: {}", words(data, "text"))),
         "phase" | "queued" => {
             let text = data["text"]
                 .as_str()

@@ -4,16 +4,14 @@
 use super::words;
 use crate::{
     cli::{bars::Bar, print},
-    client::Client,
+    client::{Away, Client},
 };
-use onstage_core::{Error, Kind, ModelName, Result};
+use onstage_core::{ModelName, Result};
 use serde_json::Value;
 use std::time::Duration;
 
 /// Between two looks at a version that is being built.
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
-/// How many looks in a row may find the server away: it may be restarting.
-const AWAY_MAX: u32 = 60;
 /// How many looks at a version that is ready may find it not yet promoted.
 const PROMOTION_LOOKS_MAX: u32 = 50;
 
@@ -34,7 +32,8 @@ pub(in crate::cli) async fn built(
     let path = format!("/v1/models/{model}/versions/{}", words(&version, "id"));
     let known = version["state"] != "building";
     let bar = Bar::spinner();
-    let (mut version, mut log, mut away, mut looks) = (version, String::new(), 0, 0);
+    let (mut version, mut log, mut looks) = (version, String::new(), 0);
+    let mut away = Away::default();
     loop {
         if !known {
             show_log(client, &path, &bar, &mut log).await;
@@ -53,14 +52,12 @@ pub(in crate::cli) async fn built(
         ));
         tokio::time::sleep(LOOK_PAUSE).await;
         version = match client.get(&path).await {
-            Err(error) if error.kind == Kind::Unavailable && away < AWAY_MAX => {
-                away += 1;
+            Ok(version) => {
+                away.is_back();
                 version
             }
-            answer => {
-                away = 0;
-                answer?
-            }
+            Err(error) if away.rides_out(client, &error, |text| bar.line(text)).await => version,
+            Err(error) => return Err(error),
         };
     }
 }
@@ -77,43 +74,97 @@ async fn show_log(client: &Client, path: &str, bar: &Bar, shown: &mut String) {
     let Ok(log) = client.get_text(&format!("{path}/logs")).await else {
         return;
     };
-    if let Some(gained) = log.get(shown.len()..).filter(|gained| !gained.is_empty()) {
+    let log = without_failure(&log);
+    let gained = gained(shown, log);
+    if !gained.is_empty() {
         bar.line(gained.trim_end_matches('\n'));
-        *shown = log;
+    }
+    log.clone_into(shown);
+}
+
+/// How the builder starts the lines that say why it failed.
+const FAILURE_MARK: &str = "--- failed: ";
+
+/// The log up to where it says why the build failed: that is told at the end, once.
+fn without_failure(log: &str) -> &str {
+    if log.starts_with(FAILURE_MARK) {
+        return "";
+    }
+    match log.rfind(&format!("\n{FAILURE_MARK}")) {
+        Some(at) => &log[..=at],
+        None => log,
     }
 }
+
+/// The part of the log that was not shown. Of a long log the middle is left out, so it does not only grow at its end.
+pub(in crate::cli) fn gained<'a>(shown: &str, log: &'a str) -> &'a str {
+    if let Some(gained) = log.strip_prefix(shown) {
+        return gained;
+    }
+    let from = shown
+        .char_indices()
+        .rev()
+        .nth(KNOWN_CHARS)
+        .map_or(0, |(at, _)| at);
+    let known = &shown[from..];
+    match log.rfind(known) {
+        Some(at) => &log[at + known.len()..],
+        None => log,
+    }
+}
+
+/// Characters at the end of what was shown by which the place in a longer log is found again.
+const KNOWN_CHARS: usize = 400;
 
 impl Built {
     pub(in crate::cli) fn failed(&self) -> bool {
         self.version["state"] == "failed"
     }
 
-    /// Tells why a version could not be built, the author's traceback first.
+    /// Tells why a version could not be built: what, the author's traceback unless it was printed, and what to do.
     pub(in crate::cli) fn tell_failure(&self) {
         let version = &self.version;
         let error = &version["error"];
-        if let Some(traceback) = error["traceback"].as_str()
-            && !self.log.contains(traceback.trim_end())
-        {
-            print::say(traceback.trim_end());
-        }
-        let said = Error::user_code(format!(
-            "{} {} cannot be used: {}",
+        print::say(&format!(
+            "error: {} {} cannot be used: {}",
             words(version, "model"),
             words(version, "name"),
             error["message"].as_str().unwrap_or("the build failed")
         ));
-        let missing = error["message"]
+        let traceback = words(error, "traceback").trim_end();
+        if !traceback.is_empty() && !self.log.contains(traceback) {
+            print::say(traceback);
+        }
+        let hint = error["hint"]
             .as_str()
-            .is_some_and(|message| message.contains("No module named"));
-        print::error(&match error["hint"].as_str() {
-            Some(hint) => said.hint(hint),
-            None if missing => said.hint(
-                "name the package in `requirements.txt` or in `[environment] requirements`, and push again",
-            ),
-            None => {
-                said.hint("correct it and push again; the live version, if any, goes on as it was")
-            }
-        });
+            .unwrap_or("correct it and push again; the live version, if any, goes on as it was");
+        print::say(&format!("hint: {hint}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_not_part_of_the_log_that_is_shown() {
+        assert_eq!(without_failure("--- loading\nhi\n"), "--- loading\nhi\n");
+        assert_eq!(
+            without_failure("--- loading\n--- failed: no\nTraceback\n"),
+            "--- loading\n"
+        );
+        assert_eq!(without_failure("--- failed: no\n"), "");
+    }
+
+    #[test]
+    fn what_was_shown_is_not_shown_again() {
+        assert_eq!(gained("", "a\nb\n"), "a\nb\n");
+        assert_eq!(gained("a\n", "a\nb\n"), "b\n");
+        let lines = |from: u32, to: u32| (from..to).map(|n| format!("line {n}\n"));
+        let shown: String = lines(0, 300).collect();
+        let log: String = std::iter::once("line 0\n[90 lines left out]\n".to_owned())
+            .chain(lines(91, 302))
+            .collect();
+        assert_eq!(gained(&shown, &log), "line 300\nline 301\n");
     }
 }

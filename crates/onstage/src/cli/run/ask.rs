@@ -1,17 +1,17 @@
 //! Asking: files put where the server finds them, the request sent, the waiting shown until there is an answer.
 //! Does not show the answer, but for text that streams in.
 
-use super::Asked;
+use super::{Asked, going_on};
 use crate::{
     cli::{
-        bars::Bar, caller::Caller, exit::Failure, jobs::is_final, print, push::words, typed::Typed,
-        when,
+        bars::Bar, caller::Caller, exit::Failure, interrupt::Interrupt, jobs::is_final, print,
+        push::words, typed::Typed, when,
     },
     client::{Client, Event, EventStream, follow, media_type},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use onstage_core::{Error, Result};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Map, Value, json};
 use std::{path::Path, time::Duration};
 
@@ -78,35 +78,37 @@ async fn file(client: &Client, path: &Path) -> Result<Value> {
     Ok(format!("onstage://files/{}", words(&uploaded?, "id")).into())
 }
 
+/// How long an answer is waited for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Patience {
+    None,
+    AtMost(Duration),
+    ToTheEnd,
+}
+
+impl Patience {
+    pub(super) fn of(detached: bool, wait_s: Option<f64>) -> Result<Self> {
+        match wait_s.map(Duration::try_from_secs_f64) {
+            _ if detached => Ok(Self::None),
+            None => Ok(Self::ToTheEnd),
+            Some(Ok(wait)) => Ok(Self::AtMost(wait)),
+            Some(Err(_)) => Err(Error::invalid("`--wait` must be a number of seconds")),
+        }
+    }
+}
+
 /// Sends the input and waits as long as was asked for. The answer may be a record that is not final.
 pub(super) async fn predict(
     caller: &Caller,
     client: &Client,
     asked: &Asked,
     input: Value,
-    detached: bool,
-    deadline: Option<Duration>,
+    patience: Patience,
+    interrupt: &Interrupt,
 ) -> Result<Value, Failure> {
-    let (path, body) = match &asked.version {
-        Some(version) => (
-            "/v1/predictions".to_owned(),
-            json!({"version": version, "input": input}),
-        ),
-        None => (
-            format!("/v1/models/{}/predictions", asked.model),
-            json!({"input": input}),
-        ),
-    };
-    let request = client.request(Method::POST, &path).json(&body);
-    let request = match (detached, deadline) {
-        (true, _) => request.header("prefer", "respond-async"),
-        // A record must come in time, which a stream's end may not.
-        (false, Some(wait)) => {
-            request.header("prefer", format!("wait={}", wait.as_secs_f64().ceil()))
-        }
-        (false, None) => request.header("accept", "text/event-stream, application/json;q=0.9"),
-    };
-    let mut watch = Watch::new(caller, asked.streams);
+    let started = caller.clock.monotonic();
+    let request = request(client, asked, &input, patience);
+    let mut watch = Watch::new(caller, asked.streams, interrupt);
     watch.bar.text("");
     let response = client.send(request).await;
     let response = response.inspect_err(|_| watch.bar.end())?;
@@ -130,17 +132,57 @@ pub(super) async fn predict(
         }
     } else {
         let record = client.json(response).await?;
-        if detached || deadline.is_some() || is_final(&record) {
-            record
-        } else {
-            until_final(client, words(&record, "id"), 0, &mut watch).await?
+        let id = words(&record, "id").to_owned();
+        watch.knows(&id);
+        match patience {
+            _ if is_final(&record) => record,
+            Patience::None => record,
+            Patience::ToTheEnd => until_final(client, &id, 0, &mut watch).await?,
+            Patience::AtMost(wait) => {
+                // The server may have waited already, at most as long as it waits for anybody.
+                let left = wait.saturating_sub(caller.clock.monotonic().saturating_sub(started));
+                let ending = until_final(client, &id, 0, &mut watch);
+                match tokio::time::timeout(left, ending).await {
+                    Ok(record) => record?,
+                    Err(_) => client.get(&format!("/v1/predictions/{id}")).await?,
+                }
+            }
         }
     };
     watch.end()?;
     Ok(record)
 }
 
-async fn until_final(client: &Client, id: &str, after: u64, watch: &mut Watch) -> Result<Value> {
+fn request(client: &Client, asked: &Asked, input: &Value, patience: Patience) -> RequestBuilder {
+    let (path, body) = match &asked.version {
+        Some(version) => (
+            "/v1/predictions".to_owned(),
+            json!({"version": version, "input": input}),
+        ),
+        None => (
+            format!("/v1/models/{}/predictions", asked.model),
+            json!({"input": input}),
+        ),
+    };
+    let request = client.request(Method::POST, &path).json(&body);
+    match patience {
+        // A job is followed by its id, which also tells its place in the queue.
+        _ if asked.background => request.header("prefer", "respond-async"),
+        Patience::None => request.header("prefer", "respond-async"),
+        // A record must come in time, which a stream's end may not.
+        Patience::AtMost(wait) => {
+            request.header("prefer", format!("wait={}", wait.as_secs_f64().ceil()))
+        }
+        Patience::ToTheEnd => request.header("accept", "text/event-stream, application/json;q=0.9"),
+    }
+}
+
+async fn until_final(
+    client: &Client,
+    id: &str,
+    after: u64,
+    watch: &mut Watch<'_>,
+) -> Result<Value> {
     follow(client, &format!("/v1/predictions/{id}"), after, |event| {
         watch.see(event)
     })
@@ -148,8 +190,10 @@ async fn until_final(client: &Client, id: &str, after: u64, watch: &mut Watch) -
 }
 
 /// Shows what happens while a prediction is waited for.
-struct Watch {
+struct Watch<'a> {
     bar: Bar,
+    interrupt: &'a Interrupt,
+    known: bool,
     /// Whether pieces of the output are printed as they come.
     pieces: bool,
     screen: bool,
@@ -160,10 +204,12 @@ struct Watch {
     closed: bool,
 }
 
-impl Watch {
-    fn new(caller: &Caller, streams: bool) -> Self {
+impl<'a> Watch<'a> {
+    fn new(caller: &Caller, streams: bool, interrupt: &'a Interrupt) -> Self {
         Self {
             bar: Bar::spinner(),
+            interrupt,
+            known: false,
             pieces: streams && !caller.json,
             screen: caller.screen,
             printed: false,
@@ -172,10 +218,19 @@ impl Watch {
         }
     }
 
+    /// The server has it under this id.
+    fn knows(&mut self, id: &str) {
+        if !id.is_empty() && !std::mem::replace(&mut self.known, true) {
+            self.interrupt.says(going_on(id));
+        }
+    }
+
     fn see(&mut self, event: &Event) -> Result<()> {
         let data = &event.data;
+        self.knows(words(data, "id"));
         match event.name.as_str() {
-            "queued" | "phase" if !self.printed => self.bar.text(&waiting(data)),
+            "queued" | "phase" | "waiting" if !self.printed => self.bar.text(&waiting(data)),
+            "away" => self.bar.line(words(data, "text")),
             "start" if !self.printed => self.bar.text(""),
             "progress" if !self.printed => self.progress(data),
             "log" => self.bar.line(words(data, "data").trim_end()),
@@ -226,16 +281,19 @@ impl Watch {
     }
 }
 
-/// `loading, about 4 s` or `3 before you, about 2 s`.
+/// `loading, about 4 s` or `queued: 3 are ahead, about 2 s`.
 fn waiting(data: &Value) -> String {
     let mut parts = Vec::new();
-    match (data["text"].as_str(), data["phase"].as_str()) {
-        (Some(text), _) if !text.is_empty() => parts.push(text.to_owned()),
-        (_, Some(phase)) if phase != "queued" => parts.push(phase.to_owned()),
-        _ => {}
-    }
-    if let Some(ahead) = data["ahead"].as_u64().filter(|ahead| *ahead > 0) {
-        parts.push(format!("{ahead} before you"));
+    let phase = data["phase"].as_str().unwrap_or("queued");
+    match words(data, "text") {
+        "" if phase == "queued" => {
+            if let Some(ahead) = data["ahead"].as_u64().filter(|ahead| *ahead > 0) {
+                parts.push(format!("queued: {ahead} before you"));
+            }
+        }
+        "" => parts.push(phase.to_owned()),
+        text if phase == "queued" => parts.push(format!("queued: {text}")),
+        text => parts.push(text.to_owned()),
     }
     if data["eta_s"].is_number() {
         parts.push(format!("about {}", when::seconds(&data["eta_s"])));
@@ -250,8 +308,10 @@ mod tests {
     #[test]
     fn waiting_is_explained_in_words() {
         let data = json!({"phase": "queued", "position": 4, "ahead": 3, "eta_s": 2.5});
-        assert_eq!(waiting(&data), "3 before you, about 2.5 s");
+        assert_eq!(waiting(&data), "queued: 3 before you, about 2.5 s");
         assert_eq!(waiting(&json!({"phase": "queued", "ahead": 0})), "");
+        let queue = json!({"position": 2, "ahead": 1, "eta_s": null, "text": "1 is ahead"});
+        assert_eq!(waiting(&queue), "queued: 1 is ahead");
         assert_eq!(
             waiting(&json!({"phase": "loading", "text": "loading the model"})),
             "loading the model"

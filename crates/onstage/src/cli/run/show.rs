@@ -1,7 +1,7 @@
 //! Showing a prediction's record: its output on standard output, its failure on standard error.
 //! Does not wait for it.
 
-use super::{Asked, tell_unfinished};
+use super::{Asked, rerun, tell_unfinished};
 use crate::{
     cli::{caller::Caller, exit::Failure, jobs::is_final, print, push::words, render, when},
     client::Client,
@@ -75,7 +75,7 @@ async fn save(client: &Client, output: &Value, path: &Path) -> Result<()> {
     };
     let bytes = match output.as_str() {
         Some(link) if link.starts_with("data:") => data_url(link)?,
-        Some(link) if link.starts_with("/v1/files/") || link.starts_with(client.url()) => {
+        Some(link) if link.starts_with("/v1/files/") || link.starts_with(&client.url()) => {
             return client
                 .download(link, path, Arc::new(|_| {}))
                 .await
@@ -138,11 +138,9 @@ fn tell_failure(record: &Value) -> Failure {
         None => format!("the prediction {status}"),
     };
     let error = Error::user_code(message);
-    print::error(&match record["rerun"].as_str() {
-        Some(rerun) if words(record, "reason") == "exception" => {
-            error.hint(format!("run it again with `{rerun}`"))
-        }
-        _ => error,
+    print::error(&match rerun::hint(record) {
+        Some(hint) => error.hint(hint),
+        None => error,
     });
     Failure::Told
 }

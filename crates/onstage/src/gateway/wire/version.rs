@@ -102,6 +102,7 @@ fn failure(state: &VersionState, owner: bool) -> Option<BuildFailure> {
             kind: error.kind.clone(),
             message: NOT_BUILT.to_owned(),
             traceback: None,
+            hint: None,
         }),
         _ => None,
     }

@@ -1,0 +1,70 @@
+//! `onstage logs`: of what runs, as it runs, through a restart of the server; and for programs as JSON lines.
+
+use crate::world::World;
+use serde_json::Value;
+
+const TALKS: &str = r#"
+import time
+import onstage as on
+
+@on.predict(background=True)
+def talks(seconds: float = 0.0, word: str = "hello") -> str:
+    print(f"{word} begins", flush=True)
+    time.sleep(seconds)
+    print(f"{word} ends", flush=True)
+    return word
+"#;
+
+#[tokio::test]
+async fn followed_logs_show_what_runs_and_ride_out_a_restart() {
+    let mut world = World::start().await;
+    world.push("talks", TALKS, &[]).await;
+    let mut logs = world.begin(&["logs", "-f", "talks"]);
+    logs.says("--- lab/talks v1: ready").await;
+    let mut run = world.begin(&["run", "talks", "seconds=5", "word=whale"]);
+    logs.says("whale begins").await;
+    assert!(run.running(), "its lines came only when it had ended");
+    world.kill_server();
+    logs.says("the server is away").await;
+    world.serve().await;
+    logs.says("whale ends").await;
+    assert_eq!(run.ends().await, Some(0), "{}", run.err());
+    // More than one page of the list at once.
+    let table: String = (0..3).map(|n| format!("row-{n}\n")).collect();
+    let (status, job) = world
+        .batch("talks", "words.csv", format!("word\n{table}"), Value::Null)
+        .await;
+    assert_eq!(status, 202, "{job:#}");
+    logs.says("row-2 ends").await;
+    assert_eq!(
+        logs.out().matches("whale ends").count(),
+        1,
+        "{}",
+        logs.out()
+    );
+    logs.interrupt();
+    logs.ends().await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn logs_for_programs_are_json_lines() {
+    let world = World::start().await;
+    world.push("talks", TALKS, &[]).await;
+    world.ok(&["run", "talks", "word=eel"]).await;
+    let out = world.ok(&["logs", "talks", "--json"]).await;
+    let lines: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    assert_eq!(lines[0]["kind"], "build", "{out}");
+    assert!(
+        lines[0]["logs"].as_str().unwrap().contains("--- loading"),
+        "{out}"
+    );
+    assert_eq!(lines[1]["logs"], "eel begins\neel ends\n", "{out}");
+    let id = lines[1]["id"].as_str().unwrap();
+    let one: Value = serde_json::from_str(&world.ok(&["logs", id, "--json"]).await).unwrap();
+    assert_eq!(one["logs"], "eel begins\neel ends\n");
+    world.close().await;
+}
