@@ -6,6 +6,7 @@ mod batches;
 mod bodies;
 mod browser;
 mod description;
+mod feedback;
 mod files;
 mod lists;
 mod methods;
