@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export ONSTAGE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/onstage
 export CARGO_TARGET_DIR ?= $(ONSTAGE_CACHE)/target
 
-.PHONY: help demo test check fmt lint unit python page browser wheel bench build
+.PHONY: help demo test check fmt lint unit python browser wheel bench build
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  \033[1m%-9s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests by group: `test.sh all|static|rust|python|page|browser|wheel|demo`. `scripts/setup.sh test` comes first.
+# Runs the tests by group: `test.sh all|static|rust|python|browser|wheel|demo`. `scripts/setup.sh test` comes first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/steps.sh

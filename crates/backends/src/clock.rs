@@ -1,7 +1,17 @@
 //! The system's clock and random source: the one file of the house that reads either.
 
 use onstage_core::{Clock, Timestamp};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Random words fetched at once.
+const POOL_WORDS: usize = 64;
+
+thread_local! {
+    static POOL: RefCell<Vec<u128>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The clock of this machine.
 #[derive(Debug, Clone, Copy)]
@@ -44,12 +54,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// 128 random bits from the operating system.
+/// 128 random bits from the operating system, asked for in larger pieces: a request needs several.
 ///
 /// # Panics
 /// When the operating system has no random source, without which nothing here is safe.
 pub fn entropy() -> u128 {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).expect("the operating system has a random source");
-    u128::from_le_bytes(bytes)
+    POOL.with_borrow_mut(|pool| {
+        pool.pop().unwrap_or_else(|| {
+            let mut bytes = [0_u8; POOL_WORDS * 16];
+            getrandom::fill(&mut bytes).expect("the operating system has a random source");
+            let (words, _) = bytes.as_chunks();
+            pool.extend(words.iter().map(|word| u128::from_le_bytes(*word)));
+            pool.pop().expect("it has just been filled")
+        })
+    })
 }

@@ -3,7 +3,7 @@
 use crate::{Id, ModelName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// One person's feedback on one prediction; saying it again replaces it.
+/// One person's feedback on one prediction; the store keeps the latest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feedback {
     pub id: Id,

@@ -52,7 +52,7 @@ struct Adopted {
 }
 
 impl Engine {
-    /// Starts the catalog watcher, builder, dispatch, reaper, recorder.
+    /// Starts the catalog watcher, builder, dispatch, reaper, sweeper, recorder.
     pub async fn start(parts: Parts, settings: Settings) -> Result<Self> {
         let settings = Arc::new(settings);
         let registry = Arc::new(Registry::default());

@@ -8,7 +8,7 @@ mod gateway;
 mod serve;
 mod settings;
 
-/// A request allocates on one thread and is freed on another, which glibc's allocator is slow at: half the CPU of an echo.
+/// A request allocates on one thread and is freed on another, which glibc's allocator is slow at (ADR 8).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -22,7 +22,9 @@ pub(super) fn config(folder: &Path, config: &ModelConfig) -> Result<()> {
     environment(folder, &config.environment)?;
     realtime(&config.realtime)?;
     one_of("[jobs] tasks", config.jobs.tasks >= 1, "at least 1")?;
-    secrets(&config.secrets.names)
+    secrets(&config.secrets.names)?;
+    // Also for bundles that no command line has looked at.
+    config.refuse_unkept_promises()
 }
 
 pub(super) fn no_predictor(entry: &str) -> Error {

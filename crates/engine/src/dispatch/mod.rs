@@ -44,7 +44,7 @@ pub struct Settings {
     pub tasks_total_max: u32,
 }
 
-/// Looks at every nudge and every half second, until `stop`; `started` tells the reaper that there is something to watch.
+/// Looks at every nudge and in between, until `stop`; `started` tells the reaper that there is something to watch.
 /// Running tasks are left alone at the end: they need no front.
 pub async fn run(
     parts: Parts,

@@ -12,7 +12,7 @@ use super::table::{
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        route!(POST "/v1/predictions/{id}/feedback", Stakeholder, "Says what one thinks of a prediction; saying it again replaces it", give::run)
+        route!(POST "/v1/predictions/{id}/feedback", Stakeholder, "Says what one thinks of a prediction; a later word adds to an earlier one", give::run)
             .takes(Takes::Json("NewFeedback"))
             .gives(201, Json("Feedback"))
             .errors(&[400, 404, 415, 422]),
