@@ -117,13 +117,16 @@ impl Catalog {
                 Ok(to) => {
                     // A rollout under way learns from this that it has become pointless.
                     let trouble = self.standing(&model.name).and_then(|it| it.trouble);
-                    self.note(&model.name, model.live.as_ref(), trouble);
+                    self.note(&model.name, model.live.as_ref(), trouble.as_deref());
                     switches.push(Switch {
                         model: model.name.clone(),
                         to,
                     });
                 }
-                Err(error) => self.note(&model.name, model.live.as_ref(), Some(error.to_string())),
+                Err(error) => {
+                    let why = error.to_string();
+                    self.note(&model.name, model.live.as_ref(), Some(&why));
+                }
             }
         }
         switches.extend(self.vanished(&models));
@@ -199,11 +202,11 @@ impl Catalog {
         &self,
         model: &ModelName,
         wanted: Option<&VersionId>,
-        trouble: Option<String>,
+        trouble: Option<&str>,
     ) {
         let is_noted = self.standing(model).map_or_else(
             || wanted.is_none() && trouble.is_none(),
-            |it| it.trouble == trouble && it.wanted.as_ref() == wanted,
+            |it| it.trouble.as_deref() == trouble && it.wanted.as_ref() == wanted,
         );
         if is_noted {
             return;
@@ -214,7 +217,7 @@ impl Catalog {
             let noted = Standing {
                 loaded: live.get(model).and_then(|it| it.loaded.clone()),
                 wanted: wanted.cloned(),
-                trouble: trouble.clone(),
+                trouble: trouble.map(str::to_owned),
             };
             live.insert(model.clone(), noted);
             live

@@ -186,7 +186,7 @@ impl House {
             to.number, from.number
         );
         tracing::warn!(%model, trouble, "a version was not switched to");
-        self.catalog.note(model, Some(&to.id), Some(trouble));
+        self.catalog.note(model, Some(&to.id), Some(&trouble));
     }
 
     /// The version's pool, taking requests: one that is being drained is opened again.
