@@ -34,6 +34,9 @@ pub(crate) async fn adopt(house: Arc<House>, ticket: Ticket, lease: Lease) {
         tracing::warn!(job = %adopted.lease.job, %error, "an adopted job was let go");
         adopted.ticket.0.pool.cancel(&adopted.ticket.0);
     }
+    // Not before its job says how it ended: until then whoever asks finds the answer here.
+    let registry = &adopted.house.stage.registry;
+    registry.remove(&adopted.ticket.0);
 }
 
 struct Adopted {
@@ -156,7 +159,6 @@ impl Adopted {
                         .append_events(&job.id, None, vec![completed])
                         .await;
                 }
-                self.house.stage.registry.remove(&self.ticket.0);
                 Ok(())
             }
             Err(error) => Err(error),

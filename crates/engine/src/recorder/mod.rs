@@ -86,8 +86,9 @@ impl Recorder {
 
     /// Takes a finished prediction.
     pub(crate) fn add(&self, entry: Arc<Entry>) {
+        // Its record is the job; who adopted it takes it out of the registry when that is committed.
         if entry.is_handed_over() {
-            return self.0.registry.remove(&entry);
+            return;
         }
         let (worth, bytes) = (worth(&entry), bytes_of(&entry));
         let dropped = self.waiting().buffer.add(entry, worth, bytes);
@@ -152,7 +153,7 @@ impl Recorder {
                 continue;
             }
             self.write(&group).await;
-            for entry in &group {
+            for entry in group.iter().filter(|entry| !entry.is_handed_over()) {
                 self.0.registry.remove(entry);
             }
             self.waiting().writing = 0;

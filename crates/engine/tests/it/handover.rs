@@ -165,3 +165,28 @@ async fn versions_that_cannot_answer_are_named_as_what_they_are() {
     );
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_after_the_end_of_a_handed_over_prediction_finds_its_end() {
+    let world = World::new().await;
+    let live = world.live(NAP, "").await;
+    for _ in 0..10 {
+        let ticket = world.predict(&live, r#"{"s": 0.05}"#);
+        hand_over(&world, &ticket).await;
+        ticket.done().await;
+        loop {
+            let here = world.engine.find(ticket.id());
+            let job = world.parts.store.job(ticket.id()).await.unwrap().unwrap();
+            if job.state.is_final() {
+                break;
+            }
+            assert!(here.is_some_and(|ticket| ticket.finished().is_some()));
+        }
+        world
+            .until("it is forgotten", async || {
+                world.engine.find(ticket.id()).is_none().then_some(())
+            })
+            .await;
+    }
+    world.end().await;
+}
