@@ -135,9 +135,13 @@ fn foreign_host() -> Problem {
     .hint("add the name to `hosts` in the configuration (`ONSTAGE_HOSTS`), or use the address")
 }
 
+/// How many fields `protect` adds.
+const PROTECTING_FIELDS: usize = 6;
+
 /// Headers on every answer. What a handler set itself stays.
 fn protect(response: &mut Response, request_id: &str) {
     let headers = response.headers_mut();
+    headers.reserve(PROTECTING_FIELDS);
     if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert(X_REQUEST_ID, value);
     }

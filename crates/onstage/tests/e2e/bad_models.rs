@@ -38,6 +38,12 @@ async fn models_that_cannot_load_say_why_and_where() {
     must_say(&said, &["no_such_module_here", "model.py", "line 2"]);
     let said = refused(&world, "raises", "import onstage as on\n\n@on.setup\ndef net():\n    raise ValueError('weights are missing')\n\n@on.predict\ndef f(x: int, *, net) -> int:\n    return x\n").await;
     must_say(&said, &["weights are missing", "line 5"]);
+    let (_, model) = world.get("/v1/models/lab/raises").await;
+    assert_eq!(model["readiness"]["state"], "failed", "{model:#}");
+    must_say(
+        model["readiness"]["text"].as_str().unwrap(),
+        &["v1", "weights are missing"],
+    );
     let said = refused(
         &world,
         "annotates",

@@ -7,7 +7,11 @@ use crate::gateway::{
     wire::model::{Around, Model, show},
 };
 use http::StatusCode;
-use onstage_core::{ModelName, model};
+use onstage_core::{
+    ModelName,
+    model::{self, VersionState},
+};
+use onstage_engine::Readiness;
 
 pub(crate) async fn run(call: Call) -> Answer {
     let name = call.model_name()?;
@@ -38,7 +42,31 @@ pub(crate) async fn shown(call: &Call, model: &model::Model) -> Result<Model, Pr
     let around = Around {
         live,
         run_count: store.run_count(&model.name).await?,
-        readiness: call.state.engine.readiness(&model.name),
+        readiness: readiness(call, model).await?,
     };
     Ok(show(call, model, around))
+}
+
+/// A model that no version answers for yet is told apart by what became of its newest one.
+async fn readiness(call: &Call, model: &model::Model) -> Result<Readiness, Problem> {
+    let readiness = call.state.engine.readiness(&model.name);
+    if model.live.is_some() {
+        return Ok(readiness);
+    }
+    let versions = call.state.parts.store.versions(&model.name).await?;
+    let newest = versions.into_iter().max_by_key(|version| version.number);
+    Ok(
+        match newest.map(|version| (version.number, version.state)) {
+            Some((number, VersionState::Failed { error })) => Readiness {
+                state: "failed",
+                text: format!("v{number} could not be built: {}", error.message),
+                ..readiness
+            },
+            Some((number, VersionState::Building { .. })) => Readiness {
+                text: format!("v{number} is being built"),
+                ..readiness
+            },
+            _ => readiness,
+        },
+    )
 }

@@ -43,7 +43,7 @@ async fn a_prediction_is_answered_and_found_again() {
     assert_eq!(made["logs"], "doing double\n");
     assert_eq!(made["reason"], "ok");
     assert_eq!(made["kind"], "realtime");
-    assert_eq!(made["rerun"], "onstage run lab/thing@v1 n:=21");
+    assert!(made.get("rerun").is_none(), "only what failed is run again");
     assert!(made["metrics"]["predict_time"].as_f64().is_some());
     for url in made["urls"].as_object().unwrap().values() {
         assert!(

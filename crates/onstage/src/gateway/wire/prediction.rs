@@ -12,7 +12,7 @@ use onstage_core::{
     model::VersionId,
     outcome::{Failure, Phase, Progress, Reason, Status},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -75,13 +75,14 @@ pub(crate) struct Prediction<'a> {
     queue: Option<&'a Queue>,
     source: &'a str,
     feedback: Option<Feedback>,
-    /// A command that does it again; for the owner.
+    /// A command that does it again; for the owner of one that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     rerun: Option<String>,
     /// For the owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     traceback: Option<&'a str>,
-    urls: BTreeMap<&'static str, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    urls: Urls,
 }
 
 /// In seconds.
@@ -148,7 +149,7 @@ impl Known {
             queue: self.queue.as_ref(),
             source: &self.source,
             feedback,
-            rerun: (owner && self.status.is_final()).then(|| self.rerun()),
+            rerun: (owner && self.failure.is_some()).then(|| self.rerun()),
             traceback: self
                 .failure
                 .as_ref()
@@ -214,16 +215,39 @@ fn code(id: &Id) -> String {
     text.get(from..).unwrap_or(text).to_ascii_uppercase()
 }
 
-fn urls(call: &Call, id: &Id) -> BTreeMap<&'static str, String> {
-    let base = call.url(&format!("/v1/predictions/{id}"));
-    BTreeMap::from([
-        ("cancel", format!("{base}/cancel")),
-        ("events", format!("{base}/events")),
-        ("logs", format!("{base}/logs")),
-        ("stream", format!("{base}/stream")),
-        ("web", call.url(&format!("/runs/{id}"))),
-        ("get", base),
-    ])
+/// Addresses around a prediction, written straight into the answer.
+pub(crate) struct Urls {
+    base: String,
+    web: String,
+}
+
+fn urls(call: &Call, id: &Id) -> Urls {
+    Urls {
+        base: call.url(&format!("/v1/predictions/{id}")),
+        web: call.url(&format!("/runs/{id}")),
+    }
+}
+
+impl Serialize for Urls {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { base, web } = self;
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry("get", base)?;
+        for name in ["cancel", "events", "logs", "stream"] {
+            map.serialize_key(name)?;
+            map.serialize_value(&Joined(base, name))?;
+        }
+        map.serialize_entry("web", web)?;
+        map.end()
+    }
+}
+
+struct Joined<'a>(&'a str, &'a str);
+
+impl Serialize for Joined<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}/{}", self.0, self.1))
+    }
 }
 
 /// Where the files of a prediction are linked to.
