@@ -78,6 +78,7 @@ pub async fn run(
         tokio::select! {
             () = stop.cancelled() => return,
             () = nudge.notified() => {}
+            () = dispatch.room.notified() => {}
             () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
         }
     }
@@ -101,6 +102,8 @@ pub struct Dispatch {
     backoffs: Backoffs,
     /// Tasks started here whose end has not been seen, with their start on the monotonic clock.
     started: HashMap<Id, (VersionId, Duration)>,
+    /// A place came free.
+    room: Arc<Notify>,
     /// What ready versions need; asked again when a task of theirs ended badly.
     ready: HashMap<VersionId, Needs>,
 }
@@ -113,6 +116,7 @@ impl Dispatch {
             settings,
             backoffs: Backoffs::default(),
             started: HashMap::new(),
+            room: Arc::default(),
             ready: HashMap::new(),
         }
     }
@@ -189,10 +193,13 @@ impl Dispatch {
 
     /// Ends a task that lingers. Should it have claimed a job in this moment, it hands the job back.
     fn make_room(&self, id: Id) {
-        let driver = self.driver.clone();
+        let (driver, room) = (self.driver.clone(), self.room.clone());
         spawn("stop of an idle task", async move {
             match driver.stop(&id, IDLE_GRACE).await {
-                Ok(()) => tracing::info!(task = %id, "an idle task made room for another version"),
+                Ok(()) => {
+                    tracing::info!(task = %id, "an idle task made room for another version");
+                    room.notify_one();
+                }
                 Err(error) => tracing::warn!(task = %id, %error, "an idle task could not be ended"),
             }
         });
