@@ -160,4 +160,8 @@ def wait_for_the_end(stage):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        # Ctrl-C before the demo was done; the server has been stopped on the way here.
+        sys.exit("\n  Ended before it was done.")
