@@ -89,3 +89,18 @@ async fn asset(call: Call) -> Answer {
 fn missing() -> Problem {
     Problem::not_found("There is no such part of the page.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MISSING;
+
+    #[test]
+    fn the_page_of_a_build_without_a_page_names_a_target_that_is_there() {
+        let makefile = include_str!("../../../../../Makefile");
+        let (_, after) = MISSING
+            .split_once("<code>make ")
+            .expect("it says what to run");
+        let (target, _) = after.split_once("</code>").expect("the code ends");
+        assert!(makefile.contains(&format!("\n{target}: ## ")), "{target}");
+    }
+}
