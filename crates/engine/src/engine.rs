@@ -28,6 +28,8 @@ use std::{
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+/// How long a list waits for the records behind it: a store that is away must not make it hang.
+const RECORDED_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long the records may take to be written at the shutdown.
 const FLUSH_MAX: Duration = Duration::from_secs(10);
 /// How long adopted jobs may take to be committed after their predictions ended.
@@ -135,6 +137,13 @@ impl Engine {
     /// A prediction in flight on this front, or finished and not yet recorded.
     pub fn find(&self, id: &Id) -> Option<Ticket> {
         self.0.house.stage.registry.find(id).map(Ticket)
+    }
+
+    /// Waits, but not for long, until what has ended here is in the store, so that a list holds what was answered before it.
+    pub async fn recorded(&self) {
+        if !self.0.house.stage.recorder.caught_up(RECORDED_WAIT_MAX).await {
+            tracing::debug!("a list does not wait for all records");
+        }
     }
 
     /// True when it was in flight here and is now being cancelled.
