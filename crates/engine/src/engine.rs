@@ -141,7 +141,14 @@ impl Engine {
 
     /// Waits, but not for long, until what has ended here is in the store, so that a list holds what was answered before it.
     pub async fn recorded(&self) {
-        if !self.0.house.stage.recorder.caught_up(RECORDED_WAIT_MAX).await {
+        if !self
+            .0
+            .house
+            .stage
+            .recorder
+            .caught_up(RECORDED_WAIT_MAX)
+            .await
+        {
             tracing::debug!("a list does not wait for all records");
         }
     }

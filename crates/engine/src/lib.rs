@@ -2,10 +2,13 @@
 //! Never knows axum, SQL, a cloud, config files, or which store and driver it has.
 
 mod adopt;
+pub mod arrivals;
 pub mod ask;
 pub mod batcher;
 pub mod builder;
 mod catalog;
+pub mod curve;
+pub mod demand;
 pub mod dispatch;
 pub mod engine;
 pub mod gauges;
@@ -13,10 +16,12 @@ mod house;
 pub mod logs;
 pub mod parts;
 mod pool;
+mod queue;
 pub mod reaper;
 mod recorder;
 mod registry;
 pub mod scaler;
+mod service;
 pub mod spawn;
 pub mod task;
 pub mod ticket;

@@ -54,6 +54,7 @@ impl Pool {
             // It was asked for and is there; from now on only its idle time counts.
             inside.warm = false;
         }
+        let needed = inside.service.needed(&self.wish, now);
         let seen = Seen {
             queued: inside.queue.len(),
             oldest_at: inside.queue.oldest_at(),
@@ -65,8 +66,11 @@ impl Pool {
             room: self.stage.host.free().max(usize::from(inside.surge)),
             warm: inside.warm,
             draining: inside.mode != Mode::Open,
-            idle: config.idle.0,
-            items_max: self.shape.items_max(),
+            idle: self.wish.idle,
+            items_max: self.wish.shape.items_max(),
+            needed: needed.map_or(0, |needed| needed.now),
+            needed_lately: needed.map(|needed| needed.lately),
+            wait_max: needed.map(|needed| needed.wait_max),
             microbatch_time: inside.service.microbatch_time(),
             failures: inside.failures,
             failed_at: inside.failed_at,
@@ -85,6 +89,13 @@ impl Pool {
             let worker = self.inside().roster.dismiss_idle();
             if let Some(worker) = worker {
                 worker.ask_to_stop(self.stage.settings.cancel_grace);
+            }
+        }
+        for _ in 0..step.retire {
+            let worker = self.inside().roster.dismiss_busy();
+            if let Some(worker) = worker {
+                // It finishes what it has first, however long that may take.
+                worker.ask_to_stop(config_timeout(&self.loaded) + self.stage.settings.cancel_grace);
             }
         }
         for _ in 0..step.start {
@@ -231,6 +242,10 @@ impl Pool {
         self.look.notify_one();
         Drained::Closed
     }
+}
+
+fn config_timeout(loaded: &crate::ask::Loaded) -> Duration {
+    loaded.version.config.realtime.timeout.0
 }
 
 /// What a drain came to.

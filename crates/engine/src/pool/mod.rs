@@ -5,9 +5,7 @@ mod hire;
 mod host;
 mod keep;
 mod place;
-mod queue;
 mod roster;
-mod service;
 mod tally;
 
 pub(crate) use host::Host;
@@ -18,8 +16,10 @@ use crate::{
     ask::{Ask, Keep, Loaded, Refused},
     batcher::{self, Next, Shape, View},
     parts::{Parts, Settings},
+    queue::{Queue, Waiting},
     recorder::Recorder,
     registry::Registry,
+    service::{Service, Wish},
     spawn::spawn,
     ticket::{Entry, Fact, Finished, NewEntry, Size, Ticket},
     worker::{Item, Source, Take},
@@ -29,10 +29,9 @@ use onstage_core::{
     limits::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES_MAX},
     outcome::{Failure, Reason},
 };
-use queue::{Queue, Waiting};
 use roster::Roster;
-use service::Service;
 use std::{
+    hash::{Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -66,7 +65,7 @@ pub(crate) struct Pool {
     pub loaded: Arc<Loaded>,
     pub clock: Arc<dyn Clock>,
     stage: Stage,
-    shape: Shape,
+    wish: Wish,
     inside: Mutex<Inside>,
     /// Wakes the loop that starts and stops workers.
     look: Notify,
@@ -110,6 +109,13 @@ impl Pool {
     pub(crate) fn open(stage: Stage, loaded: Arc<Loaded>, live: bool) -> Arc<Self> {
         let shape = Shape::of(&loaded.schema);
         let items_max = queue_items_max(&loaded, &shape, &stage.settings);
+        let realtime = &loaded.version.config.realtime;
+        let wish = Wish {
+            shape,
+            goal: realtime.latency_goal.map(|goal| goal.0),
+            workers_max: realtime.workers.max.max(1) as usize,
+            idle: realtime.idle.0,
+        };
         let pool = Arc::new(Self {
             clock: stage.parts.clock.clone(),
             inside: Mutex::new(Inside {
@@ -126,7 +132,7 @@ impl Pool {
                 attended: false,
                 starting_text: None,
             }),
-            shape,
+            wish,
             loaded,
             stage,
             look: Notify::new(),
@@ -154,9 +160,10 @@ impl Pool {
             return Err(NotTaken::Closed(Box::new(ask)));
         }
         let backlog = ask.keep == Keep::Always && self.stage.recorder.is_full();
-        if inside.queue.is_full() || backlog {
+        let caller = caller_of(&ask.by.id);
+        if inside.queue.is_full_for(caller) || backlog {
             self.tally.refused.fetch_add(1, Relaxed);
-            return Err(NotTaken::Refused(inside.busy(&self.shape)));
+            return Err(NotTaken::Refused(inside.busy(&self.wish.shape)));
         }
         let failed = inside.failing(now);
         let entry = self.entry(ask, now, seed, inside.queue.len());
@@ -171,13 +178,16 @@ impl Pool {
         if let Some((phase, text)) = inside.starting_text.clone() {
             entry.tell(Fact::Phase { phase, text });
         }
+        inside.service.arrived(now);
         inside.queue.push(Waiting {
+            number: entry.number,
+            caller,
             it: entry.clone(),
             queued_at: now,
             until: entry.until,
             alone: false,
         });
-        let wake = inside.whom_to_wake(&self.shape);
+        let wake = inside.whom_to_wake(&self.wish.shape);
         let attend = wake.is_none() && !std::mem::replace(&mut inside.attended, true);
         drop(inside);
         match wake {
@@ -217,12 +227,14 @@ impl Pool {
             return Err(Failure::new(Reason::Canceled, "it was canceled"));
         }
         inside.queue.put_back(Waiting {
+            number: entry.number,
+            caller: caller_of(&entry.by),
             queued_at: now,
             until: entry.until,
             alone,
             it: entry,
         });
-        let wake = inside.whom_to_wake(&self.shape);
+        let wake = inside.whom_to_wake(&self.wish.shape);
         drop(inside);
         if let Some(wake) = wake {
             wake.notify_one();
@@ -233,13 +245,10 @@ impl Pool {
 
     /// The caller gives up: out of the queue, or its worker is told.
     pub(crate) fn cancel(&self, entry: &Arc<Entry>) {
-        let number = entry.number;
+        let (caller, number) = (caller_of(&entry.by), entry.number);
         // Said first, so that one that comes back from a lost worker in this moment is not run again.
         entry.state().canceling = true;
-        let waiting = self
-            .inside()
-            .queue
-            .remove(|waiting| waiting.it.number == number);
+        let waiting = self.inside().queue.remove(caller, number);
         match waiting {
             Some(_) => entry.finish(
                 Err(Failure::new(Reason::Canceled, "it was canceled")),
@@ -324,6 +333,13 @@ impl Inside {
     }
 }
 
+/// Callers take turns by who they are; a number stands for each.
+fn caller_of(id: &onstage_core::Id) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
 fn queue_items_max(loaded: &Loaded, shape: &Shape, settings: &Settings) -> usize {
     let config = &loaded.version.config.realtime;
     let workers = config.workers.max.max(1) as usize;
@@ -340,7 +356,7 @@ impl Source for Pool {
         let now = self.clock.monotonic();
         let mut inside = self.inside();
         let expired = inside.queue.expired(now);
-        let taken = inside.take_for(&self.shape, worker, ahead, now);
+        let taken = inside.take_for(&self.wish, worker, ahead, now);
         drop(inside);
         for waiting in expired {
             expire(&waiting.it);
@@ -353,7 +369,7 @@ impl Source for Pool {
 
     fn measured(&self, worker: u64, items: usize, time: Duration) {
         let mut inside = self.inside();
-        inside.service.measured(items, time);
+        inside.service.measured(&self.wish.shape, items, time);
         // One that was there before proves nothing about the next start.
         if inside.failures > 0 && inside.roster.ready_since(worker) > inside.failed_at {
             inside.failures = 0;
@@ -366,23 +382,25 @@ impl Source for Pool {
 }
 
 impl Inside {
-    fn take_for(&mut self, shape: &Shape, worker: u64, ahead: usize, now: Duration) -> Take {
+    fn take_for(&mut self, wish: &Wish, worker: u64, ahead: usize, now: Duration) -> Take {
         if !self.roster.may_take(worker) {
             return Take::Nothing;
         }
+        let ready = self.roster.ready();
         let view = View {
             queued: self.queue.len(),
             oldest_at: self.queue.oldest_at().unwrap_or(now),
+            window: self.service.window(wish, ready, now),
             idle: self.roster.idle_but(worker) + usize::from(ahead == 0),
             ahead,
             item_time: self.service.item_time(),
             microbatch_time: self.service.microbatch_time(),
         };
-        match batcher::next(shape, &view, now) {
+        match batcher::next(&wish.shape, &view, now) {
             Next::Take(most) => {
                 let mut load = Load::default();
                 let taken = self.queue.take(most, |entry| load.fits(&entry.size));
-                let items: Vec<Item> = taken.map(|it| it.it.item()).collect();
+                let items: Vec<Item> = taken.into_iter().map(|it| it.it.item()).collect();
                 self.roster.busy(worker);
                 Take::Items(items)
             }

@@ -170,6 +170,16 @@ impl Roster {
         self.member(number).map(|member| member.worker.clone())
     }
 
+    /// Takes a busy one out of service, the one that joined last; the caller stops it after what it is at.
+    pub(crate) fn dismiss_busy(&mut self) -> Option<Worker> {
+        let member = self
+            .members
+            .iter_mut()
+            .rfind(|member| member.mood == Mood::Busy)?;
+        member.mood = Mood::Stopping;
+        Some(member.worker.clone())
+    }
+
     /// Takes everybody out of service.
     pub(crate) fn dismiss_all(&mut self) -> Vec<Worker> {
         self.idle.clear();
