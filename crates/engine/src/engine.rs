@@ -61,7 +61,11 @@ impl Engine {
         let recorder = Recorder::start(parts.clone(), &settings, registry.clone());
         let catalog = Catalog::new(parts.clone());
         let stage = Stage {
-            host: Host::new(settings.workers_total_max),
+            host: Host::new(
+                settings.workers_total_max,
+                &settings.gpus,
+                parts.launcher.clone(),
+            ),
             parts,
             settings,
             recorder,

@@ -2,7 +2,10 @@
 //! Thin; does not touch requests but to tell those whose deadline passed.
 
 use super::{Mode, Pool, expire};
-use crate::scaler::{self, Seen, Step};
+use crate::{
+    packing::Lack,
+    scaler::{self, Seen, Step},
+};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -24,7 +27,7 @@ pub(super) async fn keep(pool: Arc<Pool>) {
             .look_at
             .map(|at| at.saturating_sub(pool.clock.monotonic()));
         if !pool.perform(step) {
-            pool.stage.host.make_room();
+            pool.stage.host.make_room(&pool);
             wait = Some(wait.unwrap_or(ROOM_RETRY).min(ROOM_RETRY));
         }
         let asleep = async {
@@ -42,6 +45,10 @@ pub(super) async fn keep(pool: Arc<Pool>) {
 
 impl Pool {
     fn decide(&self, now: Duration) -> (Step, bool) {
+        let room = self
+            .stage
+            .host
+            .room_for(&self.need(), self.wish.workers_max);
         let mut inside = self.inside();
         if inside.mode == Mode::Closed && inside.roster.is_empty() {
             return (Step::default(), true);
@@ -63,7 +70,7 @@ impl Pool {
             idle_since,
             min: if live { config.workers.min as usize } else { 0 },
             max: config.workers.max.max(config.workers.min).max(1) as usize,
-            room: self.stage.host.free().max(usize::from(inside.surge)),
+            room: room.max(usize::from(inside.surge)),
             warm: inside.warm,
             draining: inside.mode != Mode::Open,
             idle: self.wish.idle,
@@ -86,26 +93,26 @@ impl Pool {
     /// False when the host had no room for what was wanted.
     fn perform(self: &Arc<Self>, step: Step) -> bool {
         for _ in 0..step.stop {
-            let worker = self.inside().roster.dismiss_idle();
-            if let Some(worker) = worker {
-                worker.ask_to_stop(self.stage.settings.cancel_grace);
-            }
+            self.give_up_idle();
         }
         for _ in 0..step.retire {
-            let worker = self.inside().roster.dismiss_busy();
-            if let Some(worker) = worker {
-                // It finishes what it has first, however long that may take.
-                worker.ask_to_stop(config_timeout(&self.loaded) + self.stage.settings.cancel_grace);
-            }
+            self.give_up_busy();
         }
         for _ in 0..step.start {
-            let surge = self.inside().surge;
-            let room = self.stage.host.take();
-            let Some(room) = room.or_else(|| surge.then(|| self.stage.host.take_beyond())) else {
-                return false;
+            let (need, surge) = (self.need(), self.inside().surge);
+            let room = match self.stage.host.take(&need) {
+                Err(Lack::Now) if surge => self.stage.host.take_beyond(&need),
+                taken => taken,
             };
+            let Ok(room) = room else { return false };
             self.inside().roster.start_one();
             self.hire(room);
+        }
+        if let Err(Lack::Ever(why)) = self.stage.host.check(&self.need())
+            && step.wants_room
+        {
+            self.cannot_start(why);
+            return true;
         }
         !step.wants_room
     }
@@ -142,11 +149,24 @@ impl Pool {
         inside.roster.idle_since().into_iter().min()
     }
 
-    pub(super) fn give_up_one(&self) {
+    pub(super) fn give_up_idle(&self) {
         let worker = self.inside().roster.dismiss_idle();
         if let Some(worker) = worker {
             worker.ask_to_stop(self.stage.settings.cancel_grace);
         }
+    }
+
+    /// One goes after what it is at, however long that takes.
+    pub(super) fn give_up_busy(&self) {
+        let worker = self.inside().roster.dismiss_busy();
+        if let Some(worker) = worker {
+            let timeout = self.loaded.version.config.realtime.timeout.0;
+            worker.ask_to_stop(timeout + self.stage.settings.cancel_grace);
+        }
+    }
+
+    pub(super) fn workers_alive(&self) -> usize {
+        self.inside().roster.alive()
     }
 
     pub(super) fn has_stopping(&self) -> bool {
@@ -242,10 +262,6 @@ impl Pool {
         self.look.notify_one();
         Drained::Closed
     }
-}
-
-fn config_timeout(loaded: &crate::ask::Loaded) -> Duration {
-    loaded.version.config.realtime.timeout.0
 }
 
 /// What a drain came to.

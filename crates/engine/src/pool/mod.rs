@@ -8,13 +8,15 @@ mod place;
 mod roster;
 mod tally;
 
-pub(crate) use host::Host;
+pub(crate) use hire::devices;
+pub(crate) use host::{Host, Room};
 pub(crate) use keep::Drained;
 pub(crate) use place::Place;
 
 use crate::{
     ask::{Ask, Keep, Loaded, Refused},
     batcher::{self, Next, Shape, View},
+    packing::Need,
     parts::{Parts, Settings},
     queue::{Queue, Waiting},
     recorder::Recorder,
@@ -26,6 +28,7 @@ use crate::{
 };
 use onstage_core::{
     Clock,
+    config::ModelConfig,
     limits::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES_MAX},
     outcome::{Failure, Reason},
 };
@@ -41,6 +44,8 @@ use std::{
 use tally::Tally;
 use tokio::sync::{Notify, watch};
 
+/// What a worker is taken to need before one was seen.
+const MEMORY_GUESS_BYTES: u64 = 128 << 20;
 /// Requests that may wait for a model without `.many`, at least.
 const QUEUE_ITEMS_FLOOR: usize = 256;
 /// Microbatches per worker that may wait, for a model with `.many`.
@@ -71,6 +76,8 @@ pub(crate) struct Pool {
     look: Notify,
     numbers: AtomicU64,
     pub tally: Tally,
+    /// The most memory that one of its workers was seen to use.
+    memory_seen: AtomicU64,
     /// It answers for its model, so `workers.min` holds.
     pub live: AtomicBool,
     /// Grows when a worker became ready, failed to start, or the pool closed.
@@ -138,6 +145,7 @@ impl Pool {
             look: Notify::new(),
             numbers: AtomicU64::new(1),
             tally: Tally::default(),
+            memory_seen: AtomicU64::new(0),
             live: AtomicBool::new(live),
             news: watch::Sender::new(0),
         });
@@ -150,6 +158,12 @@ impl Pool {
         self.inside
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// What one more worker needs of the host.
+    fn need(&self) -> Need {
+        let seen = self.memory_seen.load(Relaxed);
+        need_of(&self.loaded.version.config, (seen > 0).then_some(seen))
     }
 
     /// Takes a prediction in. `None` when the pool is closed: the caller opens another.
@@ -330,6 +344,17 @@ impl Inside {
         } else {
             None
         }
+    }
+}
+
+/// What a worker of a version needs: the memory that was declared, or seen and a little more, or a guess.
+pub(crate) fn need_of(config: &ModelConfig, seen: Option<u64>) -> Need {
+    let realtime = &config.realtime;
+    let declared = realtime.memory.map(|size| size.0);
+    let known = declared.or(seen.map(|seen| seen + seen / 8));
+    Need {
+        memory_bytes: known.unwrap_or(MEMORY_GUESS_BYTES),
+        gpu: realtime.gpu,
     }
 }
 

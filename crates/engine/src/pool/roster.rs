@@ -20,7 +20,7 @@ struct Member {
     /// It has answered something.
     proven: bool,
     ready_at: Duration,
-    _room: Room,
+    _room: Arc<Room>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,13 @@ impl Roster {
     }
 
     /// A worker that is ready joins; it is called at once.
-    pub(crate) fn join(&mut self, worker: Worker, room: Room, was_starting: bool, now: Duration) {
+    pub(crate) fn join(
+        &mut self,
+        worker: Worker,
+        room: Arc<Room>,
+        was_starting: bool,
+        now: Duration,
+    ) {
         if was_starting {
             self.starting -= 1;
         }

@@ -7,4 +7,5 @@ mod faults;
 mod handover;
 mod predictions;
 mod rollout;
+mod room;
 mod world;
