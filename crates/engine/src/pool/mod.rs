@@ -401,6 +401,10 @@ impl Source for Pool {
         }
     }
 
+    fn has_idle_beside(&self, worker: u64) -> bool {
+        self.inside().roster.idle_but(worker) > 0
+    }
+
     fn stray(&self) {
         self.tally.strays.fetch_add(1, Relaxed);
     }
