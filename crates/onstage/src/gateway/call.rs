@@ -160,7 +160,7 @@ impl Call {
             .is_some_and(|accept| accept.contains(media_type))
     }
 
-    /// `Prefer: respond-async` and `Prefer: wait[=n]`.
+    /// `Prefer: respond-async`, `Prefer: wait[=n]` and `Prefer: cancel-on-disconnect`.
     pub(crate) fn prefer(&self) -> Prefer {
         let mut prefer = Prefer::default();
         let name = HeaderName::from_static("prefer");
@@ -170,6 +170,8 @@ impl Call {
                 let word = word.split(';').next().unwrap_or_default().trim();
                 if word.eq_ignore_ascii_case("respond-async") {
                     prefer.respond_async = true;
+                } else if word.eq_ignore_ascii_case("cancel-on-disconnect") {
+                    prefer.cancel_on_disconnect = true;
                 } else if word.eq_ignore_ascii_case("wait") {
                     prefer.wait = true;
                 } else if let Some(seconds) = value_of(word, "wait") {
@@ -267,6 +269,8 @@ pub(crate) struct Prefer {
     pub(crate) respond_async: bool,
     pub(crate) wait: bool,
     pub(crate) wait_s: Option<f64>,
+    /// A client that goes away does not want its answer any more.
+    pub(crate) cancel_on_disconnect: bool,
 }
 
 /// `?cursor=&limit=` of every list.

@@ -178,3 +178,53 @@ async fn files_travel_both_ways() {
     );
     world.close().await;
 }
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_its_prediction_with_it_if_it_says_so() {
+    let world = World::start().await;
+    let code = "import onstage as on, time\n\n@on.predict\ndef f(x: int) -> int:\n    time.sleep(60)\n    return x\n";
+    world.push("slow", code, &[]).await;
+    for accept in ["application/json", "text/event-stream"] {
+        let request = world
+            .request(reqwest::Method::POST, "/v1/models/lab/slow/predictions")
+            .header("prefer", "wait=50, cancel-on-disconnect")
+            .header("accept", accept)
+            .json(&json!({"input": {"x": 1}}));
+        // Its headers come at once for a stream, and never for an answer.
+        let going = tokio::spawn(async move {
+            let response = request.send().await.unwrap();
+            response.bytes().await
+        });
+        world
+            .until("/v1/models/lab/slow", |model| {
+                model["readiness"]["state"] == "ready"
+            })
+            .await;
+        let metrics = world.request(reqwest::Method::GET, "/metrics");
+        let running = |text: &str| {
+            text.lines()
+                .any(|line| line.starts_with("onstage_in_flight") && line.ends_with(" 1"))
+        };
+        loop {
+            let text = metrics.try_clone().unwrap().send().await.unwrap();
+            if running(&text.text().await.unwrap()) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        going.abort();
+        let listed = world
+            .until("/v1/predictions?status=canceled", |listed| {
+                !listed["results"].as_array().unwrap().is_empty()
+            })
+            .await;
+        let id = listed["results"][0]["id"].as_str().unwrap();
+        assert_eq!(listed["results"][0]["reason"], "canceled", "{listed:#}");
+        world
+            .request(reqwest::Method::DELETE, &format!("/v1/predictions/{id}"))
+            .send()
+            .await
+            .unwrap();
+    }
+    world.close().await;
+}

@@ -19,6 +19,7 @@ mod put;
 pub(crate) use put::{own_id, under_id};
 pub(crate) mod start;
 mod stream;
+mod tether;
 
 use super::table::{
     CURSOR,

@@ -1,7 +1,7 @@
 //! Starting a prediction: at once on this front, or as a job; and how long its answer is waited for.
 //! Does not read requests.
 
-use super::{find, hand_over};
+use super::{find, hand_over, tether::Tether};
 use crate::gateway::{
     call::{self, Call, Prefer, set},
     input::Prepared,
@@ -185,12 +185,14 @@ pub(crate) fn new_job(
 
 /// Waits for a prediction that runs here as long as the client and the server allow.
 async fn follow(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool) -> Answer {
+    let tether = Tether::of(call, &ticket);
     if streams {
-        return super::events::stream_ticket(call, ticket);
+        return stream(call, ticket, tether);
     }
     if let Some(finished) = in_time(call, wanted, &ticket).await {
         return answered(call, wanted, &ticket, &finished);
     }
+    tether.map(Tether::let_go);
     let handed = hand_over::at_limit(call, wanted, ticket.clone()).await;
     if let Some(finished) = ticket.finished() {
         return answered(call, wanted, &ticket, &finished);
@@ -202,14 +204,24 @@ async fn follow(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool) -> 
 
 /// As `follow`, for one that is a job already.
 async fn follow_adopted(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool) -> Answer {
+    let tether = Tether::of(call, &ticket);
     if streams {
-        return super::events::stream_ticket(call, ticket);
+        return stream(call, ticket, tether);
     }
     if let Some(finished) = in_time(call, wanted, &ticket).await {
         return answered(call, wanted, &ticket, &finished);
     }
+    tether.map(Tether::let_go);
     let known = find::of_ticket(call, &ticket, wanted.input.shown.clone());
     accepted(call, known)
+}
+
+fn stream(call: &Call, ticket: Ticket, tether: Option<Tether>) -> Answer {
+    let response = super::events::stream_ticket(call, ticket)?;
+    Ok(match tether {
+        Some(tether) => tether.hold(response),
+        None => response,
+    })
 }
 
 /// Its end, when that comes within the client's patience. Who reads a stream or asked for an answer at once has none.
