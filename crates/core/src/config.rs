@@ -93,7 +93,27 @@ pub struct RealtimeSection {
     pub idle: Span,
     /// How many requests may wait.
     pub queue: Option<u32>,
+    /// What workers have in common: `import`, `setup` or `none`; see `shared`.
     pub share: String,
+}
+
+/// What the workers of a version have in common, because they are forked from one process that has done it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Share {
+    Import,
+    Setup,
+    Nothing,
+}
+
+impl RealtimeSection {
+    /// Records of earlier versions may hold a word that means nothing: then it is what it is by default.
+    pub fn shared(&self) -> Share {
+        match self.share.as_str() {
+            "setup" => Share::Setup,
+            "none" => Share::Nothing,
+            _ => Share::Import,
+        }
+    }
 }
 
 impl Default for RealtimeSection {

@@ -30,11 +30,6 @@ impl ModelConfig {
             realtime.on != usual.on,
             "the model runs on the server itself",
         );
-        tell(
-            "[realtime] share",
-            realtime.share != usual.share,
-            "every worker imports and sets up by itself",
-        );
         for (key, gpu) in [
             ("[realtime] gpu", realtime.gpu),
             ("[jobs] gpu", self.jobs.gpu),
@@ -133,7 +128,6 @@ mod tests {
                 "[environment] system",
                 "[environment] dockerfile",
                 "[realtime] on",
-                "[realtime] share",
                 "[realtime] gpu",
                 "[jobs] gpu",
                 "[feedback] required",
