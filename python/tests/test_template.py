@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -197,3 +199,46 @@ def test_numeric_libraries_work_after_a_fork(template, library, draw):
         assert threads >= 3, threads
         drawn.add(random)
     assert len(drawn) == 4
+
+
+OPENMP = r"""
+int team(void) {
+    int threads = 0;
+    #pragma omp parallel
+    {
+        #pragma omp atomic
+        threads += 1;
+    }
+    return threads;
+}
+"""
+
+
+def test_openmp_works_after_a_fork(template, tmp_path):
+    """GNU's hangs in a child of a process that had more than one thread of it."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        warnings.warn("gcc is not installed: forks after the use of OpenMP are NOT tested", stacklevel=1)
+        pytest.skip("gcc is not installed")
+    source, library = tmp_path / "team.c", tmp_path / "libteam.so"
+    source.write_text(OPENMP)
+    subprocess.run([compiler, "-fopenmp", "-shared", "-fPIC", "-o", library, source], check=True)
+    stem = template(
+        f"""
+        import ctypes
+        import onstage as on
+
+        team = ctypes.CDLL({str(library)!r}).team
+        in_template = team()
+
+        @on.predict
+        def f():
+            return [in_template, team()]
+        """,
+        OMP_NUM_THREADS="1",
+    )
+    assert stem.prepare()["obstacle"] is None
+    for _ in range(2):
+        worker = stem.fork(OMP_NUM_THREADS="2")
+        assert worker.setup()["t"] == "ready"
+        assert worker.one() == [1, 2]

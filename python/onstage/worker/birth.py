@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import random
 import signal
 import sys
 from typing import Any, Dict, List, NoReturn, Optional, Tuple
@@ -117,7 +116,7 @@ def settle(variables: Dict[str, str]) -> None:
 
 def reseed() -> None:
     """Workers of one template must not draw the same random numbers."""
-    random.seed()
+    # Python's own does so by itself.
     numpy: Any = sys.modules.get("numpy.random")
     if numpy is not None:
         numpy.seed()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, Optional
 
-from onstage import entry, static
+from onstage import entry
 from onstage.contract import Contract, checked
 from onstage.ctx import Ctx
 from onstage.errors import DeclarationError
@@ -37,6 +37,9 @@ class Model:
 
     def described(self) -> Dict[str, Any]:
         """The schema, without an import where the file tells it. What the author's code raises passes through."""
+        # Not needed by the many workers that nobody asks.
+        from onstage import static
+
         contract = static.contract(self._path)
         if contract is None:
             contract = self.imported()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import shutil
 import time
 from pathlib import Path
 from typing import Any, Dict, Optional, Protocol, Sequence
@@ -117,6 +116,8 @@ class WorkerStage(Stage):
     def clear(self) -> None:
         """Remove the item's folder."""
         if self._made is not None:
+            import shutil
+
             shutil.rmtree(self._made, ignore_errors=True)
             self._made = None
         if self._folder is not None:

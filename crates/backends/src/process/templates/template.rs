@@ -16,6 +16,7 @@ use crate::clock;
 use onstage_core::{
     Error, Kind, Result,
     config::Share,
+    outcome::Phase,
     ports::{Preparing, WorkerProcess, WorkerSpec, not_ready},
 };
 use std::{collections::BTreeMap, io, process::Command, sync::Arc, time::Duration};
@@ -115,6 +116,7 @@ impl Template {
             // As large as a number may be that every reader of JSON takes.
             seed: clock::entropy() as u64 >> 11,
         };
+        preparing.phase(Phase::Loading, "loading");
         self.talk.say(&message, None).await?;
         match self.talk.hear(preparing).await? {
             FromTemplate::Prepared { failed: true, .. } => Ok(Some(Alone::Failed)),
