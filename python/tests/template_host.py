@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -88,28 +89,40 @@ class Forked(Host):
 
     def _launch(self, folder: Path, command: Sequence[str], environment: Dict[str, str]) -> Any:
         (stdout, stdout_end), (stderr, stderr_end) = os.pipe(), os.pipe()
+        (life, life_end), (end, end_end) = os.pipe(), os.pipe()
         own = {name: environment[name] for name in ("ONSTAGE_SOCKET", "ONSTAGE_WORKER")}
-        message = {"t": "fork", "host": os.getpid(), "variables": {**own, **self._variables}}
-        socket.send_fds(self._template.sock, [frames.encode(message)], [stdout_end, stderr_end])
-        os.close(stdout_end)
-        os.close(stderr_end)
+        message = {"t": "fork", "variables": {**own, **self._variables}}
+        theirs = [stdout_end, stderr_end, life, end_end]
+        socket.send_fds(self._template.sock, [frames.encode(message)], theirs)
+        for number in theirs:
+            os.close(number)
         answer = self._template.hear()
         assert answer["t"] == "forked", answer
-        return Child(answer["pid"], stdout, stderr)
+        return Child(answer["pid"], stdout, stderr, life_end, end)
+
+    def __exit__(self, *_: Any) -> None:
+        super().__exit__()
+        self.process.close()
 
 
 class Child:
-    """What a test needs of `Popen`, for a child that was not started but came to us."""
+    """What a test needs of `Popen`, for a worker whose template tells how it ended."""
 
-    def __init__(self, pid: int, stdout: int, stderr: int) -> None:
+    def __init__(self, pid: int, stdout: int, stderr: int, life: int, end: int) -> None:
         self.pid, self.returncode = pid, None
         self.stdout, self.stderr = open(stdout, "rb"), open(stderr, "rb")
+        self._life, self._end = life, end
 
     def poll(self) -> Optional[int]:
-        if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
+        if self.returncode is None and select.select([self._end], [], [], 0)[0]:
+            told = os.read(self._end, 4)
+            if told:
+                self.returncode = os.waitstatus_to_exitcode(struct.unpack("<i", told)[0])
+            elif os.waitpid(self.pid, os.WNOHANG)[0]:
+                # Its template is gone, so that it is our own child now.
+                self.returncode = 0
+            if self.returncode is not None:
+                os.close(self._end)
         return self.returncode
 
     def wait(self, seconds: float) -> int:
@@ -123,3 +136,9 @@ class Child:
 
     def kill(self) -> None:
         os.kill(self.pid, 9)
+
+    def close(self) -> None:
+        """As the end of the host: what the kernel does to a worker then."""
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1

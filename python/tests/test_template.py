@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_workers_share_what_was_done_and_nothing_else(template, share, tmp_path)
     for worker, one, temp in zip(workers, told, temps):
         assert one["imported"] == stem.process.pid
         assert one["set_up"] == (stem.process.pid if share == "setup" else one["own"])
-        assert one["parent"] == os.getpid()
+        assert one["parent"] == stem.process.pid
         assert one["own"] == one["group"] == one["session"] == worker.process.pid == worker.hello["pid"]
         assert one["temp"] == str(temp) and one["label"] == "test"
         assert sum(name.startswith("socket:") for name in one["open"]) == 1, one["open"]
@@ -94,6 +95,28 @@ def test_the_end_of_a_worker_is_its_own(template):
     assert second.one()["own"] == second.process.pid
     assert second.exit() == 0
     stem.workers.clear()
+
+
+def test_a_worker_dies_with_its_host_whatever_it_does(template):
+    stem = template("""
+        import onstage as on
+
+        @on.predict
+        def f():
+            # Holds Python's lock, so that no thread of the worker can look after anything.
+            sum(range(10**12))
+    """)
+    stem.prepare()
+    worker = stem.fork()
+    worker.setup()
+    worker.begin({})
+    worker.process.close()
+    assert worker.process.wait(30) == -signal.SIGKILL
+    # The template reaps it when that has been heard.
+    deadline = time.monotonic() + 30
+    while os.path.exists(f"/proc/{worker.process.pid}"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_workers_outlive_their_template(template):

@@ -1,4 +1,4 @@
-"""The birth of a worker out of a template: forked so that it becomes the host's child, then made a process of its own.
+"""The birth of a worker out of a template: forked, then made a process of its own.
 
 Its own are its group, output, environment and random numbers. Linux only.
 
@@ -7,100 +7,82 @@ It must not know the frames in which the host asks for it.
 
 from __future__ import annotations
 
-import ctypes
+import fcntl
 import os
+import select
 import signal
 import sys
-from typing import Any, Dict, List, NoReturn, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 from onstage.worker import pools
 
-PR_SET_PDEATHSIG = 1
 ARGUMENTS_START = 47  # its place among the fields of /proc/self/stat, counted from 0
 TEMPLATE, WORKER = b"onstage.template", b"onstage.worker"
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NotBorn(Exception):
     """The worker could not be forked; the message says why."""
 
 
-def fork(host: int, output: List[int]) -> Optional[int]:
-    """Forks a worker; its pid in the template, None in the worker. `output` is closed in the template. Raises NotBorn.
+class Files(NamedTuple):
+    """What the host sends along for a worker."""
 
-    The worker is forked by a process in between which ends at once: what is left without a parent goes to the host,
-    who has asked the kernel for that. So the kernel tells the host how the worker ends, and the worker outlives the
-    template but not the host.
-    """
-    (up, up_end), (go, go_end) = _pipes()
+    stdout: int
+    stderr: int
+    life: int
+    """The end of a pipe whose other end only the host has."""
+    end: int
+    """Where the template tells how the worker has ended."""
+
+
+def fork(files: Files, others: Sequence[int]) -> Optional[int]:
+    """Forks a worker; its pid in the template, None in the worker, which closes `others`. Raises NotBorn."""
+    up, up_end = os.pipe()
     try:
-        middle = os.fork()
+        pid = os.fork()
     except OSError as error:
-        for end in (up, up_end, go, go_end, *output):
-            os.close(end)
-        raise NotBorn(str(error)) from None
-    if middle == 0:
-        if not _is_worker():
-            os._exit(0)
         os.close(up)
-        os.close(go_end)
-        _begin(host, output, up_end, go)
-        return None
-    for end in (up_end, go, *output):
-        os.close(end)
-    told = os.read(up, 32)
-    os.waitpid(middle, 0)
-    if told:
-        # Only now the host is the parent.
-        os.write(go_end, b"+")
-    os.close(up)
-    os.close(go_end)
-    if not told:
-        raise NotBorn("the forked process ended at once")
-    return int(told)
-
-
-def _pipes() -> Tuple[Tuple[int, int], Tuple[int, int]]:
-    try:
-        return os.pipe(), os.pipe()
-    except OSError as error:
+        os.close(up_end)
         raise NotBorn(str(error)) from None
-
-
-def _is_worker() -> bool:
-    """Forks the worker. False in the process in between, also when that failed."""
-    try:
-        return os.fork() == 0
-    except OSError:
-        return False
-
-
-def _begin(host: int, output: List[int], up_end: int, go: int) -> None:
-    os.setsid()
-    for number, end in enumerate(output, 1):
-        os.dup2(end, number)
-        os.close(end)
-    os.write(up_end, str(os.getpid()).encode())
+    if pid == 0:
+        for number in (up, files.end, *others):
+            os.close(number)
+        _begin(files)
+        os.write(up_end, b"+")
+        os.close(up_end)
+        return None
     os.close(up_end)
-    if not os.read(go, 1):
+    # Until it leads a group of its own, nobody could end it by that.
+    is_up = os.read(up, 1)
+    os.close(up)
+    if not is_up:
+        os.waitpid(pid, 0)
+        raise NotBorn("the forked process ended at once")
+    return pid
+
+
+def _begin(files: Files) -> None:
+    os.setsid()
+    os.dup2(files.stdout, 1)
+    os.dup2(files.stderr, 2)
+    os.close(files.stdout)
+    os.close(files.stderr)
+    _die_with(files.life)
+
+
+def _die_with(life: int) -> None:
+    """The kernel kills this process when the host ends and with it the other end of the pipe.
+
+    What is left without a template goes on, so the usual way to die with a parent is not right here.
+    """
+    fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+    # The host may have ended before the line above.
+    poll = select.poll()
+    poll.register(life, select.POLLIN)
+    if poll.poll(0):
         os._exit(1)
-    os.close(go)
-    _die_with(host)
-
-
-def _die_with(host: int) -> None:
-    """The kernel kills this process when the host ends."""
-    if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
-        _leave(f"it cannot be bound to the host's life: {os.strerror(ctypes.get_errno())}")
-    # The host may have ended before the line above, or another process may take what is left without a parent.
-    if os.getppid() != host:
-        _leave("the host is not its parent")
-
-
-def _leave(why: str) -> NoReturn:
-    os.write(2, f"onstage worker: {why}\n".encode())
-    os._exit(1)
 
 
 def settle(variables: Dict[str, str]) -> None:

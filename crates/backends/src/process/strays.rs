@@ -34,6 +34,9 @@ pub(super) struct Strays(BTreeSet<u32>);
 impl Strays {
     /// Reaps zombies that were there at the last look as well: whoever waits for a child of his own has done so long before.
     pub(super) fn look(&mut self) {
+        if !any() {
+            return self.0.clear();
+        }
         let now: BTreeSet<u32> = procfs::dead_children(std::process::id()).collect();
         for pid in now.intersection(&self.0) {
             if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
@@ -42,4 +45,16 @@ impl Strays {
         }
         self.0 = now;
     }
+}
+
+/// Whether any child of ours is a zombie: asks without reaping, and without reading all of /proc.
+fn any() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        matches!(waitid(WaitId::All, look), Ok(Some(_)))
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
 }

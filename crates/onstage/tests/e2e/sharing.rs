@@ -80,12 +80,15 @@ fn state(pid: u32) -> Option<(char, u32)> {
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
-/// Children of the server that have ended and that nobody has reaped.
+/// Children of the server and of its templates that have ended and that nobody has reaped.
 fn zombies(world: &World) -> Vec<u32> {
-    let server = world.server_pid();
+    let mut parents = world.pids("onstage.template");
+    parents.push(world.server_pid());
     let all = fs::read_dir("/proc").unwrap().flatten();
     all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| state(*pid) == Some(('Z', server)))
+        .filter(|pid| {
+            state(*pid).is_some_and(|(state, parent)| state == 'Z' && parents.contains(&parent))
+        })
         .collect()
 }
 
@@ -303,5 +306,42 @@ async fn a_killed_server_leaves_no_process() {
     assert!(all.len() >= 5, "{:?}", world.processes());
     world.kill_server();
     until("everything ends", || world.processes().is_empty()).await;
+    world.close().await;
+}
+
+const LARGE: &str = r#"
+import onstage as on
+
+@on.setup
+def held():
+    return bytearray(b"x" * (64 << 20))
+
+@on.predict
+def f(x: int = 0, *, held) -> int:
+    return held[x]
+"#;
+
+/// Shared pages count in parts, so that the sum over all who share them is what they take.
+fn proportional_bytes(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib << 10
+}
+
+#[tokio::test]
+async fn what_was_set_up_is_in_memory_once() {
+    let world = World::start().await;
+    let realtime = "share = \"setup\"\nworkers = { min = 3, max = 3 }";
+    push(&world, "large", LARGE, realtime).await;
+    until_ready(&world, "large", 3).await;
+    for x in 0..12 {
+        let (_, answer) = world.predict("large", json!({ "x": x })).await;
+        assert_eq!(answer["output"], 120, "{answer:#}");
+    }
+    let all = world.pids("onstage.");
+    assert_eq!(all.len(), 4, "{:?}", world.processes());
+    let total: u64 = all.iter().copied().map(proportional_bytes).sum();
+    assert!(total < 130 << 20, "{} MiB, not about 64", total >> 20);
     world.close().await;
 }

@@ -39,9 +39,8 @@ pub(super) enum ToTemplate<'a> {
         tempdir: &'a str,
         seed: u64,
     },
-    /// Comes with the worker's ends of its output.
+    /// Comes with the worker's files.
     Fork {
-        host: u32,
         variables: &'a BTreeMap<String, String>,
     },
     Serve {
@@ -69,6 +68,15 @@ pub(super) enum FromTemplate {
     Unknown,
 }
 
+/// What goes along with `fork`.
+pub(super) struct Files {
+    pub(super) output: Ends,
+    /// The end of a pipe whose other end is ours alone: the kernel kills the worker when that closes.
+    pub(super) life: OwnedFd,
+    /// Where the template tells how the worker has ended.
+    pub(super) end: OwnedFd,
+}
+
 /// The line to a template.
 #[derive(Debug)]
 pub(super) struct Talk {
@@ -86,15 +94,19 @@ impl Talk {
         })
     }
 
-    /// Sends a message, with the ends of a worker's output when there are any.
-    pub(super) async fn say(&self, message: &ToTemplate<'_>, ends: Option<Ends>) -> io::Result<()> {
+    /// Sends a message, with a worker's files when there are any.
+    pub(super) async fn say(
+        &self,
+        message: &ToTemplate<'_>,
+        files: Option<Files>,
+    ) -> io::Result<()> {
         let header = serde_json::to_vec(message)?;
         let mut frame = BytesMut::new();
         Frame::new(header).encode(&mut frame);
         let sent = self
             .socket
             .async_io(Interest::WRITABLE, || {
-                send_with(&self.socket, &frame, ends.as_ref())
+                send_with(&self.socket, &frame, files.as_ref())
             })
             .await?;
         // A message is far smaller than what a socket holds, and there is never more than one on its way.
@@ -158,9 +170,12 @@ impl Talk {
     }
 }
 
-fn send_with(socket: &UnixStream, bytes: &[u8], ends: Option<&Ends>) -> io::Result<usize> {
-    let fds = ends.map(|ends| [ends.stdout.as_fd(), ends.stderr.as_fd()]);
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+fn send_with(socket: &UnixStream, bytes: &[u8], files: Option<&Files>) -> io::Result<usize> {
+    let fds = files.map(|files| {
+        let Ends { stdout, stderr } = &files.output;
+        [stdout, stderr, &files.life, &files.end].map(AsFd::as_fd)
+    });
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if let Some(fds) = &fds {
         control.push(SendAncillaryMessage::ScmRights(fds));

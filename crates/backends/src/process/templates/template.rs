@@ -10,7 +10,7 @@ use super::{
         spawner::Spawner,
         worker::{Process, Worker},
     },
-    talk::{FromTemplate, Talk, ToTemplate},
+    talk::{Files, FromTemplate, Talk, ToTemplate},
 };
 use crate::clock;
 use onstage_core::{
@@ -18,6 +18,10 @@ use onstage_core::{
     config::Share,
     outcome::Phase,
     ports::{Preparing, WorkerProcess, WorkerSpec, not_ready},
+};
+use rustix::{
+    fs::{OFlags, fcntl_setfl},
+    pipe::{PipeFlags, pipe_with},
 };
 use std::{collections::BTreeMap, io, process::Command, sync::Arc, time::Duration};
 
@@ -84,7 +88,7 @@ impl Template {
             .ok_or_else(|| Lost::Gone("it has no socket".to_owned()))?;
         let mut template = Self {
             process,
-            talk: Talk::new(attached).map_err(gone)?,
+            talk: Talk::new(attached).map_err(|error| gone(&error))?,
             spawner: spawner.clone(),
             temp,
         };
@@ -92,7 +96,7 @@ impl Template {
         match tokio::time::timeout(limit, template.prepare(spec, preparing)).await {
             Ok(Ok(None)) => Ok(Prepared::Ready(template)),
             Ok(Ok(Some(alone))) => Ok(Prepared::Alone(template, alone)),
-            Ok(Err(error)) => Err(gone(error)),
+            Ok(Err(error)) => Err(gone(&error)),
             Err(_) => {
                 template.talk.pass_on(preparing);
                 Err(Lost::Told(not_ready(limit)))
@@ -137,12 +141,17 @@ impl Template {
     ) -> io::Result<Forked> {
         let kills = Watch::start();
         let (output, ends) = Output::new().map_err(io::Error::other)?;
-        let message = ToTemplate::Fork {
-            host: std::process::id(),
-            variables,
+        let (life, our_life) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (our_end, end) = pipe_with(PipeFlags::CLOEXEC)?;
+        fcntl_setfl(&our_end, OFlags::NONBLOCK)?;
+        let files = Files {
+            output: ends,
+            life,
+            end,
         };
+        let message = ToTemplate::Fork { variables };
         let asked = async {
-            self.talk.say(&message, Some(ends)).await?;
+            self.talk.say(&message, Some(files)).await?;
             self.talk.hear(preparing).await
         };
         let answer = tokio::time::timeout(Duration::from_secs(FORK_SECONDS_MAX), asked)
@@ -150,9 +159,10 @@ impl Template {
             .map_err(io::Error::other)??;
         match answer {
             FromTemplate::Forked { pid } => {
-                let child = Process::Forked(Adopted::new(pid)?);
+                let child = Process::Forked(Adopted::new(pid, our_end)?);
                 let mut worker = Worker::new(child, pid, self.spawner.clone(), kills);
                 worker.keep(self.temp.clone());
+                worker.keep(Arc::new(our_life));
                 Ok(Forked {
                     worker,
                     output,
@@ -197,6 +207,6 @@ impl Forked {
     }
 }
 
-fn gone(error: io::Error) -> Lost {
+fn gone(error: &io::Error) -> Lost {
     Lost::Gone(error.to_string())
 }
