@@ -44,15 +44,7 @@ class Host:
         listener.settimeout(WAIT_SECONDS_MAX)
         environment = {**os.environ, "PYTHONPATH": str(PYTHON_FOLDER), "ONSTAGE_SOCKET": os.path.abspath(address)}
         environment.update(ONSTAGE_PROTOCOL="1", ONSTAGE_ENTRY=entry, ONSTAGE_WORKER="test")
-        self.process = subprocess.Popen(
-            list(command or [sys.executable, "-m", "onstage.worker"]),
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self.process: Any = self._launch(folder, command or [sys.executable, "-m", "onstage.worker"], environment)
         self._threads = [self._thread(self._drain, name) for name in ("stdout", "stderr")]
         try:
             self._sock = listener.accept()[0]
@@ -60,6 +52,17 @@ class Host:
             listener.close()
         self._threads.append(self._thread(self._read))
         self.hello = self.wait("hello")
+
+    def _launch(self, folder: Path, command: Sequence[str], environment: Dict[str, str]) -> Any:
+        return subprocess.Popen(
+            list(command),
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def __enter__(self) -> Host:
         return self

@@ -95,7 +95,27 @@ pub struct RealtimeSection {
     pub queue: Option<u32>,
     /// Under which 99 of 100 answers should stay: decides windows of `wait_ms = "auto"` and how many workers are started.
     pub latency_goal: Option<Span>,
+    /// What workers have in common: `import`, `setup` or `none`; see `shared`.
     pub share: String,
+}
+
+/// What the workers of a version have in common, because they are forked from one process that has done it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Share {
+    Import,
+    Setup,
+    Nothing,
+}
+
+impl RealtimeSection {
+    /// Records of earlier versions may hold a word that means nothing: then it is what it is by default.
+    pub fn shared(&self) -> Share {
+        match self.share.as_str() {
+            "setup" => Share::Setup,
+            "none" => Share::Nothing,
+            _ => Share::Import,
+        }
+    }
 }
 
 impl Default for RealtimeSection {

@@ -96,6 +96,7 @@ impl House {
         let id = &pool.loaded.version.id;
         if pools.get(id).is_some_and(|it| Arc::ptr_eq(it, pool)) {
             pools.remove(id);
+            self.stage.parts.launcher.forget(id);
         }
     }
 
@@ -129,7 +130,7 @@ impl House {
     /// Warms the new version's pool if the old one had workers, moves the traffic, drains the old one.
     async fn switch_one(self: &Arc<Self>, switch: Switch) {
         let old = self.catalog.live(&switch.model);
-        let old_pool = old.and_then(|old| self.pool_of(&old.version.id));
+        let old_pool = old.as_ref().and_then(|old| self.pool_of(&old.version.id));
         if let (Some(to), Some(old)) = (&switch.to, &old_pool)
             && old.has_workers()
             && !to.schema.background
@@ -164,6 +165,8 @@ impl House {
                     house.forget(&old);
                 }
             });
+        } else if let Some(old) = old {
+            self.stage.parts.launcher.forget(&old.version.id);
         }
     }
 

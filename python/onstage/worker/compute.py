@@ -34,7 +34,7 @@ MakeStage = Callable[[List[int]], WorkerStage]
 class Desk:
     """What all computing shares: the way out, the way to be stopped, and who is being served."""
 
-    def __init__(self, channel: Channel, interrupt: Interrupt, root: str) -> None:
+    def __init__(self, channel: Channel, interrupt: Interrupt, root: str, output: Output) -> None:
         self.channel = channel
         self.interrupt = interrupt
         self.progress = Progress()
@@ -47,7 +47,8 @@ class Desk:
         """The first item's id, by which the vectorised call is stopped as a whole."""
         self.waiting: Dict[int, bool] = {}
         """Items received and not yet begun; taking one out is claiming it."""
-        self.output = Output(lambda: self.running)
+        self.output = output
+        self.output.label(lambda: self.running)
         self.outbox = Outbox(channel, self.output.flush)
 
     def cancel(self, item: int) -> None:

@@ -15,9 +15,9 @@ MARK = "\x1e"
 class Prints(io.TextIOWrapper):
     """A text stream that writes a mark when the item that prints has changed since the last line."""
 
-    def __init__(self, buffer: BinaryIO, item: Callable[[], Optional[int]]) -> None:
+    def __init__(self, buffer: BinaryIO) -> None:
         super().__init__(buffer, encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True)
-        self._item = item
+        self.item: Callable[[], Optional[int]] = lambda: None
         self._marked: Optional[int] = None
         self._mid_line = False
         self.dirty = False
@@ -25,7 +25,7 @@ class Prints(io.TextIOWrapper):
     def write(self, text: str) -> int:
         if not text:
             return 0
-        item = self._item()
+        item = self.item()
         if item != self._marked:
             self._mark(item)
         self.dirty = True
@@ -61,15 +61,17 @@ class Prints(io.TextIOWrapper):
 class Output:
     """Both streams of the process, and what C libraries hold back in buffers of their own."""
 
-    def __init__(self, item: Callable[[], Optional[int]]) -> None:
+    def __init__(self) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        self._streams: List[Prints] = [
-            Prints(open(1, "wb", closefd=False), item),
-            Prints(open(2, "wb", closefd=False), item),
-        ]
+        self._streams: List[Prints] = [Prints(open(1, "wb", closefd=False)), Prints(open(2, "wb", closefd=False))]
         sys.stdout, sys.stderr = self._streams
         self._flush_c = _c_flush()
+
+    def label(self, item: Callable[[], Optional[int]]) -> None:
+        """From now on lines belong to the item that this tells."""
+        for stream in self._streams:
+            stream.item = item
 
     def end_item(self) -> None:
         for stream in self._streams:

@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import itertools
 import math
-import shutil
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Optional, Protocol, Sequence
 
 from onstage.ctx import Number, Stage
 from onstage.worker.channel import Channel
 from onstage.worker.interrupt import Interrupt
 
 PROGRESS_EVERY_SECONDS = 0.05
+
+
+class Sender(Protocol):
+    """What messages to the host go through: a worker's channel, or the line of a template."""
+
+    def send(self, message: Dict[str, Any]) -> None: ...
+
+
+class Asking(Protocol):
+    def ask(self, message: Dict[str, Any]) -> Any: ...
 
 
 class Calls:
@@ -48,7 +57,7 @@ class Calls:
 
 class WorkerStage(Stage):
     def __init__(
-        self, channel: Channel, interrupt: Interrupt, calls: Calls, ids: Sequence[int], folder: Optional[Path]
+        self, channel: Sender, interrupt: Interrupt, calls: Asking, ids: Sequence[int], folder: Optional[Path]
     ) -> None:
         super().__init__()
         self._channel = channel
@@ -58,6 +67,12 @@ class WorkerStage(Stage):
         self._parent = folder
         self._made: Optional[Path] = None
         self._last = 0.0
+
+    def move(self, channel: Sender, interrupt: Interrupt, calls: Asking) -> None:
+        """From now on, stand in another process: the author's set-up has kept the `ctx` it was given."""
+        self._channel = channel
+        self._interrupt = interrupt
+        self._calls = calls
 
     def progress(self, done: Number, total: Optional[Number], text: Optional[str]) -> None:
         if not self._ids:
@@ -101,6 +116,8 @@ class WorkerStage(Stage):
     def clear(self) -> None:
         """Remove the item's folder."""
         if self._made is not None:
+            import shutil
+
             shutil.rmtree(self._made, ignore_errors=True)
             self._made = None
         if self._folder is not None:

@@ -1,6 +1,6 @@
 """The life of a worker: dial, say hello, describe, set up, predict, exit.
 
-It must not compute or encode anything itself.
+It must not compute or encode anything itself, nor know whether the process was started or forked.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
-from onstage import __version__, entry, static
-from onstage.contract import Contract, checked
+from onstage import __version__
 from onstage.ctx import Ctx
 from onstage.entry import NoPredictor
 from onstage.errors import DeclarationError
 from onstage.worker.channel import Channel, leave
 from onstage.worker.compute import WEIGHTS, Compute, Desk
 from onstage.worker.interrupt import Interrupt, ignore_in_children
+from onstage.worker.model import Model, SetupFailed
 from onstage.worker.outcome import error_of
+from onstage.worker.prints import Output
 from onstage.worker.stage import Calls, WorkerStage
 from onstage.worker.watch import Watcher
 
@@ -34,21 +35,22 @@ Received = Tuple[str, Dict[str, Any], List[memoryview], bool, float]
 
 
 class Worker:
-    def __init__(self, sock: socket.socket, entry_file: str) -> None:
-        self._path = os.path.abspath(entry_file)
-        self._root = os.getcwd()
+    def __init__(self, sock: socket.socket, model: Model, output: Output) -> None:
+        self._model = model
         self._inbox: Deque[Received] = collections.deque()
         self._interrupt = Interrupt()
         self._interrupt.install()
         ignore_in_children()
         self._channel = Channel(sock, self._receive)
-        self._desk = Desk(self._channel, self._interrupt, self._root)
+        self._desk = Desk(self._channel, self._interrupt, model.root, output)
         self._calls = Calls(self._channel, self._interrupt)
         self._watcher = Watcher(self._channel, self._desk.progress, self._desk.outbox.flush)
         self._folder: Optional[Path] = None
-        self._namespace: Optional[Dict[str, Any]] = None
-        self._module = ""
         self._compute: Optional[Compute] = None
+
+    def adopt(self, stage: WorkerStage) -> None:
+        """A stage that the author's set-up was given before this worker was forked."""
+        stage.move(self._channel, self._interrupt, self._calls)
 
     def serve(self) -> None:
         """Answer the host until it says `exit`."""
@@ -89,7 +91,7 @@ class Worker:
 
     def _perform(self, name: str, message: Dict[str, Any], attachments: Any, present: bool, arrived: float) -> None:
         if name == "describe":
-            self._attempt("describe", self._describe)
+            self._attempt("describe", lambda: {"t": "schema", "schema": self._model.described()})
         elif name == "setup":
             self._attempt("setup", lambda: self._set_up(message))
         elif self._compute is not None:
@@ -101,33 +103,18 @@ class Worker:
         try:
             answer = step()
         except BaseException as error:
-            answer = {"t": "failed", "during": during, "error": told(error, self._root)}
+            answer = {"t": "failed", "during": during, "error": told(error, self._model.root)}
         self._desk.output.end_item()
         self._desk.output.flush()
         self._channel.send(answer)
-
-    def _describe(self) -> Dict[str, Any]:
-        contract = static.contract(self._path)
-        if contract is None:
-            contract = self._imported()
-        return {"t": "schema", "schema": contract.schema()}
-
-    def _imported(self) -> Contract:
-        if self._namespace is None:
-            module = entry.load(self._path)
-            self._namespace, self._module = vars(module), module.__name__
-        return checked(entry.find(self._namespace, self._module, self._path))
 
     def _set_up(self, message: Dict[str, Any]) -> Dict[str, Any]:
         tempdir, weights = message.get("tempdir"), message.get("weights")
         self._folder = Path(tempdir) if tempdir else None
         WEIGHTS.path = Path(weights) if weights else None
-        contract = self._imported()
-        stage = self._stage([])
-        ctx = Ctx(stage=stage, seed=message.get("seed") or 0, weights=WEIGHTS.path)
+        ctx = Ctx(stage=self._stage([]), seed=message.get("seed") or 0, weights=WEIGHTS.path)
+        contract = self._model.set_up(ctx)
         try:
-            for setup in entry.setups(self._namespace or {}):
-                setup.value(ctx)
             self._compute = Compute(self._desk, contract, self._stage)
         except DeclarationError:
             raise
@@ -142,14 +129,6 @@ class Worker:
         return WorkerStage(self._channel, self._interrupt, self._calls, ids, self._folder)
 
 
-class SetupFailed(Exception):
-    """Marks an error of the author's set-up, apart from one of the import."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__()
-        self.error = error
-
-
 def told(error: BaseException, root: str) -> Dict[str, Any]:
     """Why `describe` or `setup` did not work, in the protocol's words."""
     if isinstance(error, NoPredictor):
@@ -162,28 +141,46 @@ def told(error: BaseException, root: str) -> Dict[str, Any]:
     return made
 
 
-def main() -> int:
-    """Run a worker as the environment says."""
+def open_line() -> Optional[socket.socket]:
+    """Connects as the environment says; None when it says nothing."""
     path = os.environ.get("ONSTAGE_SOCKET")
     if not path:
         sys.stderr.write(
             "onstage worker: `ONSTAGE_SOCKET` is not set; `onstage dev` or `onstage serve` starts workers\n"
         )
-        return 2
+        return None
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.connect(path)
+    return sock
+
+
+def enter() -> str:
+    """What comes before the author's code, in whatever process that is imported; answers the entry file."""
     faulthandler.enable()
     entry_file = os.environ.get("ONSTAGE_ENTRY", "model.py")
     # The model's folder, and the one that the entry file lies in, as where a script is run.
     for folder in (os.path.dirname(os.path.abspath(entry_file)), os.getcwd()):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.connect(path)
-    Worker(sock, entry_file).serve()
-    # Threads that the author left running must not keep the worker alive.
+    return entry_file
+
+
+def end() -> None:
+    """Ends the process as Python would, but for threads that the author left running: they must not keep it alive."""
     try:
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
         leave()
+
+
+def main() -> int:
+    """Run a worker as the environment says."""
+    entry_file = enter()
+    sock = open_line()
+    if sock is None:
+        return 2
+    Worker(sock, Model(entry_file), Output()).serve()
+    end()
     return 0

@@ -4,6 +4,7 @@
 use super::{
     explain,
     interpreter::{self, Interpreter},
+    known::Known,
     requirements::{self, Needs},
 };
 use crate::{
@@ -36,6 +37,7 @@ pub(crate) struct Environments {
     spawner: Arc<Spawner>,
     /// Interpreters by what was asked for: starting each candidate takes a while.
     interpreters: Mutex<HashMap<Option<String>, Interpreter>>,
+    known: Known,
 }
 
 /// A ready environment.
@@ -53,6 +55,7 @@ impl Environments {
             host,
             spawner,
             interpreters: Mutex::default(),
+            known: Known::new(data_dir),
         }
     }
 
@@ -101,7 +104,7 @@ impl Environments {
         if let Some(known) = known.filter(|known| known.executable.exists()) {
             return Ok(known);
         }
-        let found = interpreter::find(&self.spawner, &self.host, wanted).await?;
+        let found = interpreter::find(&self.spawner, &self.host, &self.known, wanted).await?;
         self.interpreters
             .lock()
             .expect("no holder panics")

@@ -1,15 +1,17 @@
 //! Finds a Python interpreter that fits what a model asks for.
 //! Does not make environments.
 
+use super::known::Known;
 use crate::{
     bundle::{PYTHON_MIN, python_wanted},
-    process::{HostVariables, Run, Spawner, Variables, run},
+    process::{Failed, HostVariables, Run, Spawner, Variables, run},
 };
 use onstage_core::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    process::ExitStatus,
     time::Duration,
 };
 
@@ -24,7 +26,7 @@ print(json.dumps({'executable': sys.executable, 'version': list(sys.version_info
 'implementation': sys.implementation.name, 'pip': bool(u.find_spec('venv') and u.find_spec('ensurepip'))}))";
 
 /// An interpreter that was started once and told about itself.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Interpreter {
     /// Not the launcher script of a version manager, but what it leads to.
     pub(super) executable: PathBuf,
@@ -56,15 +58,19 @@ impl Interpreter {
 pub(super) async fn find(
     spawner: &Spawner,
     host: &HostVariables,
+    known: &Known,
     wanted: Option<&str>,
 ) -> Result<Interpreter> {
-    let variables = Variables::base(host);
+    let asking = Asking {
+        spawner,
+        host,
+        known,
+        variables: Variables::base(host),
+    };
     if let Some(path) = wanted.filter(|text| text.starts_with('/')) {
-        let found = probe(spawner, &variables, Path::new(path))
-            .await
-            .map_err(|why| {
-                Error::user_code(format!("interpreter `{path}` does not work: {why}"))
-            })?;
+        let found = asking.probe(Path::new(path)).await.map_err(|why| {
+            Error::user_code(format!("interpreter `{path}` does not work: {why}"))
+        })?;
         return new_enough(&found)
             .then_some(found.clone())
             .ok_or_else(|| too_old(&found));
@@ -75,7 +81,7 @@ pub(super) async fn find(
         .map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
     let mut seen = Vec::new();
     for candidate in candidates(path, &parts) {
-        let Ok(found) = probe(spawner, &variables, &candidate).await else {
+        let Some(found) = asking.told(&candidate).await else {
             continue;
         };
         if new_enough(&found) && found.fits(&parts) {
@@ -120,28 +126,67 @@ fn candidates(path: &str, parts: &[u32]) -> Vec<PathBuf> {
     found
 }
 
-async fn probe(
-    spawner: &Spawner,
-    variables: &Variables,
-    python: &Path,
-) -> Result<Interpreter, String> {
-    let told = run(
-        spawner,
-        Run {
-            program: python.to_owned(),
-            args: ["-I", "-c", PROBE].map(Into::into).into(),
-            folder: Path::new("/"),
-            variables,
-            time_max: Duration::from_secs(PROBE_SECONDS_MAX),
-        },
-        |_| {},
-    )
-    .await
-    .map_err(|failed| failed.to_string())?;
-    told.iter()
-        .rev()
-        .find_map(|line| serde_json::from_str(line).ok())
-        .ok_or_else(|| "it did not tell its version".to_owned())
+/// How programs are asked what they are.
+struct Asking<'a> {
+    spawner: &'a Spawner,
+    host: &'a HostVariables,
+    known: &'a Known,
+    variables: Variables,
+}
+
+impl Asking<'_> {
+    /// What a program is; it is only started when that is not known. `None` when it is no interpreter that works.
+    async fn told(&self, program: &Path) -> Option<Interpreter> {
+        if let Some(known) = self.known.get(self.host, program) {
+            return known;
+        }
+        match self.start(program).await {
+            Ok(found) => {
+                self.known.put(self.host, program, Some(&found));
+                Some(found)
+            }
+            // It may be slow just now.
+            Err(Failed::TimeUp) => None,
+            Err(_) => {
+                self.known.put(self.host, program, None);
+                None
+            }
+        }
+    }
+
+    /// The same for one that was asked for by its path: why it does not work is told, so a failure is never remembered.
+    async fn probe(&self, program: &Path) -> Result<Interpreter, String> {
+        if let Some(Some(known)) = self.known.get(self.host, program) {
+            return Ok(known);
+        }
+        let found = self.start(program).await.map_err(|failed| match failed {
+            Failed::Ended(status, _) if status.success() => {
+                "it did not tell its version".to_owned()
+            }
+            failed => failed.to_string(),
+        })?;
+        self.known.put(self.host, program, Some(&found));
+        Ok(found)
+    }
+
+    async fn start(&self, program: &Path) -> Result<Interpreter, Failed> {
+        let told = run(
+            self.spawner,
+            Run {
+                program: program.to_owned(),
+                args: ["-I", "-c", PROBE].map(Into::into).into(),
+                folder: Path::new("/"),
+                variables: &self.variables,
+                time_max: Duration::from_secs(PROBE_SECONDS_MAX),
+            },
+            |_| {},
+        )
+        .await?;
+        told.iter()
+            .rev()
+            .find_map(|line| serde_json::from_str(line).ok())
+            .ok_or_else(|| Failed::Ended(ExitStatus::default(), told))
+    }
 }
 
 fn new_enough(found: &Interpreter) -> bool {
@@ -193,12 +238,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_interpreter_is_found_by_version_by_path_and_by_default() {
-        let spawner = Spawner::start().unwrap();
-        let any = find(&spawner, &host(), None).await.unwrap();
+        let (spawner, data) = (Spawner::start().unwrap(), tempfile::tempdir().unwrap());
+        let known = Known::new(data.path());
+        let any = find(&spawner, &host(), &known, None).await.unwrap();
         assert!(new_enough(&any), "{any:?}");
         let by_path = any.executable.to_str().unwrap().to_owned();
         assert_eq!(
-            find(&spawner, &host(), Some(&by_path))
+            find(&spawner, &host(), &known, Some(&by_path))
                 .await
                 .unwrap()
                 .version,
@@ -206,7 +252,7 @@ mod tests {
         );
         let short = format!("{}.{}", any.version.0, any.version.1);
         assert!(
-            find(&spawner, &host(), Some(&short))
+            find(&spawner, &host(), &known, Some(&short))
                 .await
                 .unwrap()
                 .fits(&[3, any.version.1])
@@ -215,14 +261,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_one_is_told_with_what_is_there() {
-        let spawner = Spawner::start().unwrap();
-        let error = find(&spawner, &host(), Some("3.88")).await.unwrap_err();
+        let (spawner, data) = (Spawner::start().unwrap(), tempfile::tempdir().unwrap());
+        let known = Known::new(data.path());
+        let error = find(&spawner, &host(), &known, Some("3.88"))
+            .await
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "Python 3.88 is not installed on this machine"
         );
         assert!(error.hint.unwrap().contains("found Python 3."));
-        let error = find(&spawner, &host(), Some("/bin/false"))
+        let error = find(&spawner, &host(), &known, Some("/bin/false"))
             .await
             .unwrap_err();
         assert!(

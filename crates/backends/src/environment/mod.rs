@@ -4,6 +4,7 @@
 mod build;
 mod explain;
 mod interpreter;
+mod known;
 mod requirements;
 mod sdk;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! Does not start anything itself.
 #![expect(
     unsafe_code,
-    reason = "`pre_exec` is the only way to run code between fork and exec; borrowed raw descriptors come from /proc/self/fd"
+    reason = "`pre_exec` is the only way to run code between fork and exec; borrowed raw descriptors come from /proc/self/fd; the runtime watches raw descriptors"
 )]
 
 use rustix::{
@@ -11,9 +11,13 @@ use rustix::{
 };
 use std::{
     fs, io,
-    os::{fd::BorrowedFd, unix::process::CommandExt},
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     process::Command,
 };
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// How a child is bound to us.
 #[derive(Debug, Clone, Copy, Default)]
@@ -98,6 +102,12 @@ pub(crate) fn close_others_on_exec() {
             let _ = fcntl_setfd(fd, flags | FdFlags::CLOEXEC);
         }
     }
+}
+
+/// Has the runtime tell when a descriptor can be read.
+pub(crate) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is owned, and neither closed nor replaced before it is given back.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }
 
 /// Sends a signal to a process group; a group that is gone is fine.

@@ -3,8 +3,9 @@
 
 use super::{
     kernel_kills::Watch,
+    place::Place,
     spawner::Spawner,
-    worker::{Worker, exit_of},
+    worker::{Process, Worker, exit_of},
 };
 use onstage_core::{
     Error, Result,
@@ -17,11 +18,9 @@ use rustix::{
 use std::{
     fs, io,
     os::fd::OwnedFd,
-    path::PathBuf,
     process::{Command, ExitStatus, Stdio},
     sync::Arc,
 };
-use tokio::net::{UnixListener, UnixStream};
 
 /// A worker may print this much before anybody reads; more would block it before it dials in.
 const PIPE_BYTES: usize = 1 << 20;
@@ -29,69 +28,45 @@ const PIPE_BYTES: usize = 1 << 20;
 const LAST_LINES_MAX: usize = 20;
 const LAST_BYTES_MAX: usize = 16 * 1024;
 
-/// What must exist before the process: removed again when it does not start.
-pub(super) struct Started {
-    listener: UnixListener,
-    socket: PathBuf,
-    temp: PathBuf,
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.socket);
-        if !self.temp.as_os_str().is_empty() {
-            let _ = fs::remove_dir_all(&self.temp);
-        }
-    }
-}
-
-impl Started {
-    pub(super) fn prepare(spec: &WorkerSpec, socket: PathBuf, temp: PathBuf) -> Result<Self> {
-        let listener = UnixListener::bind(&socket).map_err(|error| {
-            Error::unavailable(format!("socket of worker `{}` cannot be made", spec.label))
-                .because(error)
-        })?;
-        Ok(Self {
-            listener,
-            socket,
-            temp,
-        })
-    }
-
-    /// The worker owns its temporary folder from now on.
-    fn into_temp(mut self) -> PathBuf {
-        std::mem::take(&mut self.temp)
-    }
-}
-
 /// Spawns the worker and waits until it has connected. Errors: user code (it ended before), timeout, unavailable.
 pub(super) async fn start(
-    started: Started,
+    place: Place,
     mut command: Command,
     spawner: &Arc<Spawner>,
     spec: &WorkerSpec,
 ) -> Result<Worker> {
-    let no_pipe = |error: io::Error| Error::unavailable("no pipe can be made").because(error);
-    let (stdout, child_stdout) = output_pipe().map_err(no_pipe)?;
-    let (stderr, child_stderr) = output_pipe().map_err(no_pipe)?;
+    let (output, ends) = Output::new()?;
     command
         .stdin(Stdio::null())
-        .stdout(child_stdout)
-        .stderr(child_stderr);
+        .stdout(ends.stdout)
+        .stderr(ends.stderr);
     let name = command.get_program().to_string_lossy().into_owned();
     let kills = Watch::start();
     let child = spawner
         .spawn(command.into())
         .await
         .map_err(|error| not_started(&name, spec, error))?;
-    let mut worker = Worker::new(child, spawner.clone(), kills);
-    worker.write_down(&started.temp);
+    let group = child.id().unwrap_or(0);
+    let worker = Worker::new(Process::Started(child), group, spawner.clone(), kills);
+    connect(place, worker, output, kills, spec).await
+}
+
+/// Waits until a worker that runs has connected. Errors as `start`.
+pub(super) async fn connect(
+    place: Place,
+    mut worker: Worker,
+    output: Output,
+    kills: Watch,
+    spec: &WorkerSpec,
+) -> Result<Worker> {
+    worker.write_down(&place.temp);
+    worker.keep(place.temp.clone());
     prefer_for_memory_kills(worker.group());
     let outcome = tokio::select! {
         // Connected and then ended is still connected: its last frames say why.
         biased;
-        accepted = accept(&started.listener) => Ok(accepted),
-        ended = worker.child().wait() => Err(Some(ended)),
+        accepted = place.accept() => Ok(accepted),
+        ended = worker.process().wait() => Err(Some(ended)),
         () = tokio::time::sleep(spec.dial_in_timeout) => Err(None),
     };
     match outcome {
@@ -100,17 +75,39 @@ pub(super) async fn start(
                 Error::unavailable(format!("worker `{}` cannot be connected", spec.label))
                     .because(error)
             })?;
-            let temp = started.into_temp();
-            Ok(worker.connected(
-                Attached {
-                    socket,
-                    stdout,
-                    stderr,
-                },
-                temp,
-            ))
+            Ok(worker.connected(Attached {
+                socket,
+                stdout: output.stdout,
+                stderr: output.stderr,
+            }))
         }
-        Err(ended) => Err(did_not_come(spec, ended, kills, &stderr, &stdout)),
+        Err(ended) => Err(did_not_come(spec, ended, kills, &output)),
+    }
+}
+
+/// What a worker prints: the read ends of two pipes.
+pub(super) struct Output {
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+/// The worker's ends of them.
+pub(super) struct Ends {
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+impl Output {
+    /// Errors: unavailable.
+    pub(super) fn new() -> Result<(Self, Ends)> {
+        let no_pipe = |error: io::Error| Error::unavailable("no pipe can be made").because(error);
+        let (stdout, stdout_end) = output_pipe().map_err(no_pipe)?;
+        let (stderr, stderr_end) = output_pipe().map_err(no_pipe)?;
+        let ends = Ends {
+            stdout: stdout_end,
+            stderr: stderr_end,
+        };
+        Ok((Self { stdout, stderr }, ends))
     }
 }
 
@@ -121,18 +118,6 @@ fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let _ = fcntl_setpipe_size(&write, PIPE_BYTES);
     fcntl_setfl(&read, OFlags::NONBLOCK)?;
     Ok((read, write))
-}
-
-/// The first connection of a process of this user; the folder is closed to others, this is the second lock.
-async fn accept(listener: &UnixListener) -> io::Result<OwnedFd> {
-    let own_uid = rustix::process::geteuid().as_raw();
-    loop {
-        let (stream, _): (UnixStream, _) = listener.accept().await?;
-        if stream.peer_cred()?.uid() == own_uid {
-            // Non-blocking stays set, as whoever takes it over into a runtime needs.
-            return Ok(stream.into_std()?.into());
-        }
-    }
 }
 
 /// When memory runs out, the kernel should take a worker, which is replaced, not the front.
@@ -161,13 +146,12 @@ fn did_not_come(
     spec: &WorkerSpec,
     ended: Option<io::Result<ExitStatus>>,
     kills: Watch,
-    stderr: &OwnedFd,
-    stdout: &OwnedFd,
+    output: &Output,
 ) -> Error {
     let label = &spec.label;
-    let mut words = last_words(stderr);
+    let mut words = last_words(&output.stderr);
     if words.is_empty() {
-        words = last_words(stdout);
+        words = last_words(&output.stdout);
     }
     let words = if words.is_empty() {
         "it printed nothing".to_owned()

@@ -4,11 +4,14 @@
 use super::{
     SCRATCH,
     child::{Confinement, confine},
-    dial_in::{self, Started},
+    dial_in,
     host_memory::host_memory,
     lock::lock,
+    on_disk,
     owned_dir::OwnedDir,
+    place::{Place, Places},
     spawner::Spawner,
+    templates::{Key, Request, Templates},
     variables::{HostVariables, Variables},
     worker::Worker,
 };
@@ -18,19 +21,19 @@ use crate::{
 };
 use async_trait::async_trait;
 use onstage_core::{
-    Error, Kind, Result,
+    Error, Result,
+    config::Share,
+    model::VersionId,
     outcome::Phase,
     ports::{Blobs, HostMemory, Launcher, Preparing, WorkerProcess, WorkerSpec},
     value::BlobRef,
 };
 use std::{
-    fs, io,
+    collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -43,6 +46,12 @@ const UNPACK_SECONDS_MAX: u64 = 600;
 /// Folders for sockets must leave room for the socket's name: the system allows about 100 bytes in all.
 const SOCKET_BASE_BYTES_MAX: usize = 60;
 const PROTOCOL: &str = "1";
+const TEMP: &str = "TMPDIR";
+/// The same for a template. It has a name of its own, so that a list of processes tells it from a worker.
+const RUN_TEMPLATE: &str =
+    "import sys; sys.path[:1] = []; from onstage.template import main; sys.exit(main())";
+/// More threads in a template would stand in the way of forking it.
+const TEMPLATE_THREADS: u32 = 1;
 
 /// What a host's workers compute: decides which section of the config says how large they may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,9 +78,8 @@ pub struct ProcessLauncher {
     spawner: Arc<Spawner>,
     environments: Environments,
     sdk: PathBuf,
-    sockets: Arc<OwnedDir>,
-    scratch: Arc<OwnedDir>,
-    started: AtomicU64,
+    places: Places,
+    templates: Arc<Templates>,
 }
 
 struct SharedBlobs(Arc<dyn Blobs>);
@@ -92,19 +100,16 @@ impl ProcessLauncher {
         let base = socket_base(&settings.variables);
         let made = |what: &'static str| move |error| on_disk(what, error);
         let spawner = Spawner::start().map_err(made("no thread can be started"))?;
+        let sockets = OwnedDir::create(&base).map_err(made("no folder for sockets can be made"))?;
+        let scratch = OwnedDir::create(&data_dir.join(SCRATCH))
+            .map_err(made("the data folder cannot be written"))?;
         Ok(Self {
             sdk: write_sdk(data_dir)?,
-            sockets: Arc::new(
-                OwnedDir::create(&base).map_err(made("no folder for sockets can be made"))?,
-            ),
-            scratch: Arc::new(
-                OwnedDir::create(&data_dir.join(SCRATCH))
-                    .map_err(made("the data folder cannot be written"))?,
-            ),
+            places: Places::new(sockets, scratch),
             environments: Environments::new(data_dir, settings.variables.clone(), spawner.clone()),
+            templates: Arc::new(Templates::new(spawner.clone())),
             spawner,
             blobs: SharedBlobs(blobs),
-            started: AtomicU64::new(0),
             settings,
         })
     }
@@ -158,30 +163,80 @@ impl ProcessLauncher {
             .map(Some)
     }
 
-    fn command(&self, spec: &WorkerSpec, folder: &Path, prepared: Option<&Prepared>) -> Command {
-        let mut command = match (&spec.config.model.command, prepared) {
-            (Some(words), _) => {
-                let mut command = Command::new(program(folder, &words[0]));
+    /// Starts a worker by itself.
+    async fn alone(&self, plan: &Plan<'_>) -> Result<Worker> {
+        let place = self.places.make(plan.spec)?;
+        let mut variables = plan.variables.clone();
+        variables.extend(plan.own(&place));
+        let command = self.command(plan, &variables);
+        dial_in::start(place, command, &self.spawner, plan.spec).await
+    }
+
+    /// A worker out of a template. `None` when it must be started by itself.
+    async fn shared(&self, plan: &Plan<'_>, preparing: &dyn Preparing) -> Result<Option<Worker>> {
+        let realtime = &plan.spec.config.realtime;
+        let is_python = plan.spec.config.model.command.is_none();
+        let shares =
+            realtime.shared() != Share::Nothing && self.settings.purpose == Purpose::Realtime;
+        if !shares || !is_python {
+            return Ok(None);
+        }
+        let request = Request {
+            key: Key {
+                version: plan.spec.version.clone(),
+                start: plan
+                    .variables
+                    .iter()
+                    .map(|(k, v)| (k.clone(), v.clone()))
+                    .collect(),
+            },
+            spec: plan.spec,
+            preparing,
+            command: &|place| {
+                let mut variables = plan.variables.clone();
+                variables.threads(TEMPLATE_THREADS);
+                variables.extend(plan.own(place));
+                let mut command = plan.python(RUN_TEMPLATE);
+                self.bind(&mut command, plan, &variables);
+                command
+            },
+            place: &|| self.places.make(plan.spec),
+            variables: &|place| {
+                let mut own = plan.own(place);
+                own.extend(plan.variables.thread_counts());
+                own
+            },
+        };
+        self.templates.worker(&request).await
+    }
+
+    fn command(&self, plan: &Plan<'_>, variables: &Variables) -> Command {
+        let mut command = match &plan.spec.config.model.command {
+            Some(words) => {
+                let mut command = Command::new(program(plan.folder, &words[0]));
                 command.args(&words[1..]);
                 command
             }
-            (None, prepared) => {
-                let python = prepared.map_or(Path::new("python3"), |prepared| &prepared.python);
-                let mut command = Command::new(python);
-                command.args(["-c", RUN_WORKER]);
-                command
-            }
+            None => plan.python(RUN_WORKER),
         };
-        command.current_dir(folder);
+        self.bind(&mut command, plan, variables);
+        command
+    }
+
+    /// What holds for every process of a model.
+    fn bind(&self, command: &mut Command, plan: &Plan<'_>, variables: &Variables) {
+        command
+            .current_dir(plan.folder)
+            .env_clear()
+            .envs(variables.iter());
         confine(
-            &mut command,
+            command,
             Confinement {
                 dies_with_parent: true,
                 no_new_rights: true,
-                data_bytes_max: self.memory_bytes_max(spec),
+                data_bytes_max: self.memory_bytes_max(plan.spec),
             },
         );
-        command
     }
 
     fn memory_bytes_max(&self, spec: &WorkerSpec) -> Option<u64> {
@@ -193,19 +248,13 @@ impl ProcessLauncher {
         memory.map(|size| size.0)
     }
 
-    fn variables(
-        &self,
-        spec: &WorkerSpec,
-        prepared: Option<&Prepared>,
-        socket: &Path,
-        temp: &Path,
-    ) -> Result<Variables> {
+    /// What all processes of a model have in common. Errors: user code, when a secret is not set.
+    fn variables(&self, spec: &WorkerSpec, prepared: Option<&Prepared>) -> Result<Variables> {
         let mut variables = Variables::base(&self.settings.variables);
         variables.threads(self.threads(spec));
         if let Some(programs) = prepared.and_then(|prepared| prepared.programs.as_deref()) {
             variables.path_first(programs);
         }
-        variables.set("TMPDIR", temp);
         variables.set("PYTHONPATH", &self.sdk);
         variables.set("PYTHONUNBUFFERED", "1");
         variables.set("PYTHONUTF8", "1");
@@ -225,10 +274,8 @@ impl ProcessLauncher {
         for (name, value) in &spec.environment {
             variables.set(name, value);
         }
-        variables.set("ONSTAGE_SOCKET", socket);
         variables.set("ONSTAGE_PROTOCOL", PROTOCOL);
         variables.set("ONSTAGE_ENTRY", &spec.config.model.entry);
-        variables.set("ONSTAGE_WORKER", &spec.label);
         Ok(variables)
     }
 
@@ -256,20 +303,21 @@ impl Launcher for ProcessLauncher {
     ) -> Result<Box<dyn WorkerProcess>> {
         let folder = self.folder(&spec.bundle).await?;
         let prepared = self.environment(spec, &folder, preparing).await?;
-        let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let socket = self.sockets.path().join(format!("{number}.sock"));
-        let temp = self.scratch.path().join(number.to_string());
-        fs::create_dir(&temp)
-            .map_err(|error| on_disk("the data folder cannot be written", error))?;
-        let started = Started::prepare(spec, socket.clone(), temp.clone())?;
-        let mut command = self.command(spec, &folder, prepared.as_ref());
-        let variables = self.variables(spec, prepared.as_ref(), &socket, &temp)?;
-        command.env_clear().envs(variables.iter());
+        let plan = Plan {
+            spec,
+            folder: &folder,
+            variables: self.variables(spec, prepared.as_ref())?,
+            prepared: prepared.as_ref(),
+        };
         preparing.phase(Phase::Loading, "starting the worker");
-        let worker: Worker = dial_in::start(started, command, &self.spawner, spec).await?;
-        Ok(Box::new(
-            worker.keeping(self.sockets.clone(), self.scratch.clone()),
-        ))
+        let worker = match self.shared(&plan, preparing).await? {
+            Some(worker) => worker,
+            None => self.alone(&plan).await?,
+        };
+        let Places {
+            sockets, scratch, ..
+        } = &self.places;
+        Ok(Box::new(worker.keeping(sockets.clone(), scratch.clone())))
     }
 
     async fn folder(&self, bundle: &BlobRef) -> Result<PathBuf> {
@@ -293,6 +341,42 @@ impl Launcher for ProcessLauncher {
 
     fn memory(&self) -> Option<HostMemory> {
         host_memory()
+    }
+
+    fn forget(&self, version: &VersionId) {
+        self.templates.forget(version);
+    }
+}
+
+/// What every start of a version's worker has in common.
+struct Plan<'a> {
+    spec: &'a WorkerSpec,
+    folder: &'a Path,
+    prepared: Option<&'a Prepared>,
+    variables: Variables,
+}
+
+impl Plan<'_> {
+    fn python(&self, code: &str) -> Command {
+        let python = self
+            .prepared
+            .map_or(Path::new("python3"), |prepared| &prepared.python);
+        let mut command = Command::new(python);
+        command.args(["-c", code]);
+        command
+    }
+
+    /// The variables that each process has for itself.
+    fn own(&self, place: &Place) -> BTreeMap<String, String> {
+        let mut own = BTreeMap::new();
+        let mut set = |name: &str, value: &str| own.insert(name.to_owned(), value.to_owned());
+        set("ONSTAGE_SOCKET", &place.socket.to_string_lossy());
+        set("ONSTAGE_WORKER", &self.spec.label);
+        // A model that asks for ours by name gets ours.
+        if !self.variables.has(TEMP) {
+            set(TEMP, &place.temp.path().to_string_lossy());
+        }
+        own
     }
 }
 
@@ -325,13 +409,4 @@ fn socket_base(variables: &HostVariables) -> PathBuf {
         .map(PathBuf::from)
         .filter(|base| base.is_dir())
         .unwrap_or_else(|| PathBuf::from("/tmp"))
-}
-
-fn on_disk(what: &str, error: io::Error) -> Error {
-    let kind = if error.kind() == io::ErrorKind::StorageFull {
-        Kind::Full
-    } else {
-        Kind::Unavailable
-    };
-    Error::new(kind, what).because(error)
 }

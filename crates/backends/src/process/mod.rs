@@ -1,6 +1,7 @@
 //! Processes of this host: the launcher of workers and the driver of tasks.
 //! Does not know what workers and tasks compute.
 
+mod adopted;
 mod child;
 mod dial_in;
 mod driver;
@@ -11,10 +12,13 @@ mod kernel_kills;
 mod launcher;
 mod lock;
 mod owned_dir;
+mod place;
 mod procfs;
 mod run;
 mod spawner;
+mod strays;
 mod task_file;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -31,3 +35,13 @@ pub(crate) use lock::lock;
 pub(crate) use run::{Failed, Run, run};
 pub(crate) use spawner::Spawner;
 pub(crate) use variables::Variables;
+
+/// An error of the disk, for what could not be done because of it.
+fn on_disk(what: &str, error: std::io::Error) -> onstage_core::Error {
+    let kind = if error.kind() == std::io::ErrorKind::StorageFull {
+        onstage_core::Kind::Full
+    } else {
+        onstage_core::Kind::Unavailable
+    };
+    onstage_core::Error::new(kind, what).because(error)
+}

@@ -7,6 +7,7 @@ use std::fs;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stat {
     pub(super) state: char,
+    parent: u32,
     pub(super) group: u32,
     /// Clock ticks after boot.
     pub(super) start_ticks: u64,
@@ -21,6 +22,7 @@ fn parse_stat(line: &str) -> Option<Stat> {
     let fields: Vec<&str> = line.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     Some(Stat {
         state: fields.first()?.chars().next()?,
+        parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         start_ticks: fields.get(19)?.parse().ok()?,
     })
@@ -53,6 +55,13 @@ pub(super) fn group_began(group: u32) -> Option<u64> {
         .filter(|stat| stat.group == group)
         .map(|stat| stat.start_ticks)
         .min()
+}
+
+/// The children of a process that have ended and were not reaped.
+pub(super) fn dead_children(parent: u32) -> impl Iterator<Item = u32> {
+    pids().filter(move |pid| {
+        stat(*pid).is_some_and(|stat| stat.parent == parent && stat.state == 'Z')
+    })
 }
 
 fn pids() -> impl Iterator<Item = u32> {

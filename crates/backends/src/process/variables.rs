@@ -90,6 +90,24 @@ impl Variables {
         }
     }
 
+    /// The numbers of threads that libraries are told.
+    pub(crate) fn thread_counts(&self) -> impl Iterator<Item = (String, String)> {
+        THREAD_COUNTS.iter().filter_map(|name| {
+            let value = self.0.get(std::ffi::OsStr::new(name))?;
+            Some(((*name).to_owned(), value.to_string_lossy().into_owned()))
+        })
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(std::ffi::OsStr::new(name))
+    }
+
+    pub(crate) fn extend(&mut self, more: impl IntoIterator<Item = (String, String)>) {
+        for (name, value) in more {
+            self.set(name, value);
+        }
+    }
+
     pub(crate) fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         self.0.insert(name.into(), value.into());
     }

@@ -2,68 +2,87 @@
 //! Does not speak the worker protocol.
 
 use super::{
-    child::signal_group, groups, kernel_kills::Watch, owned_dir::OwnedDir, procfs, spawner::Spawner,
+    adopted::Adopted, child::signal_group, groups, kernel_kills::Watch, owned_dir::OwnedDir,
+    place::TempFolder, procfs, spawner::Spawner, strays,
 };
+use crate::spawn::spawn;
 use async_trait::async_trait;
 use onstage_core::ports::{Attached, Exit, WorkerProcess};
 use rustix::process::Signal;
-use std::{
-    fs,
-    os::unix::process::ExitStatusExt,
-    path::{Path, PathBuf},
-    process::ExitStatus,
-    sync::Arc,
-};
-use tokio::process::Child;
+use std::{any::Any, io, os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc};
+use tokio::{process::Child, runtime::Handle};
 
 const SIGKILL: i32 = 9;
+
+/// The process itself, by how it came to be our child.
+#[derive(Debug)]
+pub(super) enum Process {
+    Started(Child),
+    /// Forked from a template.
+    Forked(Adopted),
+}
+
+impl Process {
+    /// Waits for its end. Safe to drop and call again.
+    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match self {
+            Self::Started(child) => child.wait().await,
+            Self::Forked(adopted) => adopted.wait().await,
+        }
+    }
+}
 
 /// A started worker.
 #[derive(Debug)]
 pub(super) struct Worker {
-    child: Child,
+    process: Process,
     /// The leader's process id is the group's.
     group: u32,
     ended: Option<Exit>,
     attached: Option<Attached>,
     kills: Watch,
     killed_by_us: std::sync::atomic::AtomicBool,
-    temp: Option<PathBuf>,
     /// Crossed out after the group was killed.
     record: Option<groups::Record>,
     /// While a child lives, so must the thread that forked it; and the folders it was given.
     _spawner: Arc<Spawner>,
     _folders: Vec<Arc<OwnedDir>>,
+    /// What must last as long as the worker: its temporary folder, and what its template is counted by.
+    kept: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Worker {
-    pub(super) fn new(child: Child, spawner: Arc<Spawner>, kills: Watch) -> Self {
+    /// `group` is the process's id as well.
+    pub(super) fn new(process: Process, group: u32, spawner: Arc<Spawner>, kills: Watch) -> Self {
         Self {
-            group: child.id().unwrap_or(0),
-            child,
+            group,
+            process,
             ended: None,
             attached: None,
             kills,
             killed_by_us: false.into(),
-            temp: None,
             record: None,
             _spawner: spawner,
             _folders: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
-    pub(super) fn connected(mut self, attached: Attached, temp: PathBuf) -> Self {
+    pub(super) fn connected(mut self, attached: Attached) -> Self {
         self.attached = Some(attached);
-        self.temp = Some(temp);
         self
     }
 
     /// Notes the group beside the worker's temporary folder, for whoever sweeps there after we were killed.
-    pub(super) fn write_down(&mut self, temp: &Path) {
-        if let (Some(folder), Some(name)) = (temp.parent(), temp.file_name()) {
+    pub(super) fn write_down(&mut self, temp: &TempFolder) {
+        if let (Some(folder), Some(name)) = (temp.path().parent(), temp.path().file_name()) {
             let name = name.to_string_lossy();
             self.record = Some(groups::record(folder, &name, self.group));
         }
+    }
+
+    pub(super) fn keep(&mut self, it: Arc<dyn Any + Send + Sync>) {
+        self.kept.push(it);
     }
 
     pub(super) fn keeping(mut self, sockets: Arc<OwnedDir>, scratch: Arc<OwnedDir>) -> Self {
@@ -71,8 +90,8 @@ impl Worker {
         self
     }
 
-    pub(super) fn child(&mut self) -> &mut Child {
-        &mut self.child
+    pub(super) fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     pub(super) fn group(&self) -> u32 {
@@ -85,9 +104,6 @@ impl Drop for Worker {
         // Also after the leader's end: its children may still hold memory and devices. A group's number is not reused while it has members.
         signal_group(self.group, Signal::KILL);
         drop(self.record.take());
-        if let Some(temp) = self.temp.take() {
-            let _ = fs::remove_dir_all(temp);
-        }
     }
 }
 
@@ -105,7 +121,7 @@ impl WorkerProcess for Worker {
         if let Some(exit) = &self.ended {
             return exit.clone();
         }
-        let exit = match self.child.wait().await {
+        let exit = match self.process.wait().await {
             Ok(status) => {
                 let mut exit = exit_of(status, self.kills);
                 if self.killed_by_us.load(std::sync::atomic::Ordering::Relaxed)
@@ -119,6 +135,9 @@ impl WorkerProcess for Worker {
             Err(_) => Exit::Code(-1),
         };
         signal_group(self.group, Signal::KILL);
+        if Handle::try_current().is_ok() {
+            spawn("reaping of a group", strays::reap_group(self.group));
+        }
         self.ended = Some(exit.clone());
         exit
     }

@@ -31,11 +31,6 @@ impl ModelConfig {
             "the model runs on the server itself",
         );
         tell(
-            "[realtime] share",
-            realtime.share != usual.share,
-            "every worker imports and sets up by itself",
-        );
-        tell(
             "[jobs] gpu",
             self.jobs.gpu.is_some(),
             "workers of jobs see every GPU of the server, and none is reserved for them",
@@ -128,7 +123,6 @@ mod tests {
                 "[environment] system",
                 "[environment] dockerfile",
                 "[realtime] on",
-                "[realtime] share",
                 "[jobs] gpu",
                 "[feedback] required",
                 "[keep] inputs",

@@ -1,7 +1,7 @@
 //! The launcher: what starts a worker on this host, with its environment made and its socket connected.
 //! Apart from `Driver`, because a worker is held by file descriptors and lives no longer than its host process, while a task is known by id and outlives it.
 
-use crate::{Result, config::ModelConfig, model::VersionId, outcome::Phase, value::BlobRef};
+use crate::{Error, Result, config::ModelConfig, model::VersionId, outcome::Phase, value::BlobRef};
 use async_trait::async_trait;
 use std::{os::fd::OwnedFd, path::PathBuf, time::Duration};
 
@@ -82,6 +82,16 @@ pub trait Launcher: Send + Sync + 'static {
     fn memory(&self) -> Option<HostMemory> {
         None
     }
+    /// The version is no more: what is kept to start its workers faster may go.
+    fn forget(&self, version: &VersionId);
+}
+
+/// Import and set-up took longer than `[realtime] startup_timeout`, wherever they ran.
+pub fn not_ready(limit: Duration) -> Error {
+    Error::timeout(format!(
+        "the model was not ready within {} s (`startup_timeout`)",
+        limit.as_secs_f64()
+    ))
 }
 
 /// A started worker. Dropping it kills its whole process group.

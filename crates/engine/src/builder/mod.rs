@@ -110,6 +110,7 @@ impl Builder {
                 built = self.attempt(&version, &how, &report) => built,
                 () = self.removed(&id) => {
                     tracing::info!(version = %id, "a build is given up: its version was removed");
+                    self.parts.launcher.forget(&id);
                     // The worker is killed with what was dropped; nobody else knows this folder.
                     let _ = tokio::fs::remove_dir_all(how.tempdir.join(&how.label)).await;
                     return;
@@ -203,6 +204,7 @@ impl Builder {
             Ok(built) => built,
             Err(error) => {
                 tracing::info!(model = %version.model, version = version.number, kind = error.kind, why = error.message, "a version could not be built");
+                self.parts.launcher.forget(&version.id);
                 self.set_state(&version.id, VersionState::Failed { error })
                     .await?;
                 return Ok(());

@@ -97,8 +97,12 @@ impl Report {
 
 impl Preparing for Report {
     fn phase(&self, phase: Phase, text: &str) {
-        self.push(&format!("--- {text}"));
-        self.phase.send_replace((phase, text.to_owned()));
+        let told = (phase, text.to_owned());
+        // A worker goes on with what its template has begun.
+        if *self.phase.borrow() != told {
+            self.push(&format!("--- {text}"));
+            self.phase.send_replace(told);
+        }
     }
 
     fn line(&self, line: &str) {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::BytesMut;
 use onstage_core::{
     Result,
-    model::{BuildFailure, Version},
+    model::{BuildFailure, Version, VersionId},
     outcome::Phase,
     ports::{Attached, Exit, Launcher, Preparing, WorkerProcess, WorkerSpec},
     value::{BlobRef, Value},
@@ -103,6 +103,8 @@ impl Launcher for ScriptLauncher {
     async fn folder(&self, _: &BlobRef) -> Result<PathBuf> {
         Ok(PathBuf::new())
     }
+
+    fn forget(&self, _: &VersionId) {}
 }
 
 #[async_trait]

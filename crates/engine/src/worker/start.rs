@@ -11,7 +11,7 @@ use onstage_core::{
     config::{ModelConfig, RealtimeSection},
     model::{BuildFailure, Version},
     outcome::{Phase, Reason},
-    ports::{Preparing, WorkerSpec},
+    ports::{Preparing, WorkerSpec, not_ready},
     schema::ModelSchema,
     wire::{FromWorker, PROTOCOL, ToWorker, from_worker::WorkerError},
 };
@@ -46,14 +46,14 @@ pub(super) async fn start(
     how: &Start,
     preparing: &dyn Preparing,
 ) -> Result<Started, BuildFailure> {
-    let spec = spec(version, how);
+    let (spec, config) = (spec(version, how), &version.config.realtime);
     let process = parts
         .launcher
         .launch(&spec, preparing)
         .await
-        .map_err(launch_failed)?;
+        .map_err(|error| launch_failed(error, config))?;
     let mut line = Line::new(process).map_err(|error| ours(&error))?;
-    let limit = version.config.realtime.startup_timeout.0;
+    let limit = config.startup_timeout.0;
     let told = match tokio::time::timeout(limit, open(parts, how, &mut line, preparing)).await {
         Ok(told) => told,
         Err(_) => Err(Told::TooSlow(limit)),
@@ -65,7 +65,6 @@ pub(super) async fn start(
             tempdir,
         }),
         Err(told) => {
-            let config = &version.config.realtime;
             let failure = explain(line, told, config, preparing).await;
             // What is left in it is worth nothing without the worker.
             let _ = tokio::fs::remove_dir_all(how.tempdir.join(&how.label)).await;
@@ -198,14 +197,7 @@ async fn explain(
             format!("the worker broke the protocol: {what}"),
             None,
         ),
-        Told::TooSlow(limit) => (
-            "timeout".to_owned(),
-            format!(
-                "the model was not ready within {} s (`startup_timeout`)",
-                limit.as_secs_f64()
-            ),
-            None,
-        ),
+        Told::TooSlow(limit) => ("timeout".to_owned(), not_ready(limit).message, None),
         Told::Ours(message) => ("unavailable".to_owned(), message, None),
     };
     BuildFailure {
@@ -250,17 +242,18 @@ fn failed(during: &str, error: WorkerError) -> (String, String, Option<String>) 
     (kind, error.message, error.traceback)
 }
 
-fn launch_failed(error: Error) -> BuildFailure {
+fn launch_failed(error: Error, config: &RealtimeSection) -> BuildFailure {
     let kind = match error.kind {
         Kind::UserCode | Kind::Invalid => "environment_failed",
         Kind::Timeout => "timeout",
         _ => "unavailable",
     };
+    let message = error.to_string();
     BuildFailure {
+        hint: error.hint.or_else(|| hint(kind, &message, config)),
         kind: kind.to_owned(),
-        message: error.to_string(),
+        message,
         traceback: None,
-        hint: error.hint,
     }
 }
 
@@ -280,8 +273,10 @@ mod tests {
 
     #[test]
     fn the_hint_of_a_failed_launch_stays_a_hint() {
-        let failure =
-            launch_failed(Error::user_code("secret `KEY` is not set here").hint("set it"));
+        let failure = launch_failed(
+            Error::user_code("secret `KEY` is not set here").hint("set it"),
+            &RealtimeSection::default(),
+        );
         assert_eq!(failure.kind, "environment_failed");
         assert_eq!(
             (failure.traceback, failure.hint.as_deref()),

@@ -283,6 +283,8 @@ impl Launcher for NoLauncher {
     async fn folder(&self, _: &BlobRef) -> Result<PathBuf> {
         Err(Error::internal("these tests script their workers"))
     }
+
+    fn forget(&self, _: &VersionId) {}
 }
 
 /// `x` must be a number, or text that is one; an output must not be the word `nonsense`.

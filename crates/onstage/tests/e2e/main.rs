@@ -26,6 +26,7 @@ mod quickstart;
 mod realtime;
 mod results;
 mod rollout;
+mod sharing;
 mod streams;
 mod verb;
 mod waiting;

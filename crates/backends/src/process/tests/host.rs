@@ -23,7 +23,7 @@ pub(super) struct Host {
 }
 
 /// What is told while a worker is prepared.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Told(pub(super) Mutex<Vec<String>>);
 
 impl Preparing for Told {

@@ -54,7 +54,10 @@ async fn a_python_model_dials_in_and_says_hello() {
         .await;
     let told = Told::default();
     let mut worker = host.launcher.launch(&spec, &told).await.unwrap();
-    assert_eq!(*told.0.lock().unwrap(), ["Loading: starting the worker"]);
+    assert_eq!(
+        *told.0.lock().unwrap(),
+        ["Loading: starting the worker", "Loading: loading"]
+    );
     let attached = worker.attach().unwrap();
     assert!(worker.attach().is_none());
     let mut head = [0; 8];

@@ -4,6 +4,8 @@ mod driver;
 mod groups;
 mod host;
 mod launcher;
+#[cfg(target_os = "linux")]
+mod templates;
 
 use std::{fs, path::Path, time::Duration};
 

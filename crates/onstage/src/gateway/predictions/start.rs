@@ -192,7 +192,9 @@ async fn follow(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool) -> 
     if let Some(finished) = in_time(call, wanted, &ticket).await {
         return answered(call, wanted, &ticket, &finished);
     }
-    tether.map(Tether::let_go);
+    if let Some(tether) = tether {
+        tether.let_go();
+    }
     let handed = hand_over::at_limit(call, wanted, ticket.clone()).await;
     if let Some(finished) = ticket.finished() {
         return answered(call, wanted, &ticket, &finished);
@@ -211,7 +213,9 @@ async fn follow_adopted(call: &Call, wanted: &Wanted, ticket: Ticket, streams: b
     if let Some(finished) = in_time(call, wanted, &ticket).await {
         return answered(call, wanted, &ticket, &finished);
     }
-    tether.map(Tether::let_go);
+    if let Some(tether) = tether {
+        tether.let_go();
+    }
     let known = find::of_ticket(call, &ticket, wanted.input.shown.clone());
     accepted(call, known)
 }

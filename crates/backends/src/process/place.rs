@@ -1,0 +1,95 @@
+//! The place of one process in our folders: a socket that it connects to, and a temporary folder.
+//! Does not start the process.
+
+use super::owned_dir::OwnedDir;
+use onstage_core::{Error, Result, ports::WorkerSpec};
+use std::{
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::net::{UnixListener, UnixStream};
+
+/// Where places are made, each with a number of its own.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) sockets: Arc<OwnedDir>,
+    pub(super) scratch: Arc<OwnedDir>,
+    made: AtomicU64,
+}
+
+impl Places {
+    pub(super) fn new(sockets: OwnedDir, scratch: OwnedDir) -> Self {
+        Self {
+            sockets: Arc::new(sockets),
+            scratch: Arc::new(scratch),
+            made: AtomicU64::new(0),
+        }
+    }
+
+    /// Errors: unavailable, full.
+    pub(super) fn make(&self, spec: &WorkerSpec) -> Result<Place> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let socket = self.sockets.path().join(format!("{number}.sock"));
+        let temp = self.scratch.path().join(number.to_string());
+        fs::create_dir(&temp)
+            .map_err(|error| super::on_disk("the data folder cannot be written", error))?;
+        let temp = Arc::new(TempFolder(temp));
+        let listener = UnixListener::bind(&socket).map_err(|error| {
+            Error::unavailable(format!("socket of worker `{}` cannot be made", spec.label))
+                .because(error)
+        })?;
+        Ok(Place {
+            listener,
+            socket,
+            temp,
+        })
+    }
+}
+
+/// What must exist before the process. Dropped, nobody can connect any more.
+pub(super) struct Place {
+    listener: UnixListener,
+    pub(super) socket: PathBuf,
+    pub(super) temp: Arc<TempFolder>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.socket);
+    }
+}
+
+impl Place {
+    /// The first connection of a process of this user; the folder is closed to others, this is the second lock.
+    pub(super) async fn accept(&self) -> io::Result<OwnedFd> {
+        let own_uid = rustix::process::geteuid().as_raw();
+        loop {
+            let (stream, _): (UnixStream, _) = self.listener.accept().await?;
+            if stream.peer_cred()?.uid() == own_uid {
+                // Non-blocking stays set, as whoever takes it over into a runtime needs.
+                return Ok(stream.into_std()?.into());
+            }
+        }
+    }
+}
+
+/// A folder that is removed with its contents when the last who may use it is gone.
+#[derive(Debug)]
+pub(super) struct TempFolder(PathBuf);
+
+impl TempFolder {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
