@@ -13,6 +13,7 @@ mod house;
 pub mod logs;
 pub mod parts;
 mod pool;
+mod probation;
 pub mod reaper;
 mod recorder;
 mod registry;

@@ -8,6 +8,7 @@ mod place;
 mod queue;
 mod roster;
 mod service;
+mod standby;
 mod tally;
 
 pub(crate) use host::Host;
@@ -74,6 +75,8 @@ pub(crate) struct Pool {
     pub tally: Tally,
     /// It answers for its model, so `workers.min` holds.
     pub live: AtomicBool,
+    /// It was replaced a moment ago, and one worker is held for going back.
+    standing_by: AtomicBool,
     /// Grows when a worker became ready, failed to start, or the pool closed.
     pub news: watch::Sender<u64>,
 }
@@ -133,6 +136,7 @@ impl Pool {
             numbers: AtomicU64::new(1),
             tally: Tally::default(),
             live: AtomicBool::new(live),
+            standing_by: AtomicBool::new(false),
             news: watch::Sender::new(0),
         });
         pool.stage.host.add(&pool);

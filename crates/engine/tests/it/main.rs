@@ -6,5 +6,6 @@
 mod faults;
 mod handover;
 mod predictions;
+mod probation;
 mod rollout;
 mod world;

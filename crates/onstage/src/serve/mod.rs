@@ -76,6 +76,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
             queue_items_max: settings.queue_items_max,
             workers_total_max: settings.workers_total_max,
             sole_front: settings.store_is_ours,
+            probation: settings.probation,
             ..onstage_engine::Settings::default()
         },
     )

@@ -38,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) queue_items_max: u32,
     pub(crate) workers_total_max: u32,
     pub(crate) drain: Duration,
+    pub(crate) probation: Duration,
     pub(crate) log: String,
     /// The settings file, when one was named.
     pub(crate) file: Option<PathBuf>,
@@ -79,6 +80,7 @@ impl Settings {
             queue_items_max: parse(layers, "queue_items_max", "write a whole number")?,
             workers_total_max: parse(layers, "workers_total_max", "write a whole number")?,
             drain: span(layers, "drain")?,
+            probation: span(layers, "probation")?,
             log: layers.text("log").to_owned(),
             file: layers.named_file().map(Path::to_owned),
             data,
