@@ -46,7 +46,6 @@ def act(do: str = "ok", n: int = 0, *, held) -> list:
     if do == "sleep":
         time.sleep(3600)
     if do == "nap":
-        print("once")
         time.sleep(n / 1000)
     if do == "hold":
         ctypes.PyDLL(None).sleep(3600)

@@ -16,7 +16,7 @@ const AT_ONCE: usize = 20;
 
 /// Sends a part of a request, waits a moment and goes away.
 async fn aborts(world: &World, model: &str, phase: usize, cut: usize, pause: Duration) {
-    let whole = post(world, model, json!({"do": "nap", "n": 5}));
+    let whole = post(world, model, &json!({"do": "nap", "n": 5}));
     let head = whole.windows(4).position(|it| it == b"\r\n\r\n").unwrap() + 4;
     let part = match phase {
         0 => &whole[..0],

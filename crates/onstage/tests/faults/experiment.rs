@@ -94,6 +94,7 @@ impl Experiment {
     }
 
     /// Reports, and fails the test when the experiment did.
+    #[expect(clippy::print_stdout, reason = "the line is the report")]
     pub(crate) fn end(self) {
         let missed = if is_full() {
             self.missed.len() as u64

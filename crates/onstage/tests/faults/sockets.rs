@@ -31,7 +31,7 @@ pub(crate) fn get(world: &World, path: &str, more: &str) -> String {
 }
 
 /// A prediction as bytes.
-pub(crate) fn post(world: &World, model: &str, input: Value) -> Vec<u8> {
+pub(crate) fn post(world: &World, model: &str, input: &Value) -> Vec<u8> {
     let host = world.url.strip_prefix("http://").unwrap();
     let body = json!({ "input": input }).to_string();
     format!(
