@@ -22,6 +22,7 @@ pub mod spawn;
 pub mod task;
 pub mod ticket;
 pub mod values;
+mod watchdog;
 pub mod worker;
 
 pub use ask::{Ask, Keep, Loaded, Readiness, Refused};

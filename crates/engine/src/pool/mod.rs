@@ -9,6 +9,7 @@ mod queue;
 mod roster;
 mod service;
 mod standby;
+mod still;
 mod tally;
 
 pub(crate) use host::Host;
