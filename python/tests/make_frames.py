@@ -93,6 +93,7 @@ GOOD: Dict[str, Frame] = {
         [bytes(range(256)), b""],
     ),
     "cancel": ({"t": "cancel", "id": 3}, []),
+    "recall": ({"t": "recall", "ids": [3, 4]}, []),
     "ping": ({"t": "ping", "n": 12}, []),
     "pong": ({"t": "pong", "n": 12}, []),
     "exit": ({"t": "exit"}, []),

@@ -172,3 +172,14 @@ def test_raising_cancelled_without_being_asked_is_an_exception(start):
             raise on.Cancelled()
     """)
     assert host.error()["kind"] == "exception"
+
+
+def test_what_has_not_begun_is_given_back_and_what_has_goes_on(start):
+    host = start(SLEEPER)
+    first, second, third = host.begin({"x": 1}, {"x": 6}, {"x": 7})
+    host.printed(b"spinning")
+    host.send({"t": "recall", "ids": [first, second, 12345]})
+    assert kind(host.result(second)) == "recalled"
+    host.send({"t": "cancel", "id": first})
+    assert kind(host.result(first)) == "canceled"
+    assert host.result(third)["output"] == 7

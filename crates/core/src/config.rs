@@ -93,6 +93,8 @@ pub struct RealtimeSection {
     pub idle: Span,
     /// How many requests may wait.
     pub queue: Option<u32>,
+    /// Under which 99 of 100 answers should stay: decides windows of `wait_ms = "auto"` and how many workers are started.
+    pub latency_goal: Option<Span>,
     pub share: String,
 }
 
@@ -108,6 +110,7 @@ impl Default for RealtimeSection {
             workers: Workers::default(),
             idle: Span::from_secs(300),
             queue: None,
+            latency_goal: None,
             share: "import".to_owned(),
         }
     }

@@ -18,17 +18,26 @@ const AHEAD_MAX: usize = 1;
 pub struct Shape {
     /// Items per call of its vectorised function, when it has one.
     pub many_max: Option<usize>,
-    /// How long an idle worker waits for more; zero unless the author asked.
-    pub wait: Duration,
+    pub wait: Wait,
+}
+
+/// How long an idle worker waits for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Zero unless the author asked.
+    Fixed(Duration),
+    /// As long as keeps the goal for the latency with the least time of workers.
+    Auto,
 }
 
 impl Shape {
     pub fn of(schema: &ModelSchema) -> Self {
         let wait = match schema.many.as_ref().map(|many| many.wait_ms) {
             Some(WaitMs::Fixed(ms)) if ms > 0.0 => {
-                Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
+                Wait::Fixed(Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default())
             }
-            _ => Duration::ZERO,
+            Some(WaitMs::Auto(_)) => Wait::Auto,
+            _ => Wait::Fixed(Duration::ZERO),
         };
         Self {
             many_max: schema.many.as_ref().map(|many| many.max.max(1) as usize),
@@ -48,6 +57,8 @@ pub struct View {
     pub queued: usize,
     /// Since when the oldest waits.
     pub oldest_at: Duration,
+    /// How long the oldest may be held back for company.
+    pub window: Duration,
     /// Workers without work, the one that asks included.
     pub idle: usize,
     /// Microbatches that the one that asks has already.
@@ -70,7 +81,7 @@ pub fn next(shape: &Shape, view: &View, now: Duration) -> Next {
         return Next::Nothing;
     }
     match shape.many_max {
-        Some(max) => many(max, shape.wait, view, now),
+        Some(max) => many(max, view, now),
         None => Next::Take(share(view)),
     }
 }
@@ -84,9 +95,9 @@ fn may_run_ahead(view: &View) -> bool {
             .is_some_and(|time| time <= AHEAD_WORK_MAX)
 }
 
-fn many(max: usize, wait: Duration, view: &View, now: Duration) -> Next {
+fn many(max: usize, view: &View, now: Duration) -> Next {
     let full = view.queued >= max;
-    let until = view.oldest_at + wait;
+    let until = view.oldest_at + view.window;
     if full || until <= now {
         Next::Take(view.queued.min(max))
     } else if view.ahead > 0 {
@@ -113,13 +124,14 @@ mod tests {
 
     const NO_MANY: Shape = Shape {
         many_max: None,
-        wait: Duration::ZERO,
+        wait: Wait::Fixed(Duration::ZERO),
     };
 
     fn view(queued: usize) -> View {
         View {
             queued,
             oldest_at: Duration::ZERO,
+            window: Duration::ZERO,
             idle: 1,
             ahead: 0,
             item_time: None,
@@ -135,7 +147,7 @@ mod tests {
     fn an_idle_worker_takes_what_is_there_at_once() {
         let many = Shape {
             many_max: Some(100),
-            wait: Duration::ZERO,
+            ..NO_MANY
         };
         assert_eq!(next(&many, &view(7), ms(0)), Next::Take(7));
         assert_eq!(next(&many, &view(700), ms(0)), Next::Take(100));
@@ -147,11 +159,15 @@ mod tests {
     fn it_waits_only_when_the_author_asked_and_never_past_the_window() {
         let many = Shape {
             many_max: Some(10),
-            wait: ms(5),
+            ..NO_MANY
         };
-        assert_eq!(next(&many, &view(3), ms(2)), Next::WaitUntil(ms(5)));
-        assert_eq!(next(&many, &view(3), ms(5)), Next::Take(3));
-        assert_eq!(next(&many, &view(10), ms(0)), Next::Take(10));
+        let held = |queued| View {
+            window: ms(5),
+            ..view(queued)
+        };
+        assert_eq!(next(&many, &held(3), ms(2)), Next::WaitUntil(ms(5)));
+        assert_eq!(next(&many, &held(3), ms(5)), Next::Take(3));
+        assert_eq!(next(&many, &held(10), ms(0)), Next::Take(10));
     }
 
     #[test]
@@ -195,9 +211,9 @@ mod tests {
             queued in 0_usize..5_000, idle in 0_usize..8, ahead in 0_usize..3, max in 1_usize..200,
             has_many: bool, wait in 0_u64..20, oldest in 0_u64..100, later in 0_u64..100, micros in prop::option::of(0_u64..10_000),
         ) {
-            let shape = Shape { many_max: has_many.then_some(max), wait: ms(wait) };
+            let shape = Shape { many_max: has_many.then_some(max), ..NO_MANY };
             let time = micros.map(Duration::from_micros);
-            let view = View { queued, oldest_at: ms(oldest), idle, ahead, item_time: time, microbatch_time: time };
+            let view = View { queued, oldest_at: ms(oldest), window: ms(wait), idle, ahead, item_time: time, microbatch_time: time };
             let now = ms(oldest + later);
             match next(&shape, &view, now) {
                 Next::Take(n) => {

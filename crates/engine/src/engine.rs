@@ -29,6 +29,8 @@ use std::{
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+/// How long a list waits for the records behind it: a store that is away must not make it hang.
+const RECORDED_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long the records may take to be written at the shutdown.
 const FLUSH_MAX: Duration = Duration::from_secs(10);
 /// How long adopted jobs may take to be committed after their predictions ended.
@@ -60,7 +62,11 @@ impl Engine {
         let recorder = Recorder::start(parts.clone(), &settings, registry.clone());
         let catalog = Catalog::new(parts.clone());
         let stage = Stage {
-            host: Host::new(settings.workers_total_max),
+            host: Host::new(
+                settings.workers_total_max,
+                &settings.gpus,
+                parts.launcher.clone(),
+            ),
             parts,
             settings,
             recorder,
@@ -138,6 +144,20 @@ impl Engine {
     /// A prediction in flight on this front, or finished and not yet recorded.
     pub fn find(&self, id: &Id) -> Option<Ticket> {
         self.0.house.stage.registry.find(id).map(Ticket)
+    }
+
+    /// Waits, but not for long, until what has ended here is in the store, so that a list holds what was answered before it.
+    pub async fn recorded(&self) {
+        if !self
+            .0
+            .house
+            .stage
+            .recorder
+            .caught_up(RECORDED_WAIT_MAX)
+            .await
+        {
+            tracing::debug!("a list does not wait for all records");
+        }
     }
 
     /// True when it was in flight here and is now being cancelled.

@@ -2,22 +2,28 @@
 //! Never knows axum, SQL, a cloud, config files, or which store and driver it has.
 
 mod adopt;
+pub mod arrivals;
 pub mod ask;
 pub mod batcher;
 pub mod builder;
 mod catalog;
+pub mod curve;
+pub mod demand;
 pub mod dispatch;
 pub mod engine;
 pub mod gauges;
 mod house;
 pub mod logs;
+pub mod packing;
 pub mod parts;
 mod pool;
 mod probation;
+mod queue;
 pub mod reaper;
 mod recorder;
 mod registry;
 pub mod scaler;
+mod service;
 pub mod spawn;
 pub mod task;
 pub mod ticket;

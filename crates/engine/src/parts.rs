@@ -61,6 +61,8 @@ pub struct Settings {
     pub queue_items_max: u32,
     /// Workers of all versions on this host.
     pub workers_total_max: u32,
+    /// GPUs of this host, as `CUDA_VISIBLE_DEVICES` names them.
+    pub gpus: Vec<String>,
     /// Tasks on this host at once.
     pub tasks_total_max: u32,
     /// No other front can be alive beside this one (it holds the lock on the data folder): jobs that any other has adopted are then known to be lost.
@@ -92,6 +94,7 @@ impl Default for Settings {
             tempdir: PathBuf::from("/tmp"),
             queue_items_max: 16_384,
             workers_total_max: (cores * 4).max(16),
+            gpus: Vec::new(),
             tasks_total_max: cores.max(2),
             sole_front: false,
             cancel_grace: Duration::from_secs(2),

@@ -36,6 +36,11 @@ pub struct Seen {
     /// How long a worker stays without work.
     pub idle: Duration,
     pub items_max: usize,
+    /// Workers that keep the goal at the rate of the moment, and the most that were needed in the idle time before.
+    pub needed: usize,
+    pub needed_lately: Option<usize>,
+    /// How long the oldest may wait for its turn, where that is known.
+    pub wait_max: Option<Duration>,
     pub microbatch_time: Option<Duration>,
     /// Failed starts in a row, and when the last one failed.
     pub failures: usize,
@@ -48,6 +53,8 @@ pub struct Step {
     pub start: usize,
     /// How many of the idle, the longest idle first.
     pub stop: usize,
+    /// How many of the busy, after what they are at.
+    pub retire: usize,
     /// More would be started if the host had room.
     pub wants_room: bool,
     pub look_at: Option<Duration>,
@@ -63,6 +70,7 @@ pub fn step(seen: &Seen, now: Duration) -> Step {
         return Step {
             start,
             stop: 0,
+            retire: 0,
             wants_room: start < missing,
             look_at: Some(now + LOOK_AGAIN),
         };
@@ -73,6 +81,7 @@ pub fn step(seen: &Seen, now: Duration) -> Step {
     Step {
         start: 0,
         stop,
+        retire: retire(seen, alive - stop),
         wants_room: false,
         look_at: [next_idle, soon, backing_off].into_iter().flatten().min(),
     }
@@ -120,12 +129,27 @@ fn wanted(seen: &Seen, now: Duration) -> usize {
             + usize::from(waited > UNMEASURED_WAIT_MAX && seen.starting == 0);
     };
     let microbatches = seen.queued.div_ceil(seen.items_max.max(1)) as f64;
-    let goal = (time / 2).clamp(WAIT_GOAL_MIN, WAIT_GOAL_MAX);
+    let goal = seen
+        .wait_max
+        .unwrap_or(time / 2)
+        .clamp(WAIT_GOAL_MIN, WAIT_GOAL_MAX);
     let backlog = microbatches * time.as_secs_f64();
-    if backlog / ready as f64 <= goal.as_secs_f64() {
-        return ready + seen.starting;
-    }
-    ((backlog / goal.as_secs_f64()).ceil() as usize).max(ready + seen.starting)
+    let for_backlog = match backlog / ready as f64 <= goal.as_secs_f64() {
+        true => 0,
+        false => (backlog / goal.as_secs_f64()).ceil() as usize,
+    };
+    for_backlog.max(seen.needed).max(ready + seen.starting)
+}
+
+/// Busy workers that fewer could stand in for: vectorised calls keep everybody busy, however little there is to do.
+fn retire(seen: &Seen, alive: usize) -> usize {
+    let Some(lately) = seen.needed_lately else {
+        return 0;
+    };
+    let enough = lately.max(floor(seen)).max(1);
+    // One at a time: those that stay take over before the next one goes.
+    let spare = !seen.draining && seen.starting == 0 && seen.idle_since.is_empty();
+    usize::from(spare && alive > enough)
 }
 
 /// How many idle ones go, and when the next one may.
@@ -210,6 +234,34 @@ mod tests {
     }
 
     #[test]
+    fn the_rate_asks_for_workers_before_the_queue_does_and_lets_busy_ones_go() {
+        let spaced = Seen {
+            queued: 3,
+            busy: 1,
+            items_max: 100,
+            microbatch_time: Some(seconds(1)),
+            needed: 2,
+            needed_lately: Some(2),
+            wait_max: Some(seconds(1)),
+            ..seen()
+        };
+        assert_eq!(step(&spaced, seconds(0)).start, 1);
+        let crowd = Seen { busy: 4, ..spaced };
+        let next = step(&crowd, seconds(0));
+        assert_eq!((next.start, next.stop, next.retire), (0, 0, 1));
+        let needed = Seen {
+            needed_lately: Some(4),
+            ..crowd.clone()
+        };
+        assert_eq!(step(&needed, seconds(0)).retire, 0);
+        let unknown = Seen {
+            needed_lately: None,
+            ..crowd
+        };
+        assert_eq!(step(&unknown, seconds(0)).retire, 0);
+    }
+
+    #[test]
     fn it_sleeps_after_idle_and_not_below_min() {
         let idle = Seen {
             idle_since: vec![seconds(0), seconds(100)],
@@ -273,18 +325,18 @@ mod tests {
     proptest! {
         #[test]
         fn it_stays_within_its_bounds(queued in 0_usize..1000, starting in 0_usize..5, busy in 0_usize..5, idle in prop::collection::vec(0_u64..500, 0..5),
-            min in 0_usize..3, extra in 0_usize..4, room in 0_usize..5, warm: bool, draining: bool, micros in prop::option::of(1_u64..5_000_000), failures in 0_usize..12) {
+            min in 0_usize..3, extra in 0_usize..4, room in 0_usize..5, warm: bool, draining: bool, micros in prop::option::of(1_u64..5_000_000), failures in 0_usize..12, needed in prop::option::of(0_usize..9)) {
             let max = (min + extra).max(1);
             let alive = starting + busy + idle.len();
             let seen = Seen {
                 queued, oldest_at: Some(seconds(1)), starting, busy, idle_since: idle.into_iter().map(seconds).collect(), min, max, room, warm, draining,
-                idle: seconds(300), items_max: 8, microbatch_time: micros.map(Duration::from_micros), failures, failed_at: Some(seconds(490)),
+                idle: seconds(300), items_max: 8, needed: needed.unwrap_or(0), needed_lately: needed, wait_max: None, microbatch_time: micros.map(Duration::from_micros), failures, failed_at: Some(seconds(490)),
             };
             let step = step(&seen, seconds(500));
             prop_assert!(step.start <= room && step.start <= max.saturating_sub(alive));
             prop_assert!(step.stop <= seen.idle_since.len());
-            prop_assert!(step.start == 0 || step.stop == 0);
-            if !draining { prop_assert!(step.stop == 0 || alive - step.stop >= min); }
+            prop_assert!(step.start == 0 || step.stop + step.retire == 0);
+            if !draining { prop_assert!(step.stop + step.retire == 0 || alive - step.stop - step.retire >= min); }
             // Whoever waits before a pool without workers is always looked after again.
             if queued > 0 && alive == 0 { prop_assert!(step.start > 0 || step.wants_room || step.look_at.is_some()); }
         }

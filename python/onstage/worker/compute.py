@@ -25,6 +25,7 @@ from onstage.worker.stage import WorkerStage
 from onstage.worker.watch import Progress
 
 COALESCE_SECONDS = 0.001
+RECALLED = {"kind": "recalled", "message": "given back before it began", "field": None, "traceback": None}
 
 Item = Dict[str, Any]
 MakeStage = Callable[[List[int]], WorkerStage]
@@ -57,6 +58,13 @@ class Desk:
         elif self.running == item and item not in self.interrupt.cancelled:
             self.interrupt.cancelled.add(item)
             self.interrupt.demand(item)
+
+    def give_back(self, items: List[int]) -> None:
+        """Hand back what has not begun, for another worker; called by whichever thread reads."""
+        for item in items:
+            if self.waiting.pop(item, None):
+                self.outbox.add(failed(item, RECALLED))
+        self.outbox.flush()
 
     def _leave_batch(self, item: int) -> bool:
         if self.batch.pop(item, None) is None:

@@ -80,6 +80,8 @@ class Worker:
             self._channel.send({"t": "pong", "n": message.get("n")})
         elif name == "cancel":
             self._desk.cancel(message["id"])
+        elif name == "recall":
+            self._desk.give_back(message.get("ids") or [])
         elif name == "state":
             self._calls.answer(message)
         elif name in ("describe", "setup", "exit"):

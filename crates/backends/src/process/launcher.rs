@@ -5,6 +5,7 @@ use super::{
     SCRATCH,
     child::{Confinement, confine},
     dial_in::{self, Started},
+    host_memory::host_memory,
     lock::lock,
     owned_dir::OwnedDir,
     spawner::Spawner,
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 use onstage_core::{
     Error, Kind, Result,
     outcome::Phase,
-    ports::{Blobs, Launcher, Preparing, WorkerProcess, WorkerSpec},
+    ports::{Blobs, HostMemory, Launcher, Preparing, WorkerProcess, WorkerSpec},
     value::BlobRef,
 };
 use std::{
@@ -288,6 +289,10 @@ impl Launcher for ProcessLauncher {
             self.unpack_once(bundle, &folder).await?;
         }
         Ok(folder)
+    }
+
+    fn memory(&self) -> Option<HostMemory> {
+        host_memory()
     }
 }
 

@@ -5,6 +5,7 @@ mod child;
 mod dial_in;
 mod driver;
 mod groups;
+mod host_memory;
 mod identity;
 mod kernel_kills;
 mod launcher;

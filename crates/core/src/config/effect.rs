@@ -35,16 +35,11 @@ impl ModelConfig {
             realtime.share != usual.share,
             "every worker imports and sets up by itself",
         );
-        for (key, gpu) in [
-            ("[realtime] gpu", realtime.gpu),
-            ("[jobs] gpu", self.jobs.gpu),
-        ] {
-            tell(
-                key,
-                gpu.is_some(),
-                "workers see every GPU of the server, and none is reserved for them",
-            );
-        }
+        tell(
+            "[jobs] gpu",
+            self.jobs.gpu.is_some(),
+            "workers of jobs see every GPU of the server, and none is reserved for them",
+        );
         tell(
             "[feedback] required",
             self.feedback.required,
@@ -134,7 +129,6 @@ mod tests {
                 "[environment] dockerfile",
                 "[realtime] on",
                 "[realtime] share",
-                "[realtime] gpu",
                 "[jobs] gpu",
                 "[feedback] required",
                 "[keep] inputs",

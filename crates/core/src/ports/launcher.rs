@@ -59,6 +59,14 @@ impl std::fmt::Display for Exit {
     }
 }
 
+/// The memory of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostMemory {
+    pub total_bytes: u64,
+    /// What could be had without anybody losing anything.
+    pub available_bytes: u64,
+}
+
 /// Starts workers. Making the environment and unpacking the bundle happen inside, once per digest, whoever asks first.
 #[async_trait]
 pub trait Launcher: Send + Sync + 'static {
@@ -70,6 +78,10 @@ pub trait Launcher: Send + Sync + 'static {
     ) -> Result<Box<dyn WorkerProcess>>;
     /// The unpacked model folder of a bundle, for reading examples.
     async fn folder(&self, bundle: &BlobRef) -> Result<PathBuf>;
+    /// The memory of the host that workers are started on, where that can be told.
+    fn memory(&self) -> Option<HostMemory> {
+        None
+    }
 }
 
 /// A started worker. Dropping it kills its whole process group.

@@ -12,7 +12,7 @@ mod tables;
 pub use blobs::{BlobWriter, Blobs};
 pub use check::{CheckError, InputCheck, OutputCheck};
 pub use driver::{Capabilities, Driver, RunState, Running, TaskSpec};
-pub use launcher::{Attached, Exit, Launcher, Preparing, WorkerProcess, WorkerSpec};
+pub use launcher::{Attached, Exit, HostMemory, Launcher, Preparing, WorkerProcess, WorkerSpec};
 pub use page::{Cursor, Listed, Page};
 pub use store::{
     AppState, Catalog, Demand, FeedbackBook, Files, Finished, Jobs, People, Predictions,

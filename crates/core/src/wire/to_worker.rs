@@ -32,6 +32,10 @@ pub enum ToWorker<'a> {
     Cancel {
         id: u64,
     },
+    /// Items that have not begun are wanted back.
+    Recall {
+        ids: &'a [u64],
+    },
     Ping {
         n: u64,
     },
@@ -53,6 +57,9 @@ enum Plain<'a> {
     },
     Cancel {
         id: u64,
+    },
+    Recall {
+        ids: &'a [u64],
     },
     Ping {
         n: u64,
@@ -80,6 +87,7 @@ impl ToWorker<'_> {
             }),
             Self::Predict { items } => predict(items),
             Self::Cancel { id } => plain(&Plain::Cancel { id: *id }),
+            Self::Recall { ids } => plain(&Plain::Recall { ids }),
             Self::Ping { n } => plain(&Plain::Ping { n: *n }),
             Self::State {
                 request,

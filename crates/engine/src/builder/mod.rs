@@ -10,7 +10,9 @@ pub use report::log_key;
 
 use crate::{
     house::House,
+    packing::Lack,
     parts::{Parts, Settings},
+    pool::{Room, devices, need_of},
     spawn::spawn,
     worker::{Start, Worker},
 };
@@ -142,7 +144,14 @@ impl Builder {
         report: &Arc<Report>,
     ) -> Result<Built, BuildFailure> {
         let preparing: Arc<dyn Preparing> = report.clone();
-        let worker = Worker::start_on_trial(&self.parts, version, how, &*preparing).await?;
+        let need = need_of(&version.config, None);
+        let room = self.house.stage.host.take_on_trial(&need);
+        let room = room.map_err(cannot_be_here)?;
+        let how = Start {
+            environment: devices(&room),
+            ..how.clone()
+        };
+        let worker = Worker::start_on_trial(&self.parts, version, &how, &*preparing).await?;
         let schema = worker
             .schema()
             .cloned()
@@ -152,7 +161,11 @@ impl Builder {
             trial::run(&self.parts, &worker, &loaded, &preparing).await
         };
         match tried.await {
-            Ok(()) => Ok(Built { worker, schema }),
+            Ok(()) => Ok(Built {
+                worker,
+                room,
+                schema,
+            }),
             Err(failure) => {
                 worker.stop(self.settings.cancel_grace).await;
                 Err(failure)
@@ -212,7 +225,7 @@ impl Builder {
             && let Some(pool) = self.house.pool(&loaded)
         {
             built.worker.end_trial();
-            pool.adopt(built.worker);
+            pool.adopt(built.worker, built.room);
         } else {
             built.worker.ask_to_stop(self.settings.cancel_grace);
         }
@@ -241,7 +254,24 @@ impl Builder {
     }
 }
 
+fn cannot_be_here(lack: Lack) -> BuildFailure {
+    let message = match lack {
+        Lack::Ever(why) => why,
+        Lack::Now => "this machine has no room for it now".to_owned(),
+    };
+    BuildFailure {
+        kind: "no_capacity".to_owned(),
+        message,
+        traceback: None,
+        hint: Some(
+            "ask for less in `[realtime]` of `onstage.toml`, or serve it on a larger machine"
+                .to_owned(),
+        ),
+    }
+}
+
 struct Built {
     worker: Worker,
+    room: Room,
     schema: Arc<onstage_core::schema::ModelSchema>,
 }

@@ -12,12 +12,16 @@ use onstage_core::{
     ports::Preparing,
 };
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 /// A worker that ends by itself sooner than this, without having answered, counts as a failed start.
 const PROVEN_AFTER: Duration = Duration::from_secs(10);
+
+/// When a worker's memory is measured. Reading it takes some milliseconds for a large one.
+const MEASURE_FIRST: Duration = Duration::from_secs(2);
+const MEASURE_EVERY: Duration = Duration::from_secs(300);
 
 impl Pool {
     /// Starts one worker in the background; the roster counts it as starting already.
@@ -30,7 +34,7 @@ impl Pool {
     async fn start_one(self: Arc<Self>, room: Room) {
         let since = self.clock.monotonic();
         let version = &self.loaded.version;
-        let how = self.start(&format!("v{}", version.number));
+        let how = self.start(&format!("v{}", version.number), &room);
         let preparing = Told(self.clone());
         match Worker::start(&self.stage.parts, version, &how, &preparing).await {
             Ok(worker) => {
@@ -42,7 +46,7 @@ impl Pool {
         }
     }
 
-    pub(crate) fn start(&self, what: &str) -> Start {
+    fn start(&self, what: &str, room: &Room) -> Start {
         let name = self.loaded.model.name();
         let id = self.stage.parts.new_id();
         Start {
@@ -50,15 +54,15 @@ impl Pool {
             tempdir: self.stage.settings.tempdir.clone(),
             describe: false,
             cancel_grace: self.stage.settings.cancel_grace,
-            environment: Vec::new(),
+            environment: devices(room),
         }
     }
 
-    /// A worker that the builder has tried already.
-    pub(crate) fn adopt(self: &Arc<Self>, worker: Worker) {
-        let Some(room) = self.stage.host.take() else {
+    /// A worker that the builder has tried already, and the room it was tried in.
+    pub(crate) fn adopt(self: &Arc<Self>, worker: Worker, room: Room) {
+        if !room.count() {
             return worker.ask_to_stop(self.stage.settings.cancel_grace);
-        };
+        }
         let pool = self.clone();
         spawn(
             "worker",
@@ -69,6 +73,9 @@ impl Pool {
     /// Serves until the worker is gone.
     async fn join(self: Arc<Self>, worker: Worker, room: Room, was_starting: bool) {
         let now = self.clock.monotonic();
+        let room = Arc::new(room);
+        let measuring = measure(Arc::downgrade(&self), worker.clone(), Arc::downgrade(&room));
+        spawn("worker's memory", measuring);
         let closed = {
             let mut inside = self.inside();
             inside.roster.join(worker.clone(), room, was_starting, now);
@@ -117,6 +124,15 @@ impl Pool {
         self.look.notify_one();
     }
 
+    /// This host never has what a worker needs: told at once to those who wait.
+    pub(super) fn cannot_start(&self, why: String) {
+        let failure = Failure::new(Reason::NoCapacity, why);
+        let now = self.clock.monotonic();
+        let stranded = self.inside().note_failure(failure, now);
+        self.fail_all(stranded);
+        self.news.send_modify(|news| *news += 1);
+    }
+
     fn fail_all(&self, stranded: Vec<(Arc<crate::ticket::Entry>, Failure)>) {
         for (entry, failure) in stranded {
             entry.finish(Err(failure), Duration::ZERO);
@@ -137,7 +153,7 @@ impl super::Inside {
         self.warm = false;
         let told = Failure {
             reason: match failure.reason {
-                Reason::OutOfMemory => Reason::OutOfMemory,
+                reason @ (Reason::OutOfMemory | Reason::NoCapacity) => reason,
                 _ => Reason::SetupFailed,
             },
             ..failure
@@ -154,9 +170,39 @@ impl super::Inside {
     }
 }
 
+/// Looks now and then how much memory a worker uses, so that the host knows what another one needs.
+async fn measure(pool: Weak<Pool>, worker: Worker, room: Weak<Room>) {
+    let mut wait = MEASURE_FIRST;
+    loop {
+        tokio::select! {
+            _ = worker.ended() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        wait = MEASURE_EVERY;
+        let bytes = worker.memory_bytes().await;
+        let (Some(pool), Some(room)) = (pool.upgrade(), room.upgrade()) else {
+            return;
+        };
+        if let Some(bytes) = bytes {
+            pool.memory_seen.fetch_max(bytes, Relaxed);
+            room.seen_in_use(bytes);
+        }
+    }
+}
+
+/// Which GPUs a worker may see.
+pub(crate) fn devices(room: &Room) -> Vec<(String, String)> {
+    let devices = room.devices();
+    devices
+        .map(|devices| ("CUDA_VISIBLE_DEVICES".to_owned(), devices))
+        .into_iter()
+        .collect()
+}
+
 fn in_words(failure: BuildFailure) -> Failure {
     let reason = match failure.kind.as_str() {
         "out_of_memory" => Reason::OutOfMemory,
+        "no_capacity" => return Failure::new(Reason::NoCapacity, failure.message),
         _ => Reason::SetupFailed,
     };
     Failure {

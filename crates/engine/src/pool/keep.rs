@@ -2,7 +2,10 @@
 //! Thin; does not touch requests but to tell those whose deadline passed.
 
 use super::{Mode, Pool, expire};
-use crate::scaler::{self, Seen, Step};
+use crate::{
+    packing::Lack,
+    scaler::{self, Seen, Step},
+};
 use std::{sync::Arc, time::Duration};
 
 /// How soon the loop looks again when the host has no room.
@@ -21,7 +24,7 @@ pub(super) async fn keep(pool: Arc<Pool>) {
             .look_at
             .map(|at| at.saturating_sub(pool.clock.monotonic()));
         if !pool.perform(step) {
-            pool.stage.host.make_room();
+            pool.stage.host.make_room(&pool);
             wait = Some(wait.unwrap_or(ROOM_RETRY).min(ROOM_RETRY));
         }
         let asleep = async {
@@ -39,6 +42,10 @@ pub(super) async fn keep(pool: Arc<Pool>) {
 
 impl Pool {
     fn decide(&self, now: Duration) -> (Step, bool) {
+        let room = self
+            .stage
+            .host
+            .room_for(&self.need(), self.wish.workers_max);
         let mut inside = self.inside();
         if inside.mode == Mode::Closed && inside.roster.is_empty() {
             return (Step::default(), true);
@@ -50,6 +57,7 @@ impl Pool {
             // It was asked for and is there; from now on only its idle time counts.
             inside.warm = false;
         }
+        let needed = inside.service.needed(&self.wish, now);
         let seen = Seen {
             queued: inside.queue.len(),
             oldest_at: inside.queue.oldest_at(),
@@ -58,11 +66,14 @@ impl Pool {
             idle_since,
             min: self.workers_min(),
             max: config.workers.max.max(config.workers.min).max(1) as usize,
-            room: self.stage.host.free().max(usize::from(inside.surge)),
+            room: room.max(usize::from(inside.surge)),
             warm: inside.warm,
             draining: inside.mode != Mode::Open,
             idle: self.idle_time(),
-            items_max: self.shape.items_max(),
+            items_max: self.wish.shape.items_max(),
+            needed: needed.map_or(0, |needed| needed.now),
+            needed_lately: needed.map(|needed| needed.lately),
+            wait_max: needed.map(|needed| needed.wait_max),
             microbatch_time: inside.service.microbatch_time(),
             failures: inside.failures,
             failed_at: inside.failed_at,
@@ -78,19 +89,26 @@ impl Pool {
     /// False when the host had no room for what was wanted.
     fn perform(self: &Arc<Self>, step: Step) -> bool {
         for _ in 0..step.stop {
-            let worker = self.inside().roster.dismiss_idle();
-            if let Some(worker) = worker {
-                worker.ask_to_stop(self.stage.settings.cancel_grace);
-            }
+            self.give_up_idle();
+        }
+        for _ in 0..step.retire {
+            self.give_up_busy();
         }
         for _ in 0..step.start {
-            let surge = self.inside().surge;
-            let room = self.stage.host.take();
-            let Some(room) = room.or_else(|| surge.then(|| self.stage.host.take_beyond())) else {
-                return false;
+            let (need, surge) = (self.need(), self.inside().surge);
+            let room = match self.stage.host.take(&need) {
+                Err(Lack::Now) if surge => self.stage.host.take_beyond(&need),
+                taken => taken,
             };
+            let Ok(room) = room else { return false };
             self.inside().roster.start_one();
             self.hire(room);
+        }
+        if let Err(Lack::Ever(why)) = self.stage.host.check(&self.need())
+            && step.wants_room
+        {
+            self.cannot_start(why);
+            return true;
         }
         !step.wants_room
     }
@@ -126,7 +144,7 @@ impl Pool {
         Some((is_last, since))
     }
 
-    pub(super) fn give_up_one(&self) {
+    pub(super) fn give_up_idle(&self) {
         let worker = self.inside().roster.dismiss_idle();
         if let Some(worker) = worker {
             if self.inside().roster.ready() == 0 {
@@ -134,6 +152,19 @@ impl Pool {
             }
             worker.ask_to_stop(self.stage.settings.cancel_grace);
         }
+    }
+
+    /// One goes after what it is at, however long that takes.
+    pub(super) fn give_up_busy(&self) {
+        let worker = self.inside().roster.dismiss_busy();
+        if let Some(worker) = worker {
+            let timeout = self.loaded.version.config.realtime.timeout.0;
+            worker.ask_to_stop(timeout + self.stage.settings.cancel_grace);
+        }
+    }
+
+    pub(super) fn workers_alive(&self) -> usize {
+        self.inside().roster.alive()
     }
 
     pub(super) fn has_stopping(&self) -> bool {

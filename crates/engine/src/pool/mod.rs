@@ -5,36 +5,38 @@ mod hire;
 mod host;
 mod keep;
 mod place;
-mod queue;
 mod roster;
-mod service;
 mod standby;
 mod still;
 mod tally;
 
-pub(crate) use host::Host;
+pub(crate) use hire::devices;
+pub(crate) use host::{Host, Room};
 pub(crate) use keep::Drained;
 pub(crate) use place::Place;
 
 use crate::{
     ask::{Ask, Keep, Loaded, Refused},
     batcher::{self, Next, Shape, View},
+    packing::Need,
     parts::{Parts, Settings},
+    queue::{Queue, Waiting},
     recorder::Recorder,
     registry::Registry,
+    service::{Service, Wish},
     spawn::spawn,
     ticket::{Entry, Fact, Finished, NewEntry, Size, Ticket},
     worker::{Item, Source, Take},
 };
 use onstage_core::{
     Clock,
+    config::ModelConfig,
     limits::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES_MAX},
     outcome::{Failure, Reason},
 };
-use queue::{Queue, Waiting};
 use roster::Roster;
-use service::Service;
 use std::{
+    hash::{Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -44,6 +46,8 @@ use std::{
 use tally::Tally;
 use tokio::sync::{Notify, watch};
 
+/// What a worker is taken to need before one was seen.
+const MEMORY_GUESS_BYTES: u64 = 128 << 20;
 /// Requests that may wait for a model without `.many`, at least.
 const QUEUE_ITEMS_FLOOR: usize = 256;
 /// Microbatches per worker that may wait, for a model with `.many`.
@@ -68,12 +72,14 @@ pub(crate) struct Pool {
     pub loaded: Arc<Loaded>,
     pub clock: Arc<dyn Clock>,
     stage: Stage,
-    shape: Shape,
+    wish: Wish,
     inside: Mutex<Inside>,
     /// Wakes the loop that starts and stops workers.
     look: Notify,
     numbers: AtomicU64,
     pub tally: Tally,
+    /// The most memory that one of its workers was seen to use.
+    memory_seen: AtomicU64,
     /// It answers for its model, so `workers.min` holds.
     pub live: AtomicBool,
     /// It was replaced a moment ago, and one worker is held for going back.
@@ -114,6 +120,13 @@ impl Pool {
     pub(crate) fn open(stage: Stage, loaded: Arc<Loaded>, live: bool) -> Arc<Self> {
         let shape = Shape::of(&loaded.schema);
         let items_max = queue_items_max(&loaded, &shape, &stage.settings);
+        let realtime = &loaded.version.config.realtime;
+        let wish = Wish {
+            shape,
+            goal: realtime.latency_goal.map(|goal| goal.0),
+            workers_max: realtime.workers.max.max(1) as usize,
+            idle: realtime.idle.0,
+        };
         let pool = Arc::new(Self {
             clock: stage.parts.clock.clone(),
             inside: Mutex::new(Inside {
@@ -130,12 +143,13 @@ impl Pool {
                 attended: false,
                 starting_text: None,
             }),
-            shape,
+            wish,
             loaded,
             stage,
             look: Notify::new(),
             numbers: AtomicU64::new(1),
             tally: Tally::default(),
+            memory_seen: AtomicU64::new(0),
             live: AtomicBool::new(live),
             standing_by: AtomicBool::new(false),
             news: watch::Sender::new(0),
@@ -151,6 +165,12 @@ impl Pool {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// What one more worker needs of the host.
+    fn need(&self) -> Need {
+        let seen = self.memory_seen.load(Relaxed);
+        need_of(&self.loaded.version.config, (seen > 0).then_some(seen))
+    }
+
     /// Takes a prediction in. `None` when the pool is closed: the caller opens another.
     pub(crate) fn accept(self: &Arc<Self>, ask: Ask) -> Result<Ticket, NotTaken> {
         let (now, seed) = (self.clock.monotonic(), self.stage.parts.seed());
@@ -159,9 +179,10 @@ impl Pool {
             return Err(NotTaken::Closed(Box::new(ask)));
         }
         let backlog = ask.keep == Keep::Always && self.stage.recorder.is_full();
-        if inside.queue.is_full() || backlog {
+        let caller = caller_of(&ask.by.id);
+        if inside.queue.is_full_for(caller) || backlog {
             self.tally.refused.fetch_add(1, Relaxed);
-            return Err(NotTaken::Refused(inside.busy(&self.shape)));
+            return Err(NotTaken::Refused(inside.busy(&self.wish.shape)));
         }
         let failed = inside.failing(now);
         let entry = self.entry(ask, now, seed, inside.queue.len());
@@ -176,13 +197,16 @@ impl Pool {
         if let Some((phase, text)) = inside.starting_text.clone() {
             entry.tell(Fact::Phase { phase, text });
         }
+        inside.service.arrived(now);
         inside.queue.push(Waiting {
+            number: entry.number,
+            caller,
             it: entry.clone(),
             queued_at: now,
             until: entry.until,
             alone: false,
         });
-        let wake = inside.whom_to_wake(&self.shape);
+        let wake = inside.whom_to_wake(&self.wish.shape);
         let attend = wake.is_none() && !std::mem::replace(&mut inside.attended, true);
         drop(inside);
         match wake {
@@ -222,12 +246,14 @@ impl Pool {
             return Err(Failure::new(Reason::Canceled, "it was canceled"));
         }
         inside.queue.put_back(Waiting {
+            number: entry.number,
+            caller: caller_of(&entry.by),
             queued_at: now,
             until: entry.until,
             alone,
             it: entry,
         });
-        let wake = inside.whom_to_wake(&self.shape);
+        let wake = inside.whom_to_wake(&self.wish.shape);
         drop(inside);
         if let Some(wake) = wake {
             wake.notify_one();
@@ -238,13 +264,10 @@ impl Pool {
 
     /// The caller gives up: out of the queue, or its worker is told.
     pub(crate) fn cancel(&self, entry: &Arc<Entry>) {
-        let number = entry.number;
+        let (caller, number) = (caller_of(&entry.by), entry.number);
         // Said first, so that one that comes back from a lost worker in this moment is not run again.
         entry.state().canceling = true;
-        let waiting = self
-            .inside()
-            .queue
-            .remove(|waiting| waiting.it.number == number);
+        let waiting = self.inside().queue.remove(caller, number);
         match waiting {
             Some(_) => entry.finish(
                 Err(Failure::new(Reason::Canceled, "it was canceled")),
@@ -329,6 +352,24 @@ impl Inside {
     }
 }
 
+/// What a worker of a version needs: the memory that was declared, or seen and a little more, or a guess.
+pub(crate) fn need_of(config: &ModelConfig, seen: Option<u64>) -> Need {
+    let realtime = &config.realtime;
+    let declared = realtime.memory.map(|size| size.0);
+    let known = declared.or(seen.map(|seen| seen + seen / 8));
+    Need {
+        memory_bytes: known.unwrap_or(MEMORY_GUESS_BYTES),
+        gpu: realtime.gpu,
+    }
+}
+
+/// Callers take turns by who they are; a number stands for each.
+fn caller_of(id: &onstage_core::Id) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
 fn queue_items_max(loaded: &Loaded, shape: &Shape, settings: &Settings) -> usize {
     let config = &loaded.version.config.realtime;
     let workers = config.workers.max.max(1) as usize;
@@ -345,7 +386,7 @@ impl Source for Pool {
         let now = self.clock.monotonic();
         let mut inside = self.inside();
         let expired = inside.queue.expired(now);
-        let taken = inside.take_for(&self.shape, worker, ahead, now);
+        let taken = inside.take_for(&self.wish, worker, ahead, now);
         drop(inside);
         for waiting in expired {
             expire(&waiting.it);
@@ -358,11 +399,15 @@ impl Source for Pool {
 
     fn measured(&self, worker: u64, items: usize, time: Duration) {
         let mut inside = self.inside();
-        inside.service.measured(items, time);
+        inside.service.measured(&self.wish.shape, items, time);
         // One that was there before proves nothing about the next start.
         if inside.failures > 0 && inside.roster.ready_since(worker) > inside.failed_at {
             inside.failures = 0;
         }
+    }
+
+    fn has_idle_beside(&self, worker: u64) -> bool {
+        self.inside().roster.idle_but(worker) > 0
     }
 
     fn stray(&self) {
@@ -371,23 +416,25 @@ impl Source for Pool {
 }
 
 impl Inside {
-    fn take_for(&mut self, shape: &Shape, worker: u64, ahead: usize, now: Duration) -> Take {
+    fn take_for(&mut self, wish: &Wish, worker: u64, ahead: usize, now: Duration) -> Take {
         if !self.roster.may_take(worker) {
             return Take::Nothing;
         }
+        let ready = self.roster.ready();
         let view = View {
             queued: self.queue.len(),
             oldest_at: self.queue.oldest_at().unwrap_or(now),
+            window: self.service.window(wish, ready, now),
             idle: self.roster.idle_but(worker) + usize::from(ahead == 0),
             ahead,
             item_time: self.service.item_time(),
             microbatch_time: self.service.microbatch_time(),
         };
-        match batcher::next(shape, &view, now) {
+        match batcher::next(&wish.shape, &view, now) {
             Next::Take(most) => {
                 let mut load = Load::default();
                 let taken = self.queue.take(most, |entry| load.fits(&entry.size));
-                let items: Vec<Item> = taken.map(|it| it.it.item()).collect();
+                let items: Vec<Item> = taken.into_iter().map(|it| it.it.item()).collect();
                 self.roster.busy(worker);
                 Take::Items(items)
             }

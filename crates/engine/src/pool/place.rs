@@ -18,11 +18,14 @@ pub(crate) struct Place {
 impl Pool {
     pub(crate) fn place_of(&self, entry: &Entry) -> Place {
         let inside = self.inside();
-        let ahead = inside.queue.ahead_of(|other| other.number >= entry.number);
+        let ahead = inside
+            .queue
+            .ahead_of(super::caller_of(&entry.by), entry.number);
         let loading = inside.loading_time();
-        let work = inside
-            .service
-            .time_for(ahead + 1, self.shape.many_max, inside.roster.ready());
+        let work =
+            inside
+                .service
+                .time_for(ahead + 1, self.wish.shape.many_max, inside.roster.ready());
         let eta_s = match (loading, work) {
             (Some(loading), Some(work)) => Some((loading + work).as_secs_f64()),
             (Some(time), None) | (None, Some(time)) => Some(time.as_secs_f64()),

@@ -20,7 +20,7 @@ struct Member {
     /// It has answered something.
     proven: bool,
     ready_at: Duration,
-    _room: Room,
+    _room: Arc<Room>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,13 @@ impl Roster {
     }
 
     /// A worker that is ready joins; it is called at once.
-    pub(crate) fn join(&mut self, worker: Worker, room: Room, was_starting: bool, now: Duration) {
+    pub(crate) fn join(
+        &mut self,
+        worker: Worker,
+        room: Arc<Room>,
+        was_starting: bool,
+        now: Duration,
+    ) {
         if was_starting {
             self.starting -= 1;
         }
@@ -168,6 +174,16 @@ impl Roster {
         let (number, _) = self.idle.remove(longest);
         self.set(number, Mood::Stopping);
         self.member(number).map(|member| member.worker.clone())
+    }
+
+    /// Takes a busy one out of service, the one that joined last; the caller stops it after what it is at.
+    pub(crate) fn dismiss_busy(&mut self) -> Option<Worker> {
+        let member = self
+            .members
+            .iter_mut()
+            .rfind(|member| member.mood == Mood::Busy)?;
+        member.mood = Mood::Stopping;
+        Some(member.worker.clone())
     }
 
     /// Takes everybody out of service.

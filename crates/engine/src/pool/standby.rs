@@ -29,7 +29,7 @@ impl Pool {
 
     /// How long a worker stays without work.
     pub(super) fn idle_time(&self) -> Duration {
-        let idle = self.loaded.version.config.realtime.idle.0;
+        let idle = self.wish.idle;
         match self.may_stop_standing_by() {
             true => idle.min(SPARE_IDLE),
             false => idle,

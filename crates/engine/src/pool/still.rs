@@ -101,7 +101,7 @@ mod tests {
         });
         let registry = Arc::new(Registry::default());
         let stage = Stage {
-            host: Host::new(4),
+            host: Host::new(4, &[], parts.launcher.clone()),
             recorder: Recorder::start(parts.clone(), &settings, registry.clone()),
             parts: parts.clone(),
             settings,

@@ -42,7 +42,9 @@ struct Inner {
     pause: Duration,
     waiting: Mutex<Waiting>,
     added: Notify,
-    flushed: Notify,
+    /// Somebody waits for the next group: no pause before it.
+    hurry: Notify,
+    settled: Notify,
     idle: AtomicBool,
     pub dropped: AtomicU64,
     pub written: AtomicU64,
@@ -52,6 +54,10 @@ struct Waiting {
     buffer: Buffer<Arc<Entry>>,
     /// Taken out and not yet written.
     writing: usize,
+    /// All that ever came in.
+    added: u64,
+    /// Of those: written, dropped or given up.
+    settled: u64,
 }
 
 impl Waiting {
@@ -73,9 +79,12 @@ impl Recorder {
                     bytes: WAITING_BYTES_MAX,
                 }),
                 writing: 0,
+                added: 0,
+                settled: 0,
             }),
             added: Notify::new(),
-            flushed: Notify::new(),
+            hurry: Notify::new(),
+            settled: Notify::new(),
             idle: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             written: AtomicU64::new(0),
@@ -91,7 +100,13 @@ impl Recorder {
             return;
         }
         let (worth, bytes) = (worth(&entry), bytes_of(&entry));
-        let dropped = self.waiting().buffer.add(entry, worth, bytes);
+        let dropped = {
+            let mut waiting = self.waiting();
+            let dropped = waiting.buffer.add(entry, worth, bytes);
+            waiting.added += 1;
+            waiting.settled += dropped.len() as u64;
+            dropped
+        };
         for entry in &dropped {
             self.0.registry.remove(entry);
         }
@@ -114,21 +129,28 @@ impl Recorder {
         )
     }
 
-    /// Waits until everything is written, at most so long.
-    pub(crate) async fn flush(&self, most: Duration) {
-        let all = async {
+    /// Waits until as much is settled as had ended before the call, at most so long: whoever lists what they
+    /// have been answered finds it. False when the time was over first.
+    pub(crate) async fn caught_up(&self, most: Duration) -> bool {
+        let target = self.waiting().added;
+        let caught_up = async {
             loop {
-                let flushed = self.0.flushed.notified();
-                tokio::pin!(flushed);
-                flushed.as_mut().enable();
-                if self.waiting().len() == 0 {
+                let settled = self.0.settled.notified();
+                tokio::pin!(settled);
+                settled.as_mut().enable();
+                if self.waiting().settled >= target {
                     return;
                 }
-                self.0.added.notify_one();
-                flushed.await;
+                self.0.hurry.notify_one();
+                settled.await;
             }
         };
-        if tokio::time::timeout(most, all).await.is_err() {
+        tokio::time::timeout(most, caught_up).await.is_ok()
+    }
+
+    /// `caught_up` at the end.
+    pub(crate) async fn flush(&self, most: Duration) {
+        if !self.caught_up(most).await {
             let left = self.waiting().len();
             tracing::warn!(left, "records were not written before the shutdown");
         }
@@ -145,7 +167,6 @@ impl Recorder {
         loop {
             let group = self.take();
             if group.is_empty() {
-                self.0.flushed.notify_waiters();
                 self.0.idle.store(true, Relaxed);
                 if self.waiting().len() == 0 {
                     self.0.added.notified().await;
@@ -156,10 +177,21 @@ impl Recorder {
             for entry in group.iter().filter(|entry| !entry.is_handed_over()) {
                 self.0.registry.remove(entry);
             }
-            self.waiting().writing = 0;
+            self.settle();
             // A pause lets the next group grow, so that commits stay few.
-            tokio::time::sleep(self.0.pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(self.0.pause) => {}
+                () = self.0.hurry.notified() => {}
+            }
         }
+    }
+
+    fn settle(&self) {
+        {
+            let mut waiting = self.waiting();
+            waiting.settled += std::mem::take(&mut waiting.writing) as u64;
+        }
+        self.0.settled.notify_waiters();
     }
 
     fn take(&self) -> Vec<Arc<Entry>> {

@@ -330,6 +330,13 @@ impl Sink for Entry {
         self.tell(Fact::Output { index, chunk });
     }
 
+    fn given_back(&self) {
+        self.state().running = false;
+        if let Err(failure) = self.pool.take_back(self.me(), false) {
+            self.finish(Err(failure), Duration::ZERO);
+        }
+    }
+
     fn end(&self, end: End) {
         match end {
             End::Output {

@@ -323,6 +323,7 @@ impl Drive {
     /// The alarm rang: whose time is up, does the worker still live, must it go.
     fn look(&mut self) -> Result<(), Over> {
         let now = self.clock.monotonic();
+        self.recall(now);
         let due = self.flight.look(now);
         for id in due.cancel {
             self.line.say(&ToWorker::Cancel { id });
@@ -346,8 +347,19 @@ impl Drive {
         Ok(())
     }
 
+    /// What waits behind a slow item goes to another worker, if one stands idle.
+    fn recall(&mut self, now: Duration) {
+        let Some(source) = &self.source else { return };
+        if self.flight.is_slow(now) && source.has_idle_beside(self.number) {
+            let ids = self.flight.offer();
+            self.line.say(&ToWorker::Recall { ids: &ids });
+        }
+    }
+
     fn alarm_at(&self) -> Option<Duration> {
+        let source = self.source.as_ref();
         [
+            source.and_then(|_| self.flight.next_slow_look()),
             self.flight.next_look(),
             self.health.next_look(),
             self.stopping,

@@ -9,12 +9,17 @@ use onstage_core::{
 };
 use std::{collections::VecDeque, time::Duration};
 
+/// What computes for longer than this while others wait behind it in the same worker is slow: an idle worker may have them.
+const SLOW_AFTER: Duration = Duration::from_millis(8);
+
 /// What is sent but not answered, oldest first. The worker computes the first microbatch; later ones wait in its socket.
 pub(super) struct Flight {
     microbatches: VecDeque<Microbatch>,
     /// The model computes a microbatch in one call, so its items start and end together.
     together: bool,
     grace: Duration,
+    /// When it was last asked whether others could take what waits.
+    looked_for_idle: Duration,
     /// Answers that nobody waited for.
     pub strays: u64,
 }
@@ -22,6 +27,8 @@ pub(super) struct Flight {
 struct Microbatch {
     /// When it became the first; from then on its time counts. For models that compute one by one: when its last item was answered.
     since: Duration,
+    /// When it became the first.
+    began: Duration,
     items: Vec<Flying>,
     size: usize,
     /// When nobody waited for any of it any more.
@@ -39,6 +46,8 @@ enum Mood {
     Wanted,
     /// Its caller was told another end already.
     Forgotten,
+    /// Its worker was asked to give it back if it had not begun: it waits behind a slow one.
+    Offered,
     /// Taken back, to be run again alone: its microbatch overran its limit and somebody in it is slow.
     Recalled,
 }
@@ -62,6 +71,7 @@ impl Flight {
             microbatches: VecDeque::new(),
             together,
             grace,
+            looked_for_idle: Duration::ZERO,
             strays: 0,
         }
     }
@@ -83,6 +93,7 @@ impl Flight {
         let items = items.into_iter().map(Flying::new).collect();
         self.microbatches.push_back(Microbatch {
             since: now,
+            began: now,
             items,
             size,
             unwanted_since: None,
@@ -109,15 +120,16 @@ impl Flight {
             microbatch.mark_unwanted(now);
             return None;
         }
-        let size = microbatch.size;
+        let (size, began) = (microbatch.size, microbatch.began);
         self.microbatches.remove(at);
         if at == 0
             && let Some(next) = self.microbatches.front_mut()
         {
             next.since = now;
+            next.began = now;
             next.unwanted_since = next.unwanted_since.map(|_| now);
         }
-        Some((size, took))
+        Some((size, now.saturating_sub(began)))
     }
 
     pub(super) fn chunk(&mut self, id: u64, index: u64, output: Value) -> Result<(), GapInStream> {
@@ -129,7 +141,7 @@ impl Flight {
             return Err(GapInStream);
         }
         flying.chunks += 1;
-        if flying.mood == Mood::Wanted {
+        if flying.is_wanted() {
             flying.item.sink.chunk(index, output);
         }
         Ok(())
@@ -181,6 +193,46 @@ impl Flight {
         callers.chain(first).min()
     }
 
+    /// When what is computed counts as slow, if others wait behind it.
+    pub(super) fn next_slow_look(&self) -> Option<Duration> {
+        let first = self.microbatches.front()?;
+        self.behind_first().next()?;
+        Some(first.since.max(self.looked_for_idle) + SLOW_AFTER)
+    }
+
+    /// What waits in the worker behind the one that it computes, and was not asked back yet.
+    fn behind_first(&self) -> impl Iterator<Item = &Flying> {
+        let skip = match (self.together, self.microbatches.front()) {
+            (true, Some(first)) => first.items.len(),
+            _ => 1,
+        };
+        let all = self.microbatches.iter().flat_map(|it| &it.items);
+        all.skip(skip).filter(|flying| flying.mood == Mood::Wanted)
+    }
+
+    /// Whether what is computed is slow and others wait behind it.
+    pub(super) fn is_slow(&mut self, now: Duration) -> bool {
+        let slow = self.next_slow_look().is_some_and(|at| at <= now);
+        if slow {
+            self.looked_for_idle = now;
+        }
+        slow
+    }
+
+    /// Asks back what has not begun; answers the ids to send a `recall` for.
+    pub(super) fn offer(&mut self) -> Vec<u64> {
+        let ids: Vec<u64> = self.behind_first().map(|flying| flying.item.id).collect();
+        let offered = ids
+            .iter()
+            .copied()
+            .collect::<std::collections::HashSet<_>>();
+        let all = self.microbatches.iter_mut().flat_map(|it| &mut it.items);
+        for flying in all.filter(|flying| offered.contains(&flying.item.id)) {
+            flying.mood = Mood::Offered;
+        }
+        ids
+    }
+
     /// The worker is gone. Only an item that was alone in the microbatch being computed is to blame.
     pub(super) fn lost(&mut self, why: &Failure, now: Duration) {
         for (place, microbatch) in self.microbatches.drain(..).enumerate() {
@@ -217,7 +269,7 @@ impl Flight {
     /// The item with this id, if its caller still waits.
     pub(super) fn wanted(&mut self, id: u64) -> Option<&Item> {
         self.flying(id)
-            .filter(|flying| flying.mood == Mood::Wanted)
+            .filter(|flying| flying.is_wanted())
             .map(|flying| &flying.item)
     }
 
@@ -272,7 +324,7 @@ impl Microbatch {
         let took = now.saturating_sub(self.since);
         let blame_all = together || self.items.len() == 1;
         for flying in &mut self.items {
-            if flying.mood == Mood::Wanted {
+            if flying.is_wanted() {
                 due.cancel.push(flying.item.id);
                 if blame_all {
                     flying.give_up(timed_out(limit), took);
@@ -285,7 +337,7 @@ impl Microbatch {
     }
 
     fn mark_unwanted(&mut self, now: Duration) {
-        if self.items.iter().all(|flying| flying.mood != Mood::Wanted) {
+        if !self.items.iter().any(Flying::is_wanted) {
             self.unwanted_since.get_or_insert(now);
         }
     }
@@ -300,9 +352,14 @@ impl Flying {
         }
     }
 
+    fn is_wanted(&self) -> bool {
+        matches!(self.mood, Mood::Wanted | Mood::Offered)
+    }
+
     fn answered(self, answer: Answer, took: Duration) {
         match (self.mood, answer.outcome) {
             (Mood::Forgotten, _) => {}
+            (Mood::Offered, Err(error)) if error.kind == RECALLED => self.item.sink.given_back(),
             (Mood::Recalled, Err(error)) if error.kind == "canceled" => {
                 self.item.sink.end(End::Returned {
                     alone: true,
@@ -337,7 +394,7 @@ impl Flying {
                 failure: timed_out(self.item.limit),
                 predict: took,
             },
-            Mood::Wanted if blame => End::Failed {
+            Mood::Wanted | Mood::Offered if blame => End::Failed {
                 failure: why.clone(),
                 predict: took,
             },
@@ -349,6 +406,9 @@ impl Flying {
         self.item.sink.end(end);
     }
 }
+
+/// How a worker says that it gives an item back.
+const RECALLED: &str = "recalled";
 
 fn timed_out(limit: Duration) -> Failure {
     Failure::new(

@@ -211,3 +211,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_waits_behind_a_slow_one_is_offered_to_the_idle_and_goes_again() {
+    let (ms, mut flight) = (Duration::from_millis, flight(false));
+    let (three, ends) = items(1..4);
+    let (ahead, ahead_ends) = items(4..5);
+    flight.send(three, ms(0));
+    flight.send(ahead, ms(0));
+    assert!(!flight.is_slow(ms(7)));
+    assert_eq!(flight.next_slow_look(), Some(ms(8)));
+    assert!(flight.is_slow(ms(8)));
+    assert!(!flight.is_slow(ms(9)), "asked again only after a while");
+    assert_eq!(flight.offer(), [2, 3, 4]);
+    assert_eq!(flight.offer(), [0_u64; 0]);
+    let recalled = |id| Answer {
+        outcome: Err(WorkerError {
+            kind: "recalled".into(),
+            message: String::new(),
+            field: None,
+            traceback: None,
+        }),
+        ..answer(id)
+    };
+    flight.answer(recalled(2), ms(9));
+    flight.answer(recalled(4), ms(9));
+    // The third had begun when it was asked for.
+    flight.answer(answer(1), ms(10));
+    flight.answer(answer(3), ms(11));
+    assert!(flight.is_empty());
+    assert_eq!(said(&ends), ["1", "again", "3"]);
+    assert_eq!(said(&ahead_ends), ["again"]);
+}
+
+#[test]
+fn the_time_of_a_microbatch_is_that_of_all_its_items() {
+    let mut flight = flight(false);
+    let (three, _ends) = items(1..4);
+    flight.send(three, at(1));
+    assert_eq!(flight.answer(answer(1), at(2)), None);
+    assert_eq!(flight.answer(answer(2), at(4)), None);
+    assert_eq!(flight.answer(answer(3), at(4)), Some((3, at(3))));
+}

@@ -31,6 +31,16 @@ pub trait Sink: Send + Sync {
     fn metric(&self, _values: &BTreeMap<String, f64>, _step: Option<f64>) {}
     /// A piece of a streamed output; indexes count from 0 without gaps.
     fn chunk(&self, _index: u64, _output: Value) {}
+    /// The worker gave it back before it began, for another one to take. Called at most once, and instead of `end`.
+    fn given_back(&self) {
+        self.end(End::Returned {
+            alone: false,
+            why: Failure::new(
+                onstage_core::outcome::Reason::WorkerLost,
+                "its worker was busy with another one",
+            ),
+        });
+    }
     /// The end; called exactly once.
     fn end(&self, end: End);
 }

@@ -10,6 +10,10 @@ pub trait Source: Send + Sync {
     fn take(&self, worker: u64, ahead: usize) -> Take;
     /// Worker number `worker` answered a microbatch of `items` in `time`.
     fn measured(&self, worker: u64, items: usize, time: Duration);
+    /// Whether another worker stands idle that could take what worker number `worker` has not begun.
+    fn has_idle_beside(&self, _worker: u64) -> bool {
+        false
+    }
     /// An answer came that nobody waited for.
     fn stray(&self) {}
 }

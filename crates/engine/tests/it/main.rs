@@ -8,4 +8,5 @@ mod handover;
 mod predictions;
 mod probation;
 mod rollout;
+mod room;
 mod world;

@@ -288,3 +288,41 @@ async fn round_trips_per_second() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_item_holds_up_nobody_that_an_idle_worker_could_take() {
+    let world = World::new().await;
+    let code = "
+import time
+import onstage as on
+
+@on.predict
+def f(x: int) -> int:
+    if x == 13:
+        time.sleep(2)
+    return x
+";
+    let config = "[realtime]\nworkers = { min = 2, max = 2 }\nqueue = 2000\n";
+    let loaded = world.live(code, config).await;
+    // Fast ones first, so that frames hold many and the next one is sent ahead.
+    for _ in 0..20 {
+        let fast: Vec<_> = (100..200)
+            .map(|x| world.predict(&loaded, &format!("{{\"x\": {x}}}")))
+            .collect();
+        for ticket in &fast {
+            answer(ticket).await.unwrap();
+        }
+    }
+    let tickets: Vec<_> = (0..1_000)
+        .map(|x| world.predict(&loaded, &format!("{{\"x\": {x}}}")))
+        .collect();
+    for (x, ticket) in tickets.iter().enumerate().filter(|(x, _)| *x != 13) {
+        assert_eq!(answer(ticket).await.unwrap(), x.to_string());
+    }
+    assert!(
+        tickets[13].finished().is_none(),
+        "somebody waited for the slow one"
+    );
+    assert_eq!(answer(&tickets[13]).await.unwrap(), "13");
+    world.end().await;
+}

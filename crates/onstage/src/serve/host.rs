@@ -21,6 +21,26 @@ pub(crate) fn name() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
+/// The GPUs of this machine, as `CUDA_VISIBLE_DEVICES` names them; those it names already, where it is set.
+pub(crate) fn gpus(visible: Option<&str>) -> Vec<String> {
+    if let Some(visible) = visible {
+        let names = visible.split(',').map(str::trim);
+        return names
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
+    }
+    let devices = std::fs::read_dir("/dev").into_iter().flatten().flatten();
+    let mut numbers: Vec<u32> = devices
+        .filter_map(|device| {
+            let name = device.file_name();
+            name.to_str()?.strip_prefix("nvidia")?.parse().ok()
+        })
+        .collect();
+    numbers.sort_unstable();
+    numbers.iter().map(u32::to_string).collect()
+}
+
 /// Raises the soft limit of open files as far as it goes; answers what it is then.
 pub(crate) fn raise_descriptors() -> u64 {
     let now = getrlimit(Resource::Nofile);

@@ -75,6 +75,10 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
             tempdir: tempdir.clone(),
             queue_items_max: settings.queue_items_max,
             workers_total_max: settings.workers_total_max,
+            gpus: settings
+                .gpus
+                .clone()
+                .unwrap_or_else(|| host::gpus(environment.get("CUDA_VISIBLE_DEVICES"))),
             sole_front: settings.store_is_ours,
             probation: settings.probation,
             ..onstage_engine::Settings::default()

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) upload_bytes_max: u64,
     pub(crate) queue_items_max: u32,
     pub(crate) workers_total_max: u32,
+    /// None: as many as the machine has.
+    pub(crate) gpus: Option<Vec<String>>,
     pub(crate) drain: Duration,
     pub(crate) probation: Duration,
     pub(crate) log: String,
@@ -79,6 +81,7 @@ impl Settings {
             .0,
             queue_items_max: parse(layers, "queue_items_max", "write a whole number")?,
             workers_total_max: parse(layers, "workers_total_max", "write a whole number")?,
+            gpus: gpus(layers.text("gpus")),
             drain: span(layers, "drain")?,
             probation: span(layers, "probation")?,
             log: layers.text("log").to_owned(),
@@ -93,6 +96,14 @@ fn listed(text: &str) -> impl Iterator<Item = &str> {
     text.split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
+}
+
+fn gpus(text: &str) -> Option<Vec<String>> {
+    match text {
+        "" => None,
+        "none" => Some(Vec::new()),
+        names => Some(listed(names).map(str::to_owned).collect()),
+    }
 }
 
 fn addresses(layers: &Layers, key: &str) -> Result<Vec<IpAddr>> {

@@ -123,6 +123,12 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "workers of all models together on this machine",
     ),
     entry(
+        "gpus",
+        "ONSTAGE_GPUS",
+        "",
+        "GPUs that models may reserve, as CUDA_VISIBLE_DEVICES names them, with commas, or `none`; default all of this machine",
+    ),
+    entry(
         "drain",
         "ONSTAGE_DRAIN",
         "20s",

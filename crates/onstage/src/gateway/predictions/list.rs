@@ -128,6 +128,7 @@ async fn records(
         status: query.status.clone(),
         by,
     };
+    call.state.engine.recorded().await;
     let store = &call.state.parts.store;
     let listed = store.predictions(&filter, paging.page()?).await?;
     let row = |row| Row::Record(Box::new(row));
