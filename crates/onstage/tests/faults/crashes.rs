@@ -124,13 +124,11 @@ async fn s10_a_worker_killed_while_it_loads_is_told_and_not_waited_for() {
         let kills = async {
             loop {
                 let starting = metric(&world, "onstage_workers", &["\"starting\""]).await;
-                if starting > 0.0 {
-                    break;
+                let found = world.pids("onstage.worker");
+                if starting > 0.0 && !found.is_empty() {
+                    return found.into_iter().for_each(|pid| signal(pid, "KILL"));
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await; // poll
-            }
-            for pid in world.pids("onstage.worker") {
-                signal(pid, "KILL");
             }
         };
         let told = tokio::select! {

@@ -12,10 +12,17 @@ const TICKS_PER_S: f64 = 100.0;
 
 /// The sum of a metric's lines that contain all of `labels`.
 pub(crate) async fn metric(world: &World, name: &str, labels: &[&str]) -> f64 {
+    sum(&page(world).await, name, labels)
+}
+
+async fn page(world: &World) -> String {
     let (status, text) = world.get("/metrics").await;
     assert_eq!(status, 200, "{text}");
-    let lines = text.as_str().unwrap().lines();
-    lines
+    text.as_str().unwrap().to_owned()
+}
+
+fn sum(page: &str, name: &str, labels: &[&str]) -> f64 {
+    page.lines()
         .filter(|line| {
             line.split(['{', ' ']).next() == Some(name)
                 && labels.iter().all(|label| line.contains(label))
@@ -24,19 +31,21 @@ pub(crate) async fn metric(world: &World, name: &str, labels: &[&str]) -> f64 {
         .sum()
 }
 
-/// Workers that answer, of one version (`v1`) or of all (``).
+/// Workers that answer, of one version (`v1"`) or of all (``), at one moment.
 pub(crate) async fn ready_workers(world: &World, version: &str) -> f64 {
+    let page = page(world).await;
     let version = format!("version=\"{version}");
-    let count = async |state| metric(world, "onstage_workers", &[&version, state]).await;
-    count("\"idle\"").await + count("\"busy\"").await
+    let count = |state| sum(&page, "onstage_workers", &[&version, state]);
+    count("\"idle\"") + count("\"busy\"")
 }
 
 /// Waits until nothing is queued or in flight; answers what was left when patience ran out.
 pub(crate) async fn settled(world: &World) -> f64 {
     let deadline = Instant::now() + PATIENCE / 6;
     loop {
-        let left = metric(world, "onstage_queue_items", &[]).await
-            + metric(world, "onstage_in_flight_items", &[]).await;
+        let page = page(world).await;
+        let left =
+            sum(&page, "onstage_queue_items", &[]) + sum(&page, "onstage_in_flight_items", &[]);
         if left == 0.0 || Instant::now() > deadline {
             return left;
         }

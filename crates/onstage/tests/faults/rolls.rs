@@ -13,7 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-const TOML: &str = "[model]\nname = \"roll\"\n[realtime]\nworkers = { min = 1, max = 2 }\n";
+/// A version that is not held goes to sleep after a second.
+const TOML: &str =
+    "[model]\nname = \"roll\"\n[realtime]\nworkers = { min = 1, max = 2 }\nidle = \"1s\"\n";
 
 fn version(n: u32) -> String {
     format!("import onstage as on\n\n@on.predict\ndef f(x: int) -> list:\n    return [{n}]\n")
