@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export ONSTAGE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/onstage
 export CARGO_TARGET_DIR ?= $(ONSTAGE_CACHE)/target
 
-.PHONY: help demo test check fmt lint unit python browser wheel bench build
+.PHONY: help demo test check fmt lint unit python browser wheel bench faults build
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  \033[1m%-9s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,11 @@ bench: ## measure against a bare hyper server in the same run
 	@scripts/build.sh release
 	@cargo build --locked --release --quiet -p onstage-bench
 	@python3 bench/run.py --binary "$(CARGO_TARGET_DIR)/release/onstage"
+
+faults: ## every fault experiment in full, with a table (ONLY=F03,S14: some; WRITE=1: also into docs/faults.md)
+	@scripts/setup.sh test
+	@scripts/build.sh release
+	@python3 scripts/faults.py $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
 
 build: ## build the page and the release binary
 	@scripts/setup.sh build

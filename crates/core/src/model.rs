@@ -62,6 +62,9 @@ pub enum VersionState {
     },
     Ready {
         schema: Box<ModelSchema>,
+        /// Why it was taken out of service while it was on probation, the last time that it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        withdrawn: Option<Withdrawn>,
     },
     Failed {
         error: BuildFailure,
@@ -81,6 +84,13 @@ impl VersionState {
     }
 }
 
+/// Why a version does not answer any more although it was live: it turned out sick on probation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawn {
+    pub why: String,
+    pub at: Timestamp,
+}
+
 /// Why a version could not be built, for the scientist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildFailure {
@@ -95,9 +105,17 @@ pub struct BuildFailure {
 }
 
 impl Version {
+    /// Why it was taken out of service by itself.
+    pub fn withdrawn(&self) -> Option<&Withdrawn> {
+        match &self.state {
+            VersionState::Ready { withdrawn, .. } => withdrawn.as_ref(),
+            _ => None,
+        }
+    }
+
     pub fn schema(&self) -> Option<&ModelSchema> {
         match &self.state {
-            VersionState::Ready { schema } => Some(schema),
+            VersionState::Ready { schema, .. } => Some(schema),
             _ => None,
         }
     }

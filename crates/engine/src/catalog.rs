@@ -271,7 +271,7 @@ async fn look(catalog: &Catalog, seen: &mut Option<u64>) -> Result<Option<Vec<Sw
 fn load(parts: &Parts, version: Version) -> Result<Loaded> {
     let id = &version.id;
     let schema = match &version.state {
-        VersionState::Ready { schema } => (**schema).clone(),
+        VersionState::Ready { schema, .. } => (**schema).clone(),
         VersionState::Building { text, .. } => {
             return Err(Error::conflict(format!(
                 "version `{id}` is still being built: {text}"

@@ -16,6 +16,7 @@ use crate::{
     registry::Registry,
     spawn::spawn,
     ticket::Ticket,
+    watchdog,
 };
 use onstage_core::{Id, ModelName, Result, job::Lease, model::VersionId};
 use std::{
@@ -103,6 +104,8 @@ impl Engine {
         let watch = catalog::watch(house.catalog.clone(), settings.clone(), stop.clone(), tell);
         spawn("catalog watch", watch);
         spawn("builder", builder.clone().run(stop.clone()));
+        let work = watchdog::run(house.clone(), watchdog::LOOK_EVERY, stop.clone());
+        spawn("watchdog", work);
         let to_dispatch = dispatch::Settings {
             incarnation: settings.incarnation.clone(),
             tasks_total_max: settings.tasks_total_max,

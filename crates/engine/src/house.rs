@@ -5,18 +5,22 @@ use crate::{
     ask::{Ask, Loaded, Refused},
     catalog::{Catalog, Switch},
     pool::{Drained, NotTaken, Pool, Stage},
+    probation::Probation,
     spawn::spawn,
     ticket::Ticket,
 };
 use onstage_core::{ModelName, model::VersionId};
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 /// How often a switch to a version that does not start is tried again.
 const SWITCH_RETRY: Duration = Duration::from_secs(30);
+/// The same for a newer version, which is withdrawn when that has failed a few times.
+const SWITCH_RETRY_NEWER: Duration = Duration::from_secs(1);
+const FAILED_STARTS_MAX: u64 = 3;
 
 /// How long a replaced version still answers at once those who looked it up just before.
 const STRAGGLERS: Duration = Duration::from_secs(1);
@@ -127,27 +131,21 @@ impl House {
         switching.remove(model);
     }
 
-    /// Warms the new version's pool if the old one had workers, moves the traffic, drains the old one.
+    /// Warms the new version's pool if the old one had workers, moves the traffic, retires the old one.
     async fn switch_one(self: &Arc<Self>, switch: Switch) {
         let old = self.catalog.live(&switch.model);
         let old_pool = old.as_ref().and_then(|old| self.pool_of(&old.version.id));
+        let probation = old
+            .clone()
+            .zip(switch.to.clone())
+            .map(|(from, to)| Probation { from, to });
+        let probation = probation.filter(|probation| probation.is_due(self));
         if let (Some(to), Some(old)) = (&switch.to, &old_pool)
             && old.has_workers()
             && !to.schema.background
-            && let Some(pool) = self.open_pool(to)
+            && !self.made_ready(&switch, to, old, probation.as_ref()).await
         {
-            let ready = tokio::select! {
-                ready = pool.ready_beside_another() => ready,
-                () = self.changed_from(&switch) => return,
-            };
-            if !ready {
-                self.note_stuck(&switch.model, &pool, old);
-                tokio::select! {
-                    () = tokio::time::sleep(SWITCH_RETRY) => {}
-                    () = self.changed_from(&switch) => {}
-                }
-                return;
-            }
+            return;
         }
         self.catalog.switch(&switch.model, switch.to.as_ref());
         if let Some(to) = &switch.to
@@ -155,19 +153,64 @@ impl House {
         {
             pool.set_live(true);
         }
-        if let Some(old) = old_pool {
-            old.set_live(false);
-            let timeout = old.loaded.version.config.realtime.timeout.0;
-            let most = self.stage.settings.drain_max.max(timeout);
-            let house = self.clone();
-            spawn("drain", async move {
-                if old.drain(STRAGGLERS, most).await == Drained::Closed {
-                    house.forget(&old);
-                }
-            });
-        } else if let Some(old) = old {
-            self.stage.parts.launcher.forget(&old.version.id);
+        match (probation, old_pool, old) {
+            (Some(probation), pool, _) => probation.begin(self, pool),
+            (None, Some(pool), _) => self.retire(pool),
+            (None, None, Some(old)) => self.stage.parts.launcher.forget(&old.version.id),
+            (None, None, None) => {}
         }
+    }
+
+    /// Starts the version beside the one that answers, until it is ready. False when the rollout is over for now.
+    async fn made_ready(
+        self: &Arc<Self>,
+        switch: &Switch,
+        to: &Arc<Loaded>,
+        old: &Pool,
+        probation: Option<&Probation>,
+    ) -> bool {
+        let mut failed_before = None;
+        loop {
+            let Some(pool) = self.open_pool(to) else {
+                return true;
+            };
+            let failed = || pool.tally.failed_starts.load(Relaxed);
+            let before = *failed_before.get_or_insert_with(failed);
+            let ready = tokio::select! {
+                ready = pool.ready_beside_another() => ready,
+                () = self.changed_from(switch) => return false,
+            };
+            if ready {
+                return true;
+            }
+            self.note_stuck(&switch.model, &pool, old);
+            let newer = probation.filter(|_| pool.readiness().state == "failed");
+            if let Some(probation) = newer
+                && failed().saturating_sub(before) >= FAILED_STARTS_MAX
+            {
+                let why = format!("it did not start: {}", pool.readiness().text);
+                probation.withdraw(self, why).await;
+                return false;
+            }
+            let wait = newer.map_or(SWITCH_RETRY, |_| SWITCH_RETRY_NEWER);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.changed_from(switch) => return false,
+            }
+        }
+    }
+
+    /// Lets a pool that was replaced finish what it has accepted.
+    pub(crate) fn retire(self: &Arc<Self>, old: Arc<Pool>) {
+        old.set_live(false);
+        let timeout = old.loaded.version.config.realtime.timeout.0;
+        let most = self.stage.settings.drain_max.max(timeout);
+        let house = self.clone();
+        spawn("drain", async move {
+            if old.drain(STRAGGLERS, most).await == Drained::Closed {
+                house.forget(&old);
+            }
+        });
     }
 
     /// Resolves when the record names another version than the one that is being switched to.
@@ -212,7 +255,7 @@ impl House {
     }
 
     /// Reads the models again, for a switch that was skipped because another was under way.
-    async fn look_again(self: &Arc<Self>) {
+    pub(crate) async fn look_again(self: &Arc<Self>) {
         match self.catalog.refresh().await {
             Ok(switches) => self.switch(switches),
             Err(error) => tracing::warn!(%error, "the catalog cannot be read now"),

@@ -17,6 +17,7 @@ pub mod logs;
 pub mod packing;
 pub mod parts;
 mod pool;
+mod probation;
 mod queue;
 pub mod reaper;
 mod recorder;
@@ -27,6 +28,7 @@ pub mod spawn;
 pub mod task;
 pub mod ticket;
 pub mod values;
+mod watchdog;
 pub mod worker;
 
 pub use ask::{Ask, Keep, Loaded, Readiness, Refused};

@@ -71,6 +71,8 @@ pub struct Settings {
     pub cancel_grace: Duration,
     /// How long a replaced version's pool may take to finish what it accepted.
     pub drain_max: Duration,
+    /// How long a version that went live over an older one is watched, the older one held ready; zero: not at all.
+    pub probation: Duration,
     /// How often the catalog's revision is read, beside every change that this front makes.
     pub catalog_poll: Duration,
     /// Versions built at once.
@@ -97,6 +99,7 @@ impl Default for Settings {
             sole_front: false,
             cancel_grace: Duration::from_secs(2),
             drain_max: Duration::from_secs(120),
+            probation: Duration::from_secs(60),
             catalog_poll: Duration::from_millis(500),
             builds_max: 2,
             records_waiting_max: 10_000,

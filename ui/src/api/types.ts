@@ -51,6 +51,7 @@ export interface Version {
   openapi_schema?: { components?: { schemas?: Record<string, Schema> } };
   schema?: WorkerSchema | null;
   error?: { kind: string; message: string; traceback?: string } | null;
+  withdrawn?: { why: string; at: string } | null;
   examples?: Example[];
   config?: { feedback?: { ask?: string[]; required?: boolean }; [key: string]: unknown };
   logs_tail?: string;

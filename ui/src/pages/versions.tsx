@@ -86,6 +86,7 @@ function VersionRow(props: { version: Version; model: Model; busy: boolean; onPr
         {version.live && <Badge tone="good">Live</Badge>}
         {version.state === 'building' && <Badge tone="wait">{version.phase || 'Building'}</Badge>}
         {version.state === 'failed' && <Badge tone="bad">Failed</Badge>}
+        {version.withdrawn && <Badge tone="bad">Withdrawn</Badge>}
         <span className="fine" title={fullTime(version.created_at)}>
           {ago(version.created_at, now)}
         </span>
@@ -97,6 +98,11 @@ function VersionRow(props: { version: Version; model: Model; busy: boolean; onPr
         )}
       </div>
       {version.state === 'building' && version.text && <p className="fine">{version.text}</p>}
+      {version.withdrawn && (
+        <p className="field-error" title={fullTime(version.withdrawn.at)}>
+          {version.withdrawn.why}
+        </p>
+      )}
       {version.error && (
         <>
           <p className="field-error">{version.error.message}</p>

@@ -102,12 +102,19 @@ fn queued_build() -> VersionState {
     }
 }
 
-/// Building → any, ready or failed → deleted.
+/// Building → any, ready or failed → deleted. A ready one can be withdrawn: its schema stays.
 pub(super) fn check_version_step(version: &Version, to: &VersionState) -> Result<()> {
     use VersionState as State;
     match (&version.state, to) {
         (State::Building { .. }, _)
         | (State::Ready { .. } | State::Failed { .. }, State::Deleted) => Ok(()),
+        (
+            State::Ready { schema, .. },
+            State::Ready {
+                schema: same,
+                withdrawn: Some(_),
+            },
+        ) if schema == same => Ok(()),
         (from, to) => Err(Error::conflict(format!(
             "version `{}` cannot become {}: it is {}",
             version.id,

@@ -52,7 +52,7 @@ pub trait Catalog: Send + Sync + 'static {
     async fn versions(&self, model: &ModelName) -> Result<Vec<Version>>;
     /// All versions in state building, oldest first.
     async fn building(&self) -> Result<Vec<Version>>;
-    /// Building → any, ready or failed → deleted; anything else is a conflict.
+    /// Building → any, ready or failed → deleted, ready → ready and withdrawn; anything else is a conflict.
     async fn set_version_state(&self, id: &VersionId, state: VersionState) -> Result<Version>;
     /// A number that changes whenever a model or version does: what watchers poll cheaply.
     async fn catalog_revision(&self) -> Result<u64>;

@@ -99,6 +99,7 @@ impl From<WorkerError> for Failure {
             "bad_output" => Reason::BadOutput,
             "canceled" => Reason::Canceled,
             "setup_failed" | "import_failed" | "no_predictor" => Reason::SetupFailed,
+            _ if ran_out_of_memory(&error.message) => Reason::OutOfMemory,
             _ => Reason::Exception,
         };
         Self {
@@ -108,6 +109,12 @@ impl From<WorkerError> for Failure {
             traceback: error.traceback,
         }
     }
+}
+
+/// `MemoryError`, and what numpy, torch and others call theirs: `numpy.…._ArrayMemoryError: …`, `OutOfMemoryError: …`.
+fn ran_out_of_memory(message: &str) -> bool {
+    let class = message.split(':').next().unwrap_or_default();
+    class.ends_with("MemoryError") && !class.contains(' ')
 }
 
 /// A frame whose header is no message of this protocol; the worker is killed and replaced.
@@ -333,6 +340,28 @@ mod tests {
                 .map(|bytes| Bytes::from_static(bytes))
                 .collect(),
         })
+    }
+
+    #[test]
+    fn an_exception_for_want_of_memory_is_told_as_such() {
+        for (message, reason) in [
+            ("MemoryError", Reason::OutOfMemory),
+            ("OutOfMemoryError: CUDA out of memory", Reason::OutOfMemory),
+            (
+                "_ArrayMemoryError: Unable to allocate 4 GiB",
+                Reason::OutOfMemory,
+            ),
+            ("ValueError: not a MemoryError", Reason::Exception),
+            ("no class but a MemoryError", Reason::Exception),
+        ] {
+            let error = WorkerError {
+                kind: "exception".to_owned(),
+                message: message.to_owned(),
+                field: None,
+                traceback: None,
+            };
+            assert_eq!(Failure::from(error).reason, reason, "{message}");
+        }
     }
 
     #[test]

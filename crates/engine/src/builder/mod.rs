@@ -213,7 +213,13 @@ impl Builder {
         let schema = Box::new((*built.schema).clone());
         let background = schema.background;
         let ready = self
-            .set_state(&version.id, VersionState::Ready { schema })
+            .set_state(
+                &version.id,
+                VersionState::Ready {
+                    schema,
+                    withdrawn: None,
+                },
+            )
             .await;
         let keep = matches!(&ready, Ok(true)) && version.promote_when_ready && !background;
         if keep

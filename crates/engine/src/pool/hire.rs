@@ -114,6 +114,7 @@ impl Pool {
     fn start_failed(&self, failure: BuildFailure) {
         let now = self.clock.monotonic();
         tracing::warn!(model = %self.loaded.model, version = self.loaded.version.number, kind = failure.kind, why = failure.message, "a worker did not start");
+        self.tally.failed_starts.fetch_add(1, Relaxed);
         let mut inside = self.inside();
         inside.roster.start_failed();
         let stranded = inside.note_failure(in_words(failure), now);

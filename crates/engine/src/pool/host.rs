@@ -107,7 +107,7 @@ impl Host {
         let idle = pools
             .iter()
             .filter_map(|pool| Some((pool.idle_longest()?, pool)))
-            .min_by_key(|(since, _): &(Duration, _)| *since);
+            .min_by_key(|(since, _): &((bool, Duration), _)| *since);
         if let Some((_, pool)) = idle {
             return pool.give_up_idle();
         }

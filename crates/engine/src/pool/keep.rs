@@ -6,10 +6,7 @@ use crate::{
     packing::Lack,
     scaler::{self, Seen, Step},
 };
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// How soon the loop looks again when the host has no room.
 const ROOM_RETRY: Duration = Duration::from_millis(200);
@@ -54,7 +51,6 @@ impl Pool {
             return (Step::default(), true);
         }
         let config = &self.loaded.version.config.realtime;
-        let live = self.live.load(Relaxed);
         let counts = inside.roster.counts();
         let idle_since = inside.roster.idle_since();
         if inside.roster.ready() > 0 {
@@ -68,12 +64,12 @@ impl Pool {
             starting: inside.roster.starting(),
             busy: (counts.busy + counts.idle) as usize - idle_since.len(),
             idle_since,
-            min: if live { config.workers.min as usize } else { 0 },
+            min: self.workers_min(),
             max: config.workers.max.max(config.workers.min).max(1) as usize,
             room: room.max(usize::from(inside.surge)),
             warm: inside.warm,
             draining: inside.mode != Mode::Open,
-            idle: self.wish.idle,
+            idle: self.idle_time(),
             items_max: self.wish.shape.items_max(),
             needed: needed.map_or(0, |needed| needed.now),
             needed_lately: needed.map(|needed| needed.lately),
@@ -136,22 +132,24 @@ impl Pool {
         }
     }
 
-    /// Since when its longest idle worker is idle, if it could be spared.
-    pub(super) fn idle_longest(&self) -> Option<Duration> {
+    /// Since when its longest idle worker is idle, if it could be spared; whether that is the one that is held for
+    /// going back: it goes last.
+    pub(super) fn idle_longest(&self) -> Option<(bool, Duration)> {
         let inside = self.inside();
-        let min = match self.live.load(Relaxed) {
-            true => self.loaded.version.config.realtime.workers.min as usize,
-            false => 0,
-        };
-        if inside.roster.ready() <= min || !inside.queue.is_empty() {
+        let is_last = inside.roster.ready() <= self.workers_min();
+        if (is_last && !self.may_stop_standing_by()) || !inside.queue.is_empty() {
             return None;
         }
-        inside.roster.idle_since().into_iter().min()
+        let since = inside.roster.idle_since().into_iter().min()?;
+        Some((is_last, since))
     }
 
     pub(super) fn give_up_idle(&self) {
         let worker = self.inside().roster.dismiss_idle();
         if let Some(worker) = worker {
+            if self.inside().roster.ready() == 0 {
+                self.stand_by(false);
+            }
             worker.ask_to_stop(self.stage.settings.cancel_grace);
         }
     }

@@ -6,6 +6,8 @@ mod host;
 mod keep;
 mod place;
 mod roster;
+mod standby;
+mod still;
 mod tally;
 
 pub(crate) use hire::devices;
@@ -80,6 +82,8 @@ pub(crate) struct Pool {
     memory_seen: AtomicU64,
     /// It answers for its model, so `workers.min` holds.
     pub live: AtomicBool,
+    /// It was replaced a moment ago, and one worker is held for going back.
+    standing_by: AtomicBool,
     /// Grows when a worker became ready, failed to start, or the pool closed.
     pub news: watch::Sender<u64>,
 }
@@ -147,6 +151,7 @@ impl Pool {
             tally: Tally::default(),
             memory_seen: AtomicU64::new(0),
             live: AtomicBool::new(live),
+            standing_by: AtomicBool::new(false),
             news: watch::Sender::new(0),
         });
         pool.stage.host.add(&pool);

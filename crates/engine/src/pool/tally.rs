@@ -1,7 +1,10 @@
 //! What a pool counts for `/metrics`, in atomics, so that no answer waits for a lock.
 //! Does not know who reads it.
 
-use crate::gauges::{Histogram, SECONDS_BOUNDS};
+use crate::{
+    gauges::{Histogram, SECONDS_BOUNDS},
+    probation::Seen,
+};
 use onstage_core::outcome::Reason;
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -32,6 +35,7 @@ pub(crate) struct Tally {
     pub refused: AtomicU64,
     pub starts: AtomicU64,
     pub deaths: AtomicU64,
+    pub failed_starts: AtomicU64,
     pub strays: AtomicU64,
     pub microbatches: AtomicU64,
     pub predict: Seconds,
@@ -55,6 +59,27 @@ impl Tally {
             .map(|(reason, count)| (*reason, count.load(Relaxed)))
             .filter(|(_, count)| *count > 0)
             .collect()
+    }
+
+    /// What a probation looks at.
+    pub(crate) fn seen(&self) -> Seen {
+        let mut seen = Seen {
+            troubles: self.deaths.load(Relaxed) + self.failed_starts.load(Relaxed),
+            ..Seen::default()
+        };
+        for (reason, count) in self.answers() {
+            match reason {
+                Reason::Ok | Reason::UserError => seen.good += count,
+                Reason::Exception
+                | Reason::BadOutput
+                | Reason::Timeout
+                | Reason::OutOfMemory
+                | Reason::SetupFailed
+                | Reason::WorkerLost => seen.bad += count,
+                Reason::NoCapacity | Reason::OverBudget | Reason::Canceled | Reason::Expired => {}
+            }
+        }
+        seen
     }
 
     /// Accepted and not ended.

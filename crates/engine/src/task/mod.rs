@@ -199,7 +199,7 @@ async fn load(parts: &Parts, id: &VersionId) -> Result<std::result::Result<Arc<L
     let Some(version) = version else {
         return Ok(Err("it is not there".to_owned()));
     };
-    let VersionState::Ready { schema } = &version.state else {
+    let VersionState::Ready { schema, .. } = &version.state else {
         return Ok(Err(format!("it is {}", version.state.name())));
     };
     let schema = (**schema).clone();

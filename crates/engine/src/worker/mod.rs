@@ -12,7 +12,7 @@ mod line;
 mod lines;
 mod outbox;
 #[cfg(test)]
-mod peer_tests;
+pub(crate) mod peer_tests;
 mod pipe;
 mod scratch;
 mod source;

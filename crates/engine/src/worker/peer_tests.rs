@@ -14,6 +14,7 @@ use onstage_core::{
     wire::Frame,
 };
 use std::{
+    collections::VecDeque,
     io::{Read, Write},
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::PathBuf,
@@ -22,17 +23,17 @@ use std::{
 };
 use tokio::sync::{Notify, oneshot};
 
-type Script = Box<dyn FnOnce(Peer) + Send>;
+pub(crate) type Script = Box<dyn FnOnce(Peer) + Send>;
 
 /// The worker's side of the wire, with blocking reads.
-struct Peer {
+pub(crate) struct Peer {
     socket: UnixStream,
     stdout: std::io::PipeWriter,
     inbox: BytesMut,
 }
 
 impl Peer {
-    fn say(&mut self, header: &str) {
+    pub(crate) fn say(&mut self, header: &str) {
         let mut bytes = BytesMut::new();
         Frame::new(header.to_owned()).encode(&mut bytes);
         self.say_raw(&bytes);
@@ -44,7 +45,7 @@ impl Peer {
     }
 
     /// The next message's header; `None` when the host hung up.
-    fn hear(&mut self) -> Option<serde_json::Value> {
+    pub(crate) fn hear(&mut self) -> Option<serde_json::Value> {
         let mut buffer = [0_u8; 4096];
         loop {
             if let Some(frame) = Frame::decode(&mut self.inbox).unwrap() {
@@ -58,14 +59,15 @@ impl Peer {
         }
     }
 
-    fn get_ready(&mut self) {
+    pub(crate) fn get_ready(&mut self) {
         self.say(r#"{"t":"hello","protocol":1,"pid":1,"runner":"script/1"}"#);
         assert_eq!(self.hear().unwrap()["t"], "setup");
         self.say(r#"{"t":"ready"}"#);
     }
 }
 
-struct ScriptLauncher(Mutex<Option<Script>>);
+/// Each worker that is launched follows the next script.
+pub(crate) struct ScriptLauncher(pub(crate) Mutex<VecDeque<Script>>);
 
 struct ScriptProcess {
     attached: Option<Attached>,
@@ -79,7 +81,7 @@ impl Launcher for ScriptLauncher {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (stdout, print) = std::io::pipe().unwrap();
         let (stderr, _) = std::io::pipe().unwrap();
-        let script = self.0.lock().unwrap().take().unwrap();
+        let script = self.0.lock().unwrap().pop_front().unwrap();
         let (ended, done) = oneshot::channel();
         std::thread::spawn(move || {
             script(Peer {
@@ -142,7 +144,7 @@ impl Preparing for Quiet {
     fn line(&self, _: &str) {}
 }
 
-fn version(more: &str) -> Version {
+pub(crate) fn version(more: &str) -> Version {
     serde_json::from_str(&format!(
         r#"{{"id": "v", "model": "lab/age", "number": 1, "bundle": {{"key": "b", "size_bytes": 0, "sha256": ""}}, "config": {{"model": {{"name": "age"}}{more}}},
             "examples": "", "state": {{"state": "building", "phase": "loading", "text": ""}}, "promote_when_ready": false, "created_at": 0}}"#
@@ -154,7 +156,8 @@ async fn start(
     more: &str,
     script: impl FnOnce(Peer) + Send + 'static,
 ) -> Result<Worker, BuildFailure> {
-    let parts = parts_with(Arc::new(ScriptLauncher(Mutex::new(Some(Box::new(script))))));
+    let scripts: VecDeque<Script> = [Box::new(script) as Script].into();
+    let parts = parts_with(Arc::new(ScriptLauncher(Mutex::new(scripts))));
     let how = Start {
         label: format!("script-{}", parts.new_id()),
         tempdir: std::env::temp_dir(),

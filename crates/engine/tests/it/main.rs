@@ -6,6 +6,7 @@
 mod faults;
 mod handover;
 mod predictions;
+mod probation;
 mod rollout;
 mod room;
 mod world;

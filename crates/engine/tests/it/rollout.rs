@@ -207,7 +207,7 @@ def nap(s: float) -> float:
     world.end().await;
 }
 
-async fn promote(world: &World, version: &VersionId) {
+pub(crate) async fn promote(world: &World, version: &VersionId) {
     let store = &world.parts.store;
     let mut record = store.model(&model()).await.unwrap().unwrap();
     record.live = Some(version.clone());

@@ -89,6 +89,7 @@ impl World {
         let mut settings = Settings {
             incarnation: Incarnation("front-test".into()),
             tempdir: folder.path().join("work"),
+            probation: Duration::ZERO,
             ..Settings::default()
         };
         change(&mut settings);

@@ -110,7 +110,13 @@ async fn world(code: &str) -> World {
     world
         .parts
         .store
-        .set_version_state(&id, VersionState::Ready { schema })
+        .set_version_state(
+            &id,
+            VersionState::Ready {
+                schema,
+                withdrawn: None,
+            },
+        )
         .await
         .unwrap();
     world.version = id;

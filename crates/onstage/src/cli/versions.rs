@@ -32,10 +32,10 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
             let live = version["live"].as_bool().unwrap_or(false);
             vec![
                 words(version, "name").to_owned(),
-                if live {
-                    "live"
-                } else {
-                    words(version, "state")
+                match version["withdrawn"]["why"].as_str() {
+                    _ if live => "live",
+                    Some(_) => "withdrawn",
+                    None => words(version, "state"),
                 }
                 .to_owned(),
                 when::ago(&version["created_at"], caller.now()),
@@ -47,9 +47,10 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     print::table(&["version", "state", "made", "id", ""], rows)
 }
 
-/// Why it failed, or what is happening.
+/// Why it failed or was withdrawn, or what is happening.
 fn what(version: &Value) -> String {
-    let text = match version["error"]["message"].as_str() {
+    let why = &version["withdrawn"]["why"];
+    let text = match version["error"]["message"].as_str().or(why.as_str()) {
         Some(message) => message,
         None if version["state"] == "building" => words(version, "text"),
         None => "",

@@ -40,6 +40,7 @@ pub(crate) struct Settings {
     /// None: as many as the machine has.
     pub(crate) gpus: Option<Vec<String>>,
     pub(crate) drain: Duration,
+    pub(crate) probation: Duration,
     pub(crate) log: String,
     /// The settings file, when one was named.
     pub(crate) file: Option<PathBuf>,
@@ -82,6 +83,7 @@ impl Settings {
             workers_total_max: parse(layers, "workers_total_max", "write a whole number")?,
             gpus: gpus(layers.text("gpus")),
             drain: span(layers, "drain")?,
+            probation: span(layers, "probation")?,
             log: layers.text("log").to_owned(),
             file: layers.named_file().map(Path::to_owned),
             data,

@@ -135,6 +135,12 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "how long running requests may finish when the server stops",
     ),
     entry(
+        "probation",
+        "ONSTAGE_PROBATION",
+        "60s",
+        "how long a newer version that went live is watched, and the one before held ready to take over again; 0s: not at all",
+    ),
+    entry(
         "log",
         "ONSTAGE_LOG",
         "info",

@@ -15,7 +15,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_onstage");
 
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
-    server: Option<Child>,
+    pub(crate) server: Option<Child>,
     variables: Vec<(String, String)>,
     pub(crate) url: String,
     pub(crate) token: String,
@@ -369,7 +369,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
         .status();
 }
 
-fn wait(server: &mut Child, patience: Duration) -> Option<i32> {
+pub(crate) fn wait(server: &mut Child, patience: Duration) -> Option<i32> {
     let deadline = Instant::now() + patience;
     loop {
         if let Some(status) = server.try_wait().unwrap() {

@@ -4,7 +4,7 @@
 use super::make::{self, at, kind_of, model, name, new_version, page, version};
 use onstage_core::{
     Kind,
-    model::{BuildFailure, Model, NewVersion, VersionState},
+    model::{BuildFailure, Model, NewVersion, VersionState, Withdrawn},
     outcome::Phase,
     ports::{Page, Store},
     schema::{Components, ModelSchema},
@@ -23,6 +23,30 @@ pub(super) fn ready() -> VersionState {
                 schemas: serde_json::Map::new(),
             },
         }),
+        withdrawn: None,
+    }
+}
+
+fn withdrawn(schema: VersionState) -> VersionState {
+    let VersionState::Ready { schema, .. } = schema else {
+        panic!("only a ready version can be withdrawn");
+    };
+    let withdrawn = Some(Withdrawn {
+        why: "3 of its workers died in a row".to_owned(),
+        at: at(7),
+    });
+    VersionState::Ready { schema, withdrawn }
+}
+
+/// With another schema than `ready`.
+fn other() -> VersionState {
+    let VersionState::Ready { mut schema, .. } = ready() else {
+        unreachable!("it is ready");
+    };
+    schema.title = "Other".to_owned();
+    VersionState::Ready {
+        schema,
+        withdrawn: None,
     }
 }
 
@@ -195,6 +219,16 @@ pub(super) async fn a_version_moves_only_forward(store: &dyn Store) {
             vec![building(), ready(), failed(), VersionState::Deleted],
         ),
         (vec![VersionState::Deleted], vec![building()]),
+        (
+            vec![
+                ready(),
+                withdrawn(ready()),
+                withdrawn(ready()),
+                VersionState::Deleted,
+            ],
+            vec![withdrawn(ready())],
+        ),
+        (vec![ready()], vec![withdrawn(other())]),
     ];
     for (place, (allowed, refused)) in steps.into_iter().enumerate() {
         let text = format!("a{place}");

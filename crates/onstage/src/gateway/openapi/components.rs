@@ -18,6 +18,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<model::ModelChange>(&mut all);
     add::<model::Warmup>(&mut all);
     add::<version::Version>(&mut all);
+    add::<version::Withdrawn>(&mut all);
     add::<prediction::Prediction<'_>>(&mut all);
     add::<prediction::Metrics>(&mut all);
     add::<prediction::Queue>(&mut all);

@@ -15,6 +15,8 @@ use utoipa::ToSchema;
 const COG_VERSION: &str = "0.16.0";
 /// What stakeholders read of a failed build.
 const NOT_BUILT: &str = "This version could not be built.";
+/// What they read of one that was withdrawn.
+const NOT_WELL: &str = "This version did not work well.";
 /// The end of the build log that a version carries.
 const LOGS_TAIL_LINES: usize = 40;
 
@@ -38,11 +40,19 @@ pub(crate) struct Version {
     schema: Option<Value>,
     #[schema(value_type = Option<Object>)]
     error: Option<BuildFailure>,
+    withdrawn: Option<Withdrawn>,
     #[schema(value_type = Vec<Object>)]
     examples: Value,
     #[schema(value_type = Object)]
     config: Value,
     logs_tail: String,
+}
+
+/// Why a version that was live does not answer any more: it turned out sick on probation.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Withdrawn {
+    why: String,
+    at: String,
 }
 
 /// `logs` is the build log, where it was asked for.
@@ -70,6 +80,7 @@ pub(crate) fn show(
             .schema()
             .and_then(|schema| serde_json::to_value(schema).ok()),
         error: failure(&version.state, owner),
+        withdrawn: withdrawn(version, live, owner),
         examples: examples(version),
         config: config(version),
         logs_tail: logs.filter(|_| owner).map(tail).unwrap_or_default(),
@@ -92,6 +103,18 @@ fn progress(state: &VersionState, owner: bool) -> (&'static str, String) {
         VersionState::Failed { .. } => ("done", NOT_BUILT.to_owned()),
         VersionState::Deleted => ("done", "deleted".to_owned()),
     }
+}
+
+/// Nothing of one that was made live again.
+fn withdrawn(version: &model::Version, live: bool, owner: bool) -> Option<Withdrawn> {
+    let withdrawn = version.withdrawn().filter(|_| !live)?;
+    Some(Withdrawn {
+        why: match owner {
+            true => withdrawn.why.clone(),
+            false => NOT_WELL.to_owned(),
+        },
+        at: time(withdrawn.at),
+    })
 }
 
 /// The scientist's own traceback is for the scientist.

@@ -1,0 +1,27 @@
+//! Fault experiments on the real binary with real Python workers: one test each, named after its row in the table.
+//! Few rounds in `make test`; all of them, with the numbers judged, in `make faults`.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "outside of Onstage, a test has a clock and an environment of its own"
+)]
+
+mod actor;
+mod batching;
+mod callers;
+mod crashes;
+mod deaths;
+mod experiment;
+mod frames;
+mod gauges;
+mod hangs;
+mod load;
+mod memory;
+mod rolls;
+mod sockets;
+mod stops;
+mod streams;
+#[path = "../e2e/world.rs"]
+#[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
+mod world;
