@@ -177,9 +177,7 @@ def _from_torch(value: Any) -> Tensor:
     """A tensor of torch's, brought to this process's memory first."""
     value = value.detach().cpu()
     if str(value.dtype) == "torch.bfloat16":
-        import torch
-
-        bits = _from_numpy(value.contiguous().view(torch.int16).numpy())
+        bits = _from_numpy(value.contiguous().view(sys.modules["torch"].int16).numpy())
         return Tensor(bits._raw, "bfloat16", bits.shape)
     try:
         return _from_numpy(value.numpy())
