@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+import ml_dtypes
 import numpy as np
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
@@ -115,7 +116,7 @@ def types(caller):
         0.5,
         65504,
     ]
-    brain = caller.given("x", np.array([1.5, -2.0], np.float32), "BF16")
+    brain = caller.given("x", np.array([1.5, -2.0], ml_dtypes.bfloat16), "BF16")
     assert np.array_equal(caller.infer("echo", [brain]).as_numpy("output").astype(np.float32), [1.5, -2.0])
     caller.refused(400, "BF16, which is sent as binary data only", "echo", [brain], outputs=outputs)
     # What JSON has no word for goes as binary data and not otherwise.

@@ -96,10 +96,10 @@ async fn an_unmodified_triton_client_finds_everything_it_asks_for() {
 /// What `/v1` shows of a tensor, and what is kept of one that came through `/v2`.
 async fn same_tensor_over_the_ordinary_api(world: &World) {
     let (status, answer) = world
-        .predict("scale", json!({"x": [[0.5; 16]], "factor": 3}))
+        .predict("scale", json!({"x": [vec![0.5; 16]], "factor": 3}))
         .await;
     assert_eq!(status, 201, "{answer:#}");
-    let expected = json!({"dtype": "float32", "shape": [1, 16], "data": [1.5; 16]});
+    let expected = json!({"dtype": "float32", "shape": [1, 16], "data": vec![1.5; 16]});
     assert_eq!(answer["output"], expected, "{answer:#}");
     let (status, problem) = world.predict("scale", json!({"x": "text"})).await;
     assert_eq!(status, 422, "{problem:#}");
