@@ -243,3 +243,81 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
         .windows(needle.len())
         .any(|window| window == needle)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// A small tensor, a large one, one that JSON has no words for, and a file.
+    fn mixed() -> Value {
+        Value {
+            json: Bytes::from_static(
+                br#"{"small":{"$attachment":0,"dtype":"int16","shape":[2]},"large":{"$attachment":1,"dtype":"uint8","shape":[9000]},"odd":{"$attachment":2,"dtype":"float32","shape":[]},"file":{"$attachment":3,"name":"a.txt"}}"#,
+            ),
+            attachments: vec![
+                Bytes::from_static(&[1, 0, 2, 0]),
+                Bytes::from(vec![7; 9000]),
+                Bytes::copy_from_slice(&f32::NAN.to_le_bytes()),
+                Bytes::from_static(b"hi"),
+            ],
+        }
+    }
+
+    async fn blobs() -> Arc<dyn Blobs> {
+        onstage_backends::blobs::open("memory:").await.unwrap()
+    }
+
+    fn tree(stored: &Stored) -> Json {
+        let Stored::Inline(text) = stored else {
+            panic!("{stored:?}")
+        };
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn small_tensors_are_lists_and_large_ones_come_back_as_they_were() {
+        let blobs = blobs().await;
+        let stored = store_value(&*blobs, "p", &mixed()).await.unwrap();
+        let kept = tree(&stored);
+        assert_eq!(
+            kept["small"],
+            json!({"dtype": "int16", "shape": [2], "data": [1, 2]})
+        );
+        assert_eq!(
+            kept["large"],
+            json!({"$blob": "p/file-1", "size": 9000, "dtype": "uint8", "shape": [9000]})
+        );
+        assert_eq!(kept["odd"]["$blob"], "p/file-2");
+        let loaded = load_value(&*blobs, &stored).await.unwrap();
+        let json: Json = serde_json::from_slice(&loaded.json).unwrap();
+        assert_eq!(
+            json["large"],
+            json!({"$attachment": 0, "dtype": "uint8", "shape": [9000]})
+        );
+        assert_eq!(loaded.attachments[..2], mixed().attachments[1..3]);
+        assert_eq!(spelled_out(&mixed()).unwrap()["small"], kept["small"]);
+    }
+
+    #[tokio::test]
+    async fn a_brief_record_describes_large_tensors() {
+        let blobs = blobs().await;
+        let kept = tree(&store_brief(&*blobs, "p", &mixed()).await.unwrap());
+        let described = json!({"dtype": "uint8", "shape": [9000], "data": null});
+        assert_eq!(kept["large"], described);
+        assert_eq!(kept["small"]["data"], json!([1, 2]));
+        assert_eq!(kept["file"]["$blob"], "p/file-3");
+        let key = "p/file-1".to_owned();
+        assert!(read_blob(&*blobs, key, 9000).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_attachment_that_is_not_there_is_named() {
+        let value = Value {
+            json: Bytes::from_static(br#"[{"$attachment":1}]"#),
+            attachments: vec![Bytes::from_static(b"x")],
+        };
+        let error = store_value(&*blobs().await, "p", &value).await.unwrap_err();
+        assert!(error.to_string().contains("attachment `1`"), "{error}");
+    }
+}
