@@ -13,54 +13,71 @@ use onstage_core::{
     tensor::{self, Described, Dtype},
     value::Value,
 };
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
+use std::collections::{BTreeMap, HashMap};
 
 /// Tensors up to this size are kept in a record with their numbers.
 const LISTED_BYTES_MAX: usize = 4 * 1024;
 
-/// An input in its three forms.
+/// An input as it goes to the worker, and what stands in for bytes elsewhere.
 #[derive(Debug, Default)]
 pub(super) struct Built {
-    /// As it goes to the worker.
-    worker: Map<String, Json>,
-    /// As the schema knows it: bytes by a stand-in.
-    schema: Map<String, Json>,
-    /// As it goes to the record.
-    record: Map<String, Json>,
+    fields: Map<String, Json>,
+    stand_ins: HashMap<String, StandIn>,
     attachments: Vec<Bytes>,
+}
+
+/// What is said of a field whose value is bytes.
+#[derive(Debug)]
+struct StandIn {
+    /// For the check against the schema.
+    schema: Json,
+    record: Json,
 }
 
 impl Built {
     /// JSON text for the check against the schema.
     pub(super) fn for_schema(&self) -> String {
-        text(&self.schema)
+        self.text(|stand_in| &stand_in.schema)
     }
 
     pub(super) fn for_record(&self, hidden: &[String]) -> Bytes {
-        hide(Bytes::from(text(&self.record)), hidden)
+        let text = self.text(|stand_in| &stand_in.record);
+        hide(Bytes::from(text), hidden)
     }
 
     pub(super) fn into_value(self) -> Value {
         Value {
-            json: Bytes::from(text(&self.worker)),
+            json: Bytes::from(text(&self.fields)),
             attachments: self.attachments,
         }
     }
 
-    fn plain(&mut self, name: &str, value: Json) {
-        self.worker.insert(name.to_owned(), value.clone());
-        self.schema.insert(name.to_owned(), value.clone());
-        self.record.insert(name.to_owned(), value);
+    fn text(&self, pick: impl Fn(&StandIn) -> &Json) -> String {
+        let fields: BTreeMap<&String, &Json> = self
+            .fields
+            .iter()
+            .map(|(name, value)| (name, self.stand_ins.get(name).map_or(value, &pick)))
+            .collect();
+        text(&fields)
     }
 
     fn attach(&mut self, bytes: Bytes) -> usize {
         self.attachments.push(bytes);
         self.attachments.len() - 1
     }
+
+    /// A field whose value is bytes.
+    fn bytes(&mut self, name: &str, value: Json, stand_in: StandIn) {
+        self.fields.insert(name.to_owned(), value);
+        self.stand_ins.insert(name.to_owned(), stand_in);
+    }
 }
 
-fn text(object: &Map<String, Json>) -> String {
-    serde_json::to_string(object).unwrap_or_default()
+/// Names and values of JSON are always JSON.
+fn text(fields: &impl Serialize) -> String {
+    serde_json::to_string(fields).unwrap_or_default()
 }
 
 /// Errors: 400, naming the tensor at fault.
@@ -68,7 +85,7 @@ pub(super) fn build(slots: &[Slot], given: Vec<Given>) -> Result<Built, Problem>
     let mut built = Built::default();
     for one in given {
         let slot = slot_of(slots, &one)?;
-        if built.worker.contains_key(&slot.name) {
+        if built.fields.contains_key(&slot.name) {
             return Err(wrong(&slot.name, "is given twice"));
         }
         match &slot.kind {
@@ -82,11 +99,11 @@ pub(super) fn build(slots: &[Slot], given: Vec<Given>) -> Result<Built, Problem>
             } => add_files(&mut built, slot, one, *lists)?,
             Kind::Plain { item, lists } => {
                 let value = plain(slot, one, *item, *lists)?;
-                built.plain(&slot.name, value);
+                built.fields.insert(slot.name.clone(), value);
             }
             Kind::Json => {
                 let value = json_of(slot, one)?;
-                built.plain(&slot.name, value);
+                built.fields.insert(slot.name.clone(), value);
             }
         }
     }
@@ -161,15 +178,12 @@ fn add_tensor(
         .then(|| serde_json::from_str(&tensor.in_json(&bytes)?).ok())
         .flatten();
     let number = built.attach(bytes);
-    built.worker.insert(
-        slot.name.clone(),
-        json!({"$attachment": number, "dtype": dtype.name(), "shape": tensor.shape}),
-    );
-    built
-        .schema
-        .insert(slot.name.clone(), tensor.with_data(&json!([])));
-    let kept = listed.unwrap_or_else(|| tensor.with_data(&Json::Null));
-    built.record.insert(slot.name.clone(), kept);
+    let stand_in = StandIn {
+        schema: tensor.with_data(&json!([])),
+        record: listed.unwrap_or_else(|| tensor.with_data(&Json::Null)),
+    };
+    let value = json!({"$attachment": number, "dtype": dtype.name(), "shape": tensor.shape});
+    built.bytes(&slot.name, value, stand_in);
     Ok(())
 }
 
@@ -422,9 +436,11 @@ fn add_files(
         .collect();
     let worker = shaped(slot, attached, &shape, lists)?;
     let kept = shaped(slot, kept, &shape, lists)?;
-    built.worker.insert(slot.name.clone(), worker);
-    built.schema.insert(slot.name.clone(), kept.clone());
-    built.record.insert(slot.name.clone(), kept);
+    let stand_in = StandIn {
+        schema: kept.clone(),
+        record: kept,
+    };
+    built.bytes(&slot.name, worker, stand_in);
     Ok(())
 }
 
@@ -439,3 +455,6 @@ fn json_of(slot: &Slot, given: Given) -> Result<Json, Problem> {
     serde_json::from_slice(element)
         .map_err(|error| wrong(&slot.name, &format!("holds what is not JSON: {error}")))
 }
+
+#[cfg(test)]
+mod tests;
