@@ -14,6 +14,7 @@ from onstage.files import Audio, File, Image, Video
 from onstage.inputs import Input
 from onstage.rows import Rows
 from onstage.tables import Table
+from onstage.tensors import Tensor
 from onstage.values import Dataset, Markdown, Plot, Scores, Secret, Weights
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ __all__ = [
     "Scores",
     "Secret",
     "Table",
+    "Tensor",
     "UserError",
     "Video",
     "Weights",

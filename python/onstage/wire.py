@@ -51,6 +51,10 @@ class Incoming:
                 return kind(value["$path"], name=name, media_type=media_type)
         raise BadInput(f"expected a file, got {type(value).__name__}")
 
+    def attached(self, value: Dict[str, Any]) -> Buffer:
+        """The bytes that a `$attachment` object stands for, as they lie in the frame."""
+        return self._attachment(value["$attachment"])
+
     def within(self, folder: Callable[[], Path]) -> Incoming:
         """The same files, whose temporary copies go to another folder."""
         return Incoming(self._attachments, folder, self.present)

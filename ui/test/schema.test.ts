@@ -64,6 +64,7 @@ describe('widgetOf', () => {
     ['paragraph', { type: 'string', maxLength: 500 }],
     ['line', { type: 'string', maxLength: 100 }],
     ['numbers', { type: 'array', items: { type: 'number' } }],
+    ['json', { type: ['array', 'object'], 'x-onstage-type': 'tensor' }],
   ])('%s', (widget, schema) => expect(widgetOf(schema)).toBe(widget));
 
   it('leaves lists and groups to the library', () => {

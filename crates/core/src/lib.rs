@@ -19,6 +19,7 @@ pub mod ports;
 pub mod prediction;
 pub mod schema;
 pub mod task;
+pub mod tensor;
 pub mod time;
 pub mod value;
 pub mod wire;

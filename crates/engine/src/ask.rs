@@ -42,6 +42,8 @@ pub enum Keep {
     Always,
     /// May be dropped when records come faster than they can be written.
     Sampled,
+    /// As `Sampled`, and large tensors are only described: the caller has them in full.
+    Brief,
 }
 
 /// Why a prediction was not accepted.

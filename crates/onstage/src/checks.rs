@@ -10,6 +10,7 @@ use onstage_core::{
     Error, Result,
     ports::{CheckError, InputCheck, OutputCheck},
     schema::ModelSchema,
+    tensor::Described,
 };
 use onstage_engine::Checks;
 use serde_json::{Map, Value, json};
@@ -147,13 +148,17 @@ impl OutputCheck for Output {
     }
 }
 
-/// On the worker's wire a file is an object; the schema speaks of the string that leaves over HTTP.
+/// On the worker's wire a file is an object; the schema speaks of the string that leaves over HTTP, and of a tensor's list.
 fn files_are_strings(value: &mut Value) {
     match value {
         Value::Object(object)
             if object.contains_key("$attachment") || object.contains_key("$blob") =>
         {
-            *value = Value::String("file".to_owned());
+            // A tensor's numbers are not looked at: there may be a million.
+            *value = match Described::of(object) {
+                Some(tensor) => tensor.with_data(&json!([])),
+                None => Value::String("file".to_owned()),
+            };
         }
         Value::Object(object) => object.values_mut().for_each(files_are_strings),
         Value::Array(list) => list.iter_mut().for_each(files_are_strings),
@@ -283,6 +288,11 @@ mod tests {
             .insert("Output".to_owned(), output);
         let check = JsonSchemaChecks.output(&schema).unwrap();
         assert!(check.check(br#"{"$attachment": 0}"#).is_ok());
+        assert!(
+            check
+                .check(br#"{"$attachment": 0, "dtype": "int8", "shape": [2]}"#)
+                .is_err()
+        );
         schema
             .components
             .schemas

@@ -26,11 +26,13 @@ from onstage.shapes.loose import Loose
 from onstage.shapes.media import KINDS, FileOf, Plot, foreign_shape
 from onstage.shapes.records import Field, Model, Record
 from onstage.shapes.rules import Ruled
+from onstage.shapes.tensor import TensorOf
 from onstage.stubs import Stub
+from onstage.tensors import Tensor
 
 ALLOWED = (
     "str, int, float, bool, date, Literal, Enum, Optional, list, dict, dataclass, TypedDict, "
-    "on.File, on.Image, on.Audio, on.Video, on.Table, on.Scores, on.Markdown, on.Plot, on.Secret"
+    "on.File, on.Image, on.Audio, on.Video, on.Table, on.Scores, on.Markdown, on.Plot, on.Secret, on.Tensor"
 )
 _PLAIN: Dict[Any, Callable[[], Shape]] = {
     str: scalars.Text,
@@ -154,6 +156,8 @@ class Compiler:
     def _class(self, cls: type, where: str) -> Optional[Shape]:
         if cls in KINDS:
             return FileOf(cls)
+        if issubclass(cls, Tensor):
+            return TensorOf(cls.wanted_dtype, cls.wanted_shape)
         if issubclass(cls, enum.Enum):
             return _enum(cls, where)
         if dataclasses.is_dataclass(cls):

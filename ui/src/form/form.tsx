@@ -13,6 +13,7 @@ import { AnyFile, AudioFile, ImageFile, TableFile, VideoFile } from './widgets/f
 import {
   Choice,
   Day,
+  JsonText,
   Line,
   Moment,
   NumberBox,
@@ -44,6 +45,7 @@ const widgets = {
   choice: Choice,
   pick: Pick,
   numbers: Numbers,
+  json: JsonText,
 };
 const templates = {
   FieldTemplate: FieldFrame,

@@ -6,6 +6,9 @@ use crate::value::Value;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
+/// What allocators and vector instructions are content with.
+const ALIGNED_BYTES: usize = 16;
+
 /// An item of a microbatch on its way to a worker.
 #[derive(Debug, Clone)]
 pub struct Item {
@@ -149,13 +152,49 @@ fn predict(items: &[Item]) -> Frame {
         put(&mut header, format_args!(",\"attachments\":{sizes:?}"));
     }
     header.put_u8(b'}');
+    if !attachments.is_empty() {
+        align(&mut header);
+    }
     Frame {
         header: header.freeze(),
         attachments,
     }
 }
 
+/// Spaces, so that the first attachment starts at a multiple of `ALIGNED_BYTES` in what follows a frame's length field:
+/// a worker that reads that into one buffer can compute on numbers where they lie.
+fn align(header: &mut BytesMut) {
+    let over = (4 + header.len()) % ALIGNED_BYTES;
+    if over > 0 {
+        header.put_bytes(b' ', ALIGNED_BYTES - over);
+    }
+}
+
 fn put(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
     use std::fmt::Write as _;
     out.write_fmt(text).expect("writing to memory cannot fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_attachment_is_aligned() {
+        for digits in 0..20 {
+            let item = Item {
+                id: 10_u64.pow(digits % 19),
+                input: Value {
+                    json: Bytes::from_static(br#"{"$attachment":0}"#),
+                    attachments: vec![Bytes::from_static(b"x")],
+                },
+                seed: 0,
+                deadline_ms: None,
+            };
+            let frame = ToWorker::Predict { items: &[item] }.frame();
+            assert_eq!((4 + frame.header.len()) % ALIGNED_BYTES, 0);
+            let parsed: serde_json::Value = serde_json::from_slice(&frame.header).unwrap();
+            assert_eq!(parsed["attachments"][0], 1);
+        }
+    }
 }

@@ -116,6 +116,14 @@ fn differs(
                 different()
             }
         }
+        // A tensor may be written as its nested list.
+        (Json::Array(_), Json::Object(tensor))
+            if tensor.contains_key("dtype") && tensor.contains_key("data") =>
+        {
+            let mut flat = Vec::new();
+            flatten(expected, &mut flat);
+            differs(&Json::from(flat), &tensor["data"], tolerance, pointer)
+        }
         (Json::Array(a), Json::Array(b)) if a.len() == b.len() => a
             .iter()
             .zip(b)
@@ -132,6 +140,13 @@ fn differs(
         }
         (a, b) if a == b => None,
         _ => different(),
+    }
+}
+
+fn flatten(list: &Json, flat: &mut Vec<Json>) {
+    match list {
+        Json::Array(items) => items.iter().for_each(|item| flatten(item, flat)),
+        number => flat.push(number.clone()),
     }
 }
 
@@ -174,6 +189,16 @@ mod tests {
         );
         assert!(difference(&expected, &json!([1])).is_some());
         assert!(difference(&expected, &json!({"a": [1, 2, 3], "b": "x"})).is_some());
+    }
+
+    #[test]
+    fn a_tensor_is_expected_as_its_list() {
+        let expected = example(json!([[1.0, 2.0], [3.0, 4.0]]), Some(0.1));
+        let got = |data: Json| json!({"dtype": "float32", "shape": [2, 2], "data": data});
+        assert_eq!(difference(&expected, &got(json!([1, 2.05, 3, 4]))), None);
+        let wrong = difference(&expected, &got(json!([1, 2, 3.5, 4])));
+        assert!(wrong.unwrap().contains("`/2`: expected 3.0, got 3.5"));
+        assert!(difference(&expected, &got(json!([1, 2]))).is_some());
     }
 
     #[test]

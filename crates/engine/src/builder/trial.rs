@@ -120,7 +120,7 @@ async fn one(
             said(&errors)
         ))
     })?;
-    let got = serde_json::from_slice(&output.json).map_err(|error| {
+    let got = values::spelled_out(&output).map_err(|error| {
         failed(format!(
             "the answer to example `{name}` is not JSON: {error}"
         ))

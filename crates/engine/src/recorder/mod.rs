@@ -9,7 +9,7 @@ use crate::{
     registry::Registry,
     spawn::spawn,
     ticket::Entry,
-    values::store_value,
+    values::{store_brief, store_value},
 };
 use buffer::{Bounds, Buffer, Worth};
 use onstage_core::{
@@ -268,7 +268,11 @@ impl Recorder {
         let end = match &finished.outcome {
             Ok(value) => {
                 let prefix = format!("predictions/{}", entry.id);
-                PredictionEnd::Output(store_value(&*self.0.parts.blobs, &prefix, value).await?)
+                let blobs = &*self.0.parts.blobs;
+                PredictionEnd::Output(match entry.keep {
+                    Keep::Brief => store_brief(blobs, &prefix, value).await?,
+                    Keep::Always | Keep::Sampled => store_value(blobs, &prefix, value).await?,
+                })
             }
             Err(failure) => PredictionEnd::Failure(failure.clone()),
         };
@@ -307,8 +311,8 @@ fn worth(entry: &Entry) -> Worth {
         .is_some_and(|finished| finished.outcome.is_err());
     match entry.keep {
         Keep::Always => Worth::Always,
-        Keep::Sampled if failed => Worth::Failed,
-        Keep::Sampled => Worth::Sampled,
+        Keep::Sampled | Keep::Brief if failed => Worth::Failed,
+        Keep::Sampled | Keep::Brief => Worth::Sampled,
     }
 }
 

@@ -100,7 +100,8 @@ impl Front {
 
     fn is_known_host(&self, request: &Request<Body>, peer: IpAddr) -> bool {
         // Probes of load balancers come by any name, and these say nothing.
-        matches!(request.uri().path(), "/healthz" | "/readyz")
+        const PROBES: [&str; 4] = ["/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"];
+        PROBES.contains(&request.uri().path())
             || self
                 .state
                 .hosts

@@ -151,6 +151,37 @@ impl Problem {
         problem
     }
 
+    /// The answer in the words of the protocol that the path belongs to.
+    pub(crate) fn into_response_at(self, path: &str, request_id: &str) -> Response {
+        if path == "/v2" || path.starts_with("/v2/") {
+            self.into_inference_error()
+        } else {
+            self.into_response(request_id)
+        }
+    }
+
+    /// `{"error": …}`, as the Open Inference Protocol has it, which knows no 422.
+    fn into_inference_error(mut self) -> Response {
+        if self.status == StatusCode::UNPROCESSABLE_ENTITY {
+            self.status = StatusCode::BAD_REQUEST;
+        }
+        let text = match self.hint.take() {
+            Some(hint) => format!("{} Hint: {hint}.", self.detail),
+            None => std::mem::take(&mut self.detail),
+        };
+        let text = serde_json::json!({ "error": text }).to_string();
+        self.respond("application/json", text)
+    }
+
+    fn respond(self, media_type: &'static str, body: impl Into<Body>) -> Response {
+        let mut response = Response::new(body.into());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.extend(self.headers);
+        response
+    }
+
     pub(crate) fn into_response(self, request_id: &str) -> Response {
         let body = ProblemBody {
             r#type: format!("urn:onstage:problem:{}", self.code),
@@ -164,15 +195,7 @@ impl Problem {
             request_id,
         };
         let text = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = Response::new(Body::from(text));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        headers.extend(self.headers);
-        response
+        self.respond("application/problem+json", text)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     auth::{self, Who},
     call::{Call, Seen, own_host},
     hosts,
-    problem::Problem,
+    problem::{Answer, Problem},
     state::State,
     table::{self, Access, Run},
 };
@@ -25,9 +25,13 @@ pub(crate) fn build(state: &State) -> Router {
     let mut paths: BTreeMap<&'static str, MethodRouter> = BTreeMap::new();
     for route in table::routes() {
         let filter = MethodFilter::try_from(route.method.clone()).expect("a known method");
-        let (state, access, run) = (state.clone(), route.access, route.run);
+        let (state, access, run, path) = (state.clone(), route.access, route.run, route.path);
         let handler = move |params: Params, request: Request| {
-            dispatch(state.clone(), access, run, params, request)
+            let answer = dispatch(state.clone(), access, run, params, request);
+            async move {
+                let (answer, request_id) = answer.await;
+                answer.unwrap_or_else(|problem| problem.into_response_at(path, &request_id))
+            }
         };
         let slot = paths.entry(route.path).or_default();
         *slot = std::mem::take(slot).on(filter, handler);
@@ -47,7 +51,7 @@ async fn dispatch(
     run: Run,
     params: Params,
     request: Request,
-) -> Response {
+) -> (Answer, String) {
     let (mut parts, body) = request.into_parts();
     let seen = seen(&mut parts.extensions);
     let request_id = seen.request_id.clone();
@@ -56,9 +60,7 @@ async fn dispatch(
         let params = read_params(params)?;
         run(Call::new(state, who, parts, params, body, seen)).await
     };
-    answer
-        .await
-        .unwrap_or_else(|problem| problem.into_response(&request_id))
+    (answer.await, request_id)
 }
 
 /// Whether this request may reach a route. Nothing of its body has been read.
@@ -109,7 +111,7 @@ async fn missing(mut request: Request) -> Response {
     let seen = seen(request.extensions_mut());
     Problem::not_found("There is nothing at this path.")
         .hint("`/openapi.json` lists what there is")
-        .into_response(&seen.request_id)
+        .into_response_at(request.uri().path(), &seen.request_id)
 }
 
 async fn wrong_method(mut request: Request) -> Response {
@@ -119,7 +121,7 @@ async fn wrong_method(mut request: Request) -> Response {
         "method_not_allowed",
         format!("`{}` is not possible at this path.", request.method()),
     )
-    .into_response(&seen.request_id)
+    .into_response_at(request.uri().path(), &seen.request_id)
 }
 
 fn seen(extensions: &mut http::Extensions) -> Seen {

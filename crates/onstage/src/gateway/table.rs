@@ -112,7 +112,7 @@ impl Route {
 
 /// All routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let areas: [(&'static str, Vec<Route>); 11] = [
+    let areas: [(&'static str, Vec<Route>); 12] = [
         ("models", super::models::routes()),
         ("versions", super::versions::routes()),
         ("predictions", super::predictions::routes()),
@@ -123,6 +123,7 @@ pub(crate) fn routes() -> Vec<Route> {
         ("people", super::people::routes()),
         ("installation", super::installation::routes()),
         ("one model", super::cog::routes()),
+        ("inference protocol", super::v2::routes()),
         ("page", super::page::routes()),
     ];
     areas

@@ -19,6 +19,7 @@ mod effects;
 mod entrance;
 mod environments;
 mod examples;
+mod inference;
 mod jobs;
 mod kills;
 mod logs;

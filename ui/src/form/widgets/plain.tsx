@@ -227,3 +227,35 @@ export function Numbers(props: WidgetProps) {
     </div>
   );
 }
+
+/** A tensor is pasted or typed as a nested list. Text that is no JSON stays text, and the check names it. */
+export function JsonText(props: WidgetProps) {
+  const [draft, setDraft] = useState<string | null>(null);
+  const settled = props.value === undefined ? '' : JSON.stringify(props.value);
+  const same = draft !== null && JSON.stringify(parsed(draft)) === JSON.stringify(props.value);
+  return (
+    <textarea
+      {...described(props)}
+      className="input"
+      id={props.id}
+      rows={4}
+      placeholder="[[1, 2], [3, 4]]"
+      spellCheck={false}
+      value={same ? draft : settled}
+      disabled={props.disabled}
+      onChange={(e) => {
+        setDraft(e.target.value);
+        props.onChange(parsed(e.target.value));
+      }}
+    />
+  );
+}
+
+function parsed(text: string): unknown {
+  if (text.trim() === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -148,6 +148,10 @@ async fn read_part(
 ) -> Result<Bytes, Problem> {
     let mut whole = BytesMut::new();
     while let Some(piece) = piece(&mut field).await? {
+        // A second piece says that the part is large: most likely it is most of the form.
+        if !whole.is_empty() && whole.len() == whole.capacity() {
+            whole.reserve(super::reserved(&call.headers));
+        }
         if whole.len() + piece.len() > bytes_max {
             return Err(too_large(bytes_max as u64));
         }

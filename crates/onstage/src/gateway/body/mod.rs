@@ -17,10 +17,18 @@ use serde::Deserialize;
 /// A body that holds a password or a few words.
 const SMALL_BODY_BYTES_MAX: usize = 4 << 10;
 
+/// Room that a body gets at once because it announces so much; a longer one grows as it comes.
+const RESERVED_BYTES_MAX: usize = 8 << 20;
+
 /// The whole body, at most `bytes_max`. Errors: 413; 415 when it is compressed; 400 when it was cut off; 503 when
 /// too much is being read at once.
 async fn read(call: &mut Call, bytes_max: usize) -> Result<Bytes, Problem> {
     refuse_encoding(&call.headers)?;
+    read_any(call, bytes_max).await
+}
+
+/// As `read`, of a body that may be compressed: it is not unpacked.
+pub(crate) async fn read_any(call: &mut Call, bytes_max: usize) -> Result<Bytes, Problem> {
     refuse_length(&call.headers, bytes_max as u64)?;
     let mut body = call.take_body();
     let mut first = next_piece(&mut body).await?.unwrap_or_default();
@@ -30,8 +38,11 @@ async fn read(call: &mut Call, bytes_max: usize) -> Result<Bytes, Problem> {
     call.hold(first.len())?;
     let mut whole = BytesMut::new();
     while let Some(piece) = next_piece(&mut body).await? {
-        // The common body comes in one piece and is not copied.
-        whole.extend_from_slice(&std::mem::take(&mut first));
+        // The common body comes in one piece and is not copied; of a large one the pieces are copied once.
+        if !first.is_empty() {
+            whole.reserve(reserved(&call.headers));
+            whole.extend_from_slice(&std::mem::take(&mut first));
+        }
         if whole.len() + piece.len() > bytes_max {
             return Err(too_large(bytes_max as u64));
         }
@@ -43,6 +54,20 @@ async fn read(call: &mut Call, bytes_max: usize) -> Result<Bytes, Problem> {
     } else {
         whole.freeze()
     })
+}
+
+/// The announced length, as far as that is believed.
+pub(crate) fn reserved(headers: &HeaderMap) -> usize {
+    announced(headers).map_or(0, |length| {
+        usize::try_from(length)
+            .unwrap_or(usize::MAX)
+            .min(RESERVED_BYTES_MAX)
+    })
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
 async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Problem> {
@@ -163,10 +188,7 @@ pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 pub(crate) fn refuse_length(headers: &HeaderMap, bytes_max: u64) -> Result<(), Problem> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    match announced {
+    match announced(headers) {
         Some(length) if length > bytes_max => Err(too_large(bytes_max)),
         _ => Ok(()),
     }

@@ -2,6 +2,7 @@
 //! Does not know models.
 
 mod health;
+pub(crate) use health::ready;
 mod metrics;
 
 use super::{
@@ -16,7 +17,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         route!(GET "/healthz", Public, "Whether the process answers", health::alive)
             .gives(200, Media("text/plain")),
-        route!(GET "/readyz", Public, "Whether it can serve: the store answers and it is not stopping", health::ready)
+        route!(GET "/readyz", Public, "Whether it can serve: the store answers and it is not stopping", ready)
             .gives(200, Media("text/plain"))
             .errors(&[503]),
         route!(GET "/metrics", Owner, "Numbers for Prometheus", metrics::run)

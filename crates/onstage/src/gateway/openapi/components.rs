@@ -43,7 +43,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<people::NewToken>(&mut all);
     add::<people::LoginLink>(&mut all);
     add::<people::Login>(&mut all);
-    for (name, schema) in by_hand() {
+    for (name, schema) in by_hand().into_iter().chain(of_inference()) {
         all.insert(name.to_owned(), schema);
     }
     all
@@ -52,6 +52,69 @@ pub(crate) fn schemas() -> Map<String, Value> {
 fn add<T: ToSchema + PartialSchema>(all: &mut Map<String, Value>) {
     let schema = serde_json::to_value(T::schema()).unwrap_or_default();
     all.insert(T::name().into_owned(), schema);
+}
+
+/// The Open Inference Protocol's own bodies.
+fn of_inference() -> [(&'static str, Value); 4] {
+    let tensors =
+        json!({"type": "array", "items": {"$ref": "#/components/schemas/InferenceTensor"}});
+    [
+        (
+            "InferenceTensor",
+            json!({
+                "type": "object",
+                "required": ["name", "datatype", "shape"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "datatype": {"type": "string", "description": "`FP32`, `INT64`, `BOOL`, `BYTES` and so on"},
+                    "shape": {"type": "array", "items": {"type": "integer"}},
+                    "parameters": {"type": "object", "description": "`binary_data_size`: how many bytes of the data behind the JSON are its own"},
+                    "data": {"type": "array", "description": "nested or flat; absent when it is binary"},
+                },
+            }),
+        ),
+        (
+            "InferenceRequest",
+            json!({
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "id": {"type": "string"},
+                    "parameters": {"type": "object", "description": "`binary_data_output`, `timeout` in microseconds"},
+                    "inputs": tensors,
+                    "outputs": {"type": "array", "items": {
+                        "type": "object",
+                        "required": ["name"],
+                        "properties": {
+                            "name": {"type": "string"},
+                            "parameters": {"type": "object", "description": "`binary_data`, `classification`"},
+                        },
+                    }},
+                },
+            }),
+        ),
+        (
+            "InferenceResponse",
+            json!({
+                "type": "object",
+                "required": ["model_name", "model_version", "outputs"],
+                "properties": {
+                    "model_name": {"type": "string"},
+                    "model_version": {"type": "string"},
+                    "id": {"type": "string"},
+                    "outputs": tensors,
+                },
+            }),
+        ),
+        (
+            "InferenceError",
+            json!({
+                "type": "object",
+                "required": ["error"],
+                "properties": {"error": {"type": "string"}},
+            }),
+        ),
+    ]
 }
 
 fn by_hand() -> [(&'static str, Value); 3] {

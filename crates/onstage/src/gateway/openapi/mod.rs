@@ -39,10 +39,16 @@ pub(crate) fn document(version: &str) -> Value {
         "paths": paths,
         "components": {
             "schemas": components::schemas(),
-            "responses": {"Problem": {
-                "description": "What went wrong (RFC 9457)",
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            }},
+            "responses": {
+                "Problem": {
+                    "description": "What went wrong (RFC 9457)",
+                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                },
+                "InferenceError": {
+                    "description": "What went wrong, as the Open Inference Protocol has it",
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/InferenceError"}}},
+                },
+            },
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "bearerFormat": "os_…"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "onstage_session"},
@@ -138,14 +144,15 @@ fn responses(route: &Route) -> Value {
         Access::Stakeholder => &[401],
         Access::Owner => &[401, 403],
     };
+    let problem = if route.path.starts_with("/v2") {
+        json!({"$ref": "#/components/responses/InferenceError"})
+    } else {
+        json!({"$ref": "#/components/responses/Problem"})
+    };
     for status in route.errors.iter().chain(guarded) {
-        let problem = json!({"$ref": "#/components/responses/Problem"});
-        responses.insert(status.to_string(), problem);
+        responses.insert(status.to_string(), problem.clone());
     }
-    responses.insert(
-        "default".to_owned(),
-        json!({"$ref": "#/components/responses/Problem"}),
-    );
+    responses.insert("default".to_owned(), problem);
     Value::Object(responses)
 }
 

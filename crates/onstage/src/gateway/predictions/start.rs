@@ -11,7 +11,7 @@ use crate::gateway::{
 use axum::response::Response;
 use http::{HeaderName, StatusCode, header};
 use onstage_core::{
-    Id,
+    Id, ModelName,
     job::{Idempotency, JobSpec, NewJob},
     outcome::Status,
     people::Principal,
@@ -109,26 +109,28 @@ pub(crate) fn predict(call: &Call, wanted: &Wanted) -> Result<Ticket, Problem> {
     call.state
         .engine
         .predict(ask)
-        .map_err(|refused| match refused {
-            Refused::Busy {
-                retry_after,
-                queued,
-            } => Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "busy",
-                format!(
-                    "The model `{}` is busy: {queued} requests wait already.",
-                    wanted.loaded.model
-                ),
-            )
-            .retry_after(retry_after),
-            Refused::ShuttingDown => Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "shutting_down",
-                "This server is about to stop.",
-            )
-            .retry_after(ASK_AGAIN),
-        })
+        .map_err(|why| refused(&why, &wanted.loaded.model))
+}
+
+/// Why the engine did not take it.
+pub(crate) fn refused(why: &Refused, model: &ModelName) -> Problem {
+    match why {
+        Refused::Busy {
+            retry_after,
+            queued,
+        } => Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "busy",
+            format!("The model `{model}` is busy: {queued} requests wait already."),
+        )
+        .retry_after(*retry_after),
+        Refused::ShuttingDown => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "shutting_down",
+            "This server is about to stop.",
+        )
+        .retry_after(ASK_AGAIN),
+    }
 }
 
 /// People look for what they did; programs at full speed may be sampled.

@@ -1,4 +1,4 @@
-//! Inputs and outputs as they leave: files inside them become data URLs or links, the rest stays as it is.
+//! Inputs and outputs as they leave: files inside them become data URLs or links, tensors their lists or links.
 //! Does not know predictions or jobs.
 
 use crate::gateway::wire::page::escape;
@@ -7,11 +7,12 @@ use bytes::Bytes;
 use onstage_core::{
     Result,
     ports::Blobs,
+    tensor::Described,
     value::{BlobRef, Stored, Value},
 };
 use serde_json::{Map, Value as Json, value::RawValue};
 
-/// Larger files of outputs become links.
+/// Larger files and tensors of outputs become links.
 const INLINE_FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Which part of a prediction a file lies in: its links say so.
@@ -84,18 +85,40 @@ pub(crate) async fn show_text(blobs: &dyn Blobs, json: Bytes, links: &Links) -> 
     each_file(&mut tree, "$blob", &mut |file| {
         let size = file.get("size").and_then(Json::as_u64).unwrap_or(u64::MAX);
         let link = links.link(number, file.get("name").and_then(Json::as_str));
+        let tensor = Described::of(file);
+        let shown = linked(tensor.as_ref(), link.clone());
         if links.part == Part::Output && size <= INLINE_FILE_BYTES_MAX {
-            small.push((link.clone(), file_of(file)));
+            small.push((shown.clone(), tensor, file_of(file)));
         }
         number += 1;
-        Json::String(link)
+        shown
     });
     // The links stand in for the small files until these have been read.
-    for (link, file) in small {
+    for (link, tensor, file) in small {
         let bytes = blobs.get(&file.blob).await?;
-        put_in_place(&mut tree, &link, &data_url(&file.media_type, &bytes));
+        let whole = match tensor {
+            Some(tensor) => listed(&tensor, &bytes),
+            None => Some(Json::String(data_url(&file.media_type, &bytes))),
+        };
+        if let Some(whole) = whole {
+            put_in_place(&mut tree, &link, &whole);
+        }
     }
     Ok(Bytes::from(tree.to_string()))
+}
+
+/// What stands for bytes that are elsewhere.
+fn linked(tensor: Option<&Described>, link: String) -> Json {
+    let link = Json::String(link);
+    match tensor {
+        Some(tensor) => tensor.with_data(&link),
+        None => link,
+    }
+}
+
+/// A tensor with its numbers; none where JSON has no word for one of them.
+fn listed(tensor: &Described, bytes: &[u8]) -> Option<Json> {
+    serde_json::from_str(&tensor.in_json(bytes)?).ok()
 }
 
 /// A value with its attachments at hand.
@@ -110,11 +133,14 @@ pub(crate) fn show_value(value: &Value, links: &Links) -> Bytes {
     each_file(&mut tree, "$attachment", &mut |file| {
         let number = file.get("$attachment").and_then(Json::as_u64).unwrap_or(0) as usize;
         let name = file.get("name").and_then(Json::as_str);
+        let tensor = Described::of(file);
+        let link = || linked(tensor.as_ref(), links.link(place, name));
         let shown = match value.attachments.get(number) {
-            Some(bytes) if bytes.len() as u64 <= INLINE_FILE_BYTES_MAX => {
-                Json::String(data_url(&media_type(file), bytes))
-            }
-            Some(_) => Json::String(links.link(place, name)),
+            Some(bytes) if bytes.len() as u64 <= INLINE_FILE_BYTES_MAX => match &tensor {
+                Some(tensor) => listed(tensor, bytes).unwrap_or_else(link),
+                None => Json::String(data_url(&media_type(file), bytes)),
+            },
+            Some(_) => link(),
             None => Json::Null,
         };
         place += 1;
@@ -208,9 +234,9 @@ fn each_file(tree: &mut Json, key: &str, replace: &mut dyn FnMut(&Map<String, Js
     }
 }
 
-fn put_in_place(tree: &mut Json, old: &str, new: &str) {
+fn put_in_place(tree: &mut Json, old: &Json, new: &Json) {
     match tree {
-        Json::String(text) if text == old => new.clone_into(text),
+        here if here == old => here.clone_from(new),
         Json::Object(object) => object
             .values_mut()
             .for_each(|child| put_in_place(child, old, new)),
@@ -264,6 +290,24 @@ mod tests {
         let (name, _, bytes) = nth_attachment(&value, 1).unwrap();
         assert_eq!((name.as_deref(), bytes.len()), (Some("a b.bin"), 262_145));
         assert!(nth_attachment(&value, 2).is_none());
+    }
+
+    #[test]
+    fn small_tensors_are_lists_and_what_json_cannot_say_is_a_link() {
+        let bytes =
+            |numbers: &[f32]| -> Bytes { numbers.iter().flat_map(|n| n.to_le_bytes()).collect() };
+        let value = Value {
+            json: Bytes::from_static(
+                br#"[{"$attachment":0,"dtype":"float32","shape":[2]},{"$attachment":1,"dtype":"float32","shape":[1]}]"#,
+            ),
+            attachments: vec![bytes(&[0.1, -2.0]), bytes(&[f32::NAN])],
+        };
+        let shown: Json = serde_json::from_slice(&show_value(&value, &links())).unwrap();
+        assert_eq!(
+            shown[0],
+            serde_json::json!({"dtype": "float32", "shape": [2], "data": [0.1, -2.0]})
+        );
+        assert_eq!(shown[1]["data"], "/v1/files/p1/content?of=output&n=1");
     }
 
     #[test]
