@@ -66,6 +66,9 @@ async fn f21_slow_readers_are_cut_and_cost_little() {
     it.end();
 }
 
+/// Connections that are opened at the same time.
+const OPENED_AT_ONCE: usize = 100;
+
 #[tokio::test]
 async fn f36_idle_connections_up_to_the_limit_and_over_it() {
     // The limit is 8,192; a few are left for the test's own calls.
@@ -75,13 +78,17 @@ async fn f36_idle_connections_up_to_the_limit_and_over_it() {
     echoes(&world, &mut it, "actor", 20).await;
     let resident = rss_bytes(world.server_pid());
     let mut idle = Vec::new();
-    for n in 0..it.rounds() {
-        let mut stream = connect(&world).await;
-        let head = head(&mut stream, &get(&world, "/healthz", "")).await;
-        it.check(head.starts_with("HTTP/1.1 200"), || {
-            format!("connection {n}: {head}")
+    // Many at once: all must be there before the first has been idle for its time.
+    while idle.len() < it.rounds() {
+        let some = (0..OPENED_AT_ONCE).map(|_| async {
+            let mut stream = connect(&world).await;
+            let head = head(&mut stream, &get(&world, "/healthz", "")).await;
+            (stream, head)
         });
-        idle.push(stream);
+        for (stream, head) in futures::future::join_all(some).await {
+            it.check(head.starts_with("HTTP/1.1 200"), || head.clone());
+            idle.push(stream);
+        }
     }
     let grown = rss_bytes(world.server_pid()).saturating_sub(resident);
     it.at_most(
