@@ -132,6 +132,17 @@ impl Reply {
         problem
     }
 
+    /// An error in the words of the Open Inference Protocol.
+    #[track_caller]
+    pub(crate) fn inference_error(&self, status: u16, words: &str) {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(self.header("content-type"), "application/json");
+        let body = self.json();
+        let error = body["error"].as_str().unwrap_or_default();
+        assert!(error.contains(words), "{body}");
+        assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
+    }
+
     #[track_caller]
     pub(crate) fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());

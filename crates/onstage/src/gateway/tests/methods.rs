@@ -39,7 +39,11 @@ async fn methods_outside_of_the_table_are_refused() {
                 .bearer(&world.owner)
                 .send()
                 .await;
-            reply.problem(405, "method_not_allowed");
+            if path.starts_with("/v2") {
+                reply.inference_error(405, "is not possible at this path");
+            } else {
+                reply.problem(405, "method_not_allowed");
+            }
         }
         let get = known.iter().find(|(method, _)| *method == Method::GET);
         if let Some((_, access)) = get {
@@ -66,13 +70,17 @@ async fn unknown_paths_are_problems() {
     for path in [
         "/v1",
         "/v1/models/",
-        "/v2/x",
         "/v1/models/a/b/c/d",
         "/%00",
         "/..%2f..%2fetc/passwd",
     ] {
         world.get(path).send().await.problem(404, "not_found");
     }
+    world
+        .get("/v2/x")
+        .send()
+        .await
+        .inference_error(404, "There is nothing at this path");
     world
         .get("/v1/models/%ff/x")
         .send()
