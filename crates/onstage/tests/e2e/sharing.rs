@@ -221,22 +221,15 @@ async fn refusal(world: &World, name: &str, code: &str, realtime: &str) -> Strin
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let (_, versions) = world.get(&format!("/v1/models/lab/{name}/versions")).await;
     let version = &versions["results"][0];
+    if code == CRASHES {
+        // Where each thread stood is never the same.
+        return format!(
+            "{} {}",
+            version["error"]["kind"], version["error"]["message"]
+        );
+    }
     let said = format!("{:#}\n{}", version["error"], text(&output.stderr));
-    without_addresses(&said.replace(name, "NAME"))
-}
-
-/// A crash names threads by their address, and files by the digest of their bundle.
-fn without_addresses(said: &str) -> String {
-    said.split_inclusive(|c: char| !c.is_ascii_alphanumeric())
-        .map(|word| {
-            let is_long = word.len() > 12 && word.starts_with(|c: char| c.is_ascii_hexdigit());
-            if is_long && word.contains(|c: char| c.is_ascii_digit()) {
-                "…"
-            } else {
-                word
-            }
-        })
-        .collect()
+    said.replace(name, "NAME")
 }
 
 #[tokio::test]
