@@ -37,6 +37,8 @@ const BACKLOG: u32 = 4096;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// The pause after `accept` failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What one connection may hold of what was read, and of what waits to be sent.
+const CONNECTION_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// All bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Fields of a request's head.
@@ -149,6 +151,8 @@ impl Floor {
             .header_read_timeout(limits.patience.head + limits.patience.idle)
             .max_headers(HEAD_FIELDS_MAX)
             .max_header_size(HEAD_BYTES_MAX)
+            // Also of what waits to be sent: a reader that does not read must not hold much.
+            .max_buf_size(CONNECTION_BUFFER_BYTES_MAX)
             .half_close(false);
         Arc::new(Self {
             admission: Admission::new(

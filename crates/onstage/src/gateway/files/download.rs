@@ -20,7 +20,7 @@ use serde::Deserialize;
 use std::{ops::Range, sync::Arc};
 
 /// Read and sent at a time.
-const PIECE_BYTES: u64 = 256 * 1024;
+const PIECE_BYTES: u64 = 32 * 1024;
 
 #[derive(Deserialize)]
 struct Query {
