@@ -193,6 +193,8 @@ MATRICES = """
     @on.setup
     def a():
         made = LIBRARY.ones((300, 300))
+        # The generator exists before the fork.
+        DRAW
         assert float((made @ made)[0, 0]) == 300
         return made
 

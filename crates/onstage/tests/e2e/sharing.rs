@@ -22,6 +22,7 @@ def net():
 
 @on.predict
 def f(seconds: float = 0.0, die: bool = False, *, net) -> dict:
+    count("asks")
     time.sleep(seconds)
     if die:
         os.kill(os.getpid(), 9)
@@ -182,7 +183,8 @@ async fn a_killed_template_takes_no_request_with_it() {
     let template = world.pids("onstage.template")[0];
     let killed = async {
         // The first are being answered, the others wait.
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        let asks = world.folder.path().join("asks");
+        until("a worker computes", || asks.exists()).await;
         signal(template, "KILL");
         until("the template is reaped", || state(template).is_none()).await;
     };

@@ -237,7 +237,9 @@ impl Templates {
 
     /// False when workers of templates would not come to us.
     fn begin(self: &Arc<Self>) -> bool {
-        if let Err(error) = adopted::take_in_orphans() {
+        // Older kernels cannot tell of an end, and templates need that as well.
+        let able = adopted::end_of(std::process::id()).and_then(|_| adopted::take_in_orphans());
+        if let Err(error) = able {
             tracing::info!(%error, "every worker starts by itself: this system has no way to share imports");
             return false;
         }
