@@ -1,4 +1,4 @@
-"""The peers' Python environments: one each, from pinned requirements, kept between runs. A failure is a reason, not an end."""
+"""The peers' Python environments: one each, from pinned requirements, kept. A failure is a reason, not an end."""
 
 import os
 import shutil
@@ -17,7 +17,9 @@ class CannotInstallError(Exception):
 
 
 def folder():
-    cache = os.environ.get("ONSTAGE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "onstage"
+    cache = (
+        os.environ.get("ONSTAGE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "onstage"
+    )
     return Path(cache) / "bench-environments"
 
 

@@ -1,4 +1,4 @@
-"""What was measured: values by workload, system and figure, one a round; and what could not be measured, with the reason."""
+"""What was measured: values by workload, system and figure, one a round; and what could not be, with the reason."""
 
 import json
 import statistics

@@ -1,4 +1,4 @@
-"""A server under measurement: started in its own session, asked until it answers, frozen while others are measured, ended whole."""
+"""A server under measurement: asked until it answers, frozen while others are measured, ended whole."""
 
 import http.client
 import os

@@ -1,9 +1,7 @@
 """What all workloads share: programs, a folder of their own, the array, and how servers are started side by side."""
 
-import os
 import subprocess
-import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 

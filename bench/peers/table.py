@@ -1,4 +1,4 @@
-"""The table of peers: folder, package, command, and what a request is, by workload. Their servers are in the folders beside."""
+"""The table of peers: folder, package, command, and what a request is. Their servers are in the folders beside."""
 
 import base64
 import json
@@ -89,9 +89,7 @@ def as_form(name, content, boundary="bench"):
 
 
 BINARY = {"body": MEGABYTE, "headers": BYTES, "expect": "1000000"}
-MOSEC = Peer(
-    "mosec", "mosec", "mosec", mosec_command, numbers("/inference", binary=Ask("/inference", **BINARY))
-)
+MOSEC = Peer("mosec", "mosec", "mosec", mosec_command, numbers("/inference", binary=Ask("/inference", **BINARY)))
 FASTAPI = Peer("FastAPI", "fastapi", "fastapi", uvicorn_command, numbers(None, binary=Ask("/binary", **BINARY)))
 BASE64 = json.dumps({"x": base64.b64encode(MEGABYTE).decode()}).encode()
 LITSERVE = Peer(

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from load import Ask
 from ours import House
 from peers import table
+
 from workloads.echo import started
 from workloads.rounds import interleaved
 
@@ -21,4 +22,6 @@ def run(world):
         limit = stack.enter_context(world.the_limit(Ask("/", table.MEGABYTE, table.BYTES)))
         systems = [limit, ours, *started(world, stack, "P4", table.ALL, "binary")]
         interleaved(world, "P4", systems, CONNECTIONS, SECONDS, bytes_each=len(table.MEGABYTE))
-    world.figures.note("P4", "Onstage and BentoML get a form's part, LitServe base64 in JSON, the others the bare body.")
+    world.figures.note(
+        "P4", "Onstage and BentoML get a form's part, LitServe base64 in JSON, the others the bare body."
+    )

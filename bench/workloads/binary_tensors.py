@@ -5,9 +5,10 @@ from contextlib import ExitStack
 import tensors
 from ours import House
 from peers import table
+from world import OURS
+
 from workloads.echo import started
 from workloads.rounds import interleaved
-from world import OURS
 
 CONNECTIONS = 8
 SECONDS = 4
@@ -22,4 +23,6 @@ def run(world):
         except (Exception, SystemExit) as error:
             world.figures.fail("P8", OURS, error)
         interleaved(world, "P8", systems, CONNECTIONS, SECONDS, bytes_each=2 * 4 * tensors.NUMBERS)
-    world.figures.note("P8", "MLServer's HTTP takes and gives tensors as JSON numbers only; the others use binary data.")
+    world.figures.note(
+        "P8", "MLServer's HTTP takes and gives tensors as JSON numbers only; the others use binary data."
+    )

@@ -35,7 +35,9 @@ def connections(world, ours):
     world.figures.add("P6", OURS, "memory with them", memory, "MB")
     world.figures.add("P6", OURS, "memory each", 1024 * (memory - alone) / max(1, opened), "KB")
     if result["trouble"]:
-        world.figures.note("P6", f"Of {CONNECTIONS} connections {opened} were opened; the first other: {result['trouble']}.")
+        world.figures.note(
+            "P6", f"Of {CONNECTIONS} connections {opened} were opened; the first other: {result['trouble']}."
+        )
 
 
 def streams(world, house, ours):
@@ -44,9 +46,7 @@ def streams(world, house, ours):
     start = house.signed(Ask("/v1/models/lab/ticks/predictions", body, headers))
     _, answer = once(ours.address, start)
     events = Ask(json.loads(answer)["urls"]["events"], headers={"Accept": "text/event-stream"}, method="GET")
-    with Load(
-        world.generator, "streams", ours.address, house.signed(events), streams=STREAMS, seconds=SECONDS
-    ) as load:
+    with Load(world.generator, "streams", ours.address, house.signed(events), streams=STREAMS, seconds=SECONDS) as load:
         result = load.finish()
     world.figures.add("P6", OURS, "streams read", result["open"])
     world.figures.add("P6", OURS, "fan-out p50", result["late"]["p50_ms"], "ms")

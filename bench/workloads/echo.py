@@ -5,8 +5,9 @@ from contextlib import ExitStack
 from machine import settled_pss_mb
 from ours import House, asks
 from peers import table
-from workloads.rounds import interleaved
 from world import OURS
+
+from workloads.rounds import interleaved
 
 CONNECTIONS = 64
 SECONDS = 4
@@ -45,5 +46,3 @@ def started(world, stack, workload, peers, model, **options):
             serving.freeze()
             servings.append(serving)
     return servings
-
-

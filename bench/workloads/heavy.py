@@ -7,8 +7,9 @@ import machine
 from load import open_loop
 from ours import Gauges, House, asks
 from peers import table
-from workloads.rounds import ROUNDS
 from world import OURS
+
+from workloads.rounds import ROUNDS
 
 WORKERS = 7
 RATE, SECONDS = 500, 40
@@ -29,7 +30,9 @@ def run(world):
                 # The first answer is the first worker's; the others are ready when memory stands still.
                 machine.settled_pss_mb(serving.pid)
                 once(world, serving, peer.name, 0)
-    world.figures.note("P2", f"{ROUNDS} runs of Onstage with other arrival times each; one run of every peer with those of the first.")
+    world.figures.note(
+        "P2", f"{ROUNDS} runs of Onstage with other arrival times each; one run of every peer with those of the first."
+    )
 
 
 def wait_for_workers(house, serving, model, count, seconds_max=START_SECONDS_MAX):

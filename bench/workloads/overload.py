@@ -2,8 +2,9 @@
 
 from load import closed, open_loop
 from ours import House, asks
-from workloads.rounds import ROUNDS
 from world import OURS
+
+from workloads.rounds import ROUNDS
 
 # Fewer than its queue holds: nothing is refused.
 CONNECTIONS = 16

@@ -6,13 +6,14 @@ import time
 
 from load import Load
 from ours import Gauges, House, asks
-from workloads.heavy import START_SECONDS_MAX, add
 from world import OURS
+
+from workloads.heavy import START_SECONDS_MAX, add
 
 CALM, SPIKE = (20, 15), (500, 30)
 PHASES = [CALM, SPIKE, CALM, SPIKE, CALM, SPIKE, CALM]
 # As in the model's `onstage.toml`.
-IDLE_SECONDS, MICROBATCH, WORKERS_MIN = 5, 100, 1
+IDLE_SECONDS, MICROBATCH, MICROBATCH_SECONDS, WORKERS_MIN = 5, 100, 1, 1
 LOOK_EVERY = 0.1
 
 

@@ -4,5 +4,5 @@ import onstage as on
 
 
 @on.predict
-def same(x: on.Tensor["float32", (-1,)]) -> on.Tensor["float32", (-1,)]:
+def same(x: on.Tensor["float32", (-1,)]) -> on.Tensor["float32", (-1,)]:  # noqa: F821
     return x

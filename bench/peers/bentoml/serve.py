@@ -1,4 +1,4 @@
-"""BentoML set up by its documentation: access log, metrics and tracing off, adaptive batching where the workload has it."""
+"""BentoML set up by its documentation: access log, metrics and tracing off, batching where the workload has it."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""LitServe set up by its documentation: its fast queue, batching where the workload has it, one worker a device unless stated."""
+"""LitServe set up by its documentation: its fast queue, batching where the workload has it."""
 
 import base64
 import os

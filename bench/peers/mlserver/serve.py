@@ -29,7 +29,7 @@ def main():
     (folder / "model-settings.json").write_text(json.dumps(model))
     program = Path(sys.executable).with_name("mlserver")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    os.execv(program, [str(program), "start", str(folder)])
+    os.execv(program, [str(program), "start", str(folder)])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""mosec set up by its documentation: msgspec-free JSON, dynamic batching where the workload has it, a queue that holds the load."""
+"""mosec set up by its documentation: dynamic batching where the workload has it, a queue that holds the load."""
 
 import os
 
