@@ -26,7 +26,7 @@ class House:
         self.world, self.data = world, world.folder / name
         self.environment = {"BENCH_ARRAY": str(world.array), **(settings or {})}
         with self.stage() as stage:
-            self.token = stage.json("token", "create", "--name", "bench")["secret"]
+            self.token = stage.json("token", "create", "--name", "bench")["token"]
             for model in models:
                 stage.verb("push", MODELS / model)
 
