@@ -1,6 +1,7 @@
 """The peers' Python environments: one each, from pinned requirements, kept. A failure is a reason, not an end."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,8 +9,6 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
 INSTALL_SECONDS_MAX = 600
-# The pins are of this Python; any other is tried where it is absent.
-PYTHON = "python3.11"
 
 
 class CannotInstallError(Exception):
@@ -39,7 +38,7 @@ def installed(name):
 
 
 def commands(place, pins):
-    wanted = shutil.which(PYTHON) or sys.executable
+    wanted = interpreter(pins)
     uv = shutil.which("uv")
     if uv:
         python = str(place / "bin" / "python")
@@ -49,6 +48,17 @@ def commands(place, pins):
         yield [wanted, "-m", "venv", str(place)]
         pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         yield [*pip, "--no-deps", "-r", str(pins)]
+
+
+def interpreter(pins):
+    """The Python that the first line of the pins names, if it is on this machine; else the one that runs this."""
+    named = re.search(r"Python (3\.\d+)", pins.read_text().splitlines()[0]).group(1)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for found in [shutil.which(f"python{named}"), *sorted(pyenv.glob(f"{named}.*/bin/python{named}"))]:
+        # A version manager's stand-in may be there without the Python behind it.
+        if found and subprocess.run([found, "-c", ""], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return str(found)
+    return sys.executable
 
 
 def run(command):

@@ -106,9 +106,7 @@ fn results_parse() -> Work {
     let frame = Frame::new(results(0..ITEMS));
     Box::new(move || {
         let parsed = FromWorker::parse(black_box(&frame));
-        assert!(
-            matches!(parsed, Ok(FromWorker::Result(answers)) if answers.len() as u64 == ITEMS)
-        );
+        assert!(matches!(parsed, Ok(FromWorker::Result(answers)) if answers.len() as u64 == ITEMS));
     })
 }
 

@@ -11,7 +11,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use std::{cell::RefCell, error::Error};
-use tokio::{net::TcpStream, sync::Semaphore};
+use tokio::{net::TcpStream, sync::Semaphore, task::JoinHandle};
 
 pub(crate) type Fault = Box<dyn Error>;
 pub(crate) type Connection = SendRequest<Full<Bytes>>;
@@ -115,8 +115,8 @@ fn is_cut(fault: &(dyn Error + 'static)) -> bool {
     clippy::disallowed_methods,
     reason = "a generator of load, not a part of Onstage"
 )]
-pub(crate) fn spawn(work: impl Future<Output = ()> + 'static) {
-    tokio::task::spawn_local(work);
+pub(crate) fn spawn(work: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+    tokio::task::spawn_local(work)
 }
 
 #[expect(

@@ -42,24 +42,30 @@ pub(crate) async fn run(plan: Open) -> Figures {
         Rc::new(plan.expect),
     );
     let seen = Rc::new(RefCell::new(Seen::default()));
-    let (local, begun) = (LocalSet::new(), client::now());
-    let mut lag = Vec::with_capacity(times.len());
-    local
+    let begun = client::now();
+    let (mut lag, mut asked) = (
+        Vec::with_capacity(times.len()),
+        Vec::with_capacity(times.len()),
+    );
+    LocalSet::new()
         .run_until(async {
             for time in &times {
                 let intended = begun + Duration::from_secs_f64(*time);
                 tokio::time::sleep_until(intended).await;
                 lag.push((client::now() - intended).as_secs_f64());
                 let (client, seen, expect) = (client.clone(), seen.clone(), expect.clone());
-                client::spawn(async move {
+                asked.push(client::spawn(async move {
                     let answer = tokio::time::timeout_at(intended + timeout, client.ask()).await;
                     let took = (client::now() - intended).as_secs_f64();
                     note(&mut seen.borrow_mut(), answer, took, &expect);
-                });
+                }));
+            }
+            for one in asked {
+                // One that panicked is missing from the counts, which the caller compares with `sent`.
+                let _ = one.await;
             }
         })
         .await;
-    local.await;
     let seen = seen.take();
     Figures {
         sent: times.len(),
