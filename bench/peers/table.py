@@ -41,6 +41,8 @@ class Peer:
             "BENCH_PORT": str(port),
             "BENCH_ARRAY": str(world.array),
             "PYTHONPATH": str(HERE / "work"),
+            # What it leaves behind goes with everything else.
+            "TMPDIR": str(world.folder),
             **self.environment,
         }
         return started(

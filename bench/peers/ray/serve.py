@@ -70,7 +70,8 @@ SHAPES = {"echo": Echo, "many": Many, "gigabyte": Echo, "heavy": Heavy, "binary"
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder:
+    # The paths of its sockets are long, and the kernel's limit is not.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
         ray.init(
             include_dashboard=False,
             log_to_driver=False,
