@@ -51,12 +51,11 @@ def main():
         raise SystemExit(f"error: no workload is called `{unknown[0]}`; there are {', '.join(WORKLOADS)}")
     described = machine.described()
     machine.adopt_orphans()
-    binary_path = Path(chosen.binary).resolve()
+    program, tools = Path(chosen.binary).resolve(), Path(chosen.tools).resolve()
     with tempfile.TemporaryDirectory(prefix="onstage-bench-", ignore_cleanup_errors=True) as folder:
-        world = World(
-            binary_path, Path(chosen.tools) / "onstage-limit", Path(chosen.tools) / "onstage-load", Path(folder)
-        )
-        world.figures.versions["Onstage"] = version(binary_path)
+        world = World(program, tools / "onstage-limit", tools / "onstage-load", Path(folder), chosen.update)
+        if program.is_file():
+            world.figures.versions["Onstage"] = version(program)
         for name, run in WORKLOADS.items():
             if not only or name in only:
                 timed(world, name, run)
@@ -72,6 +71,7 @@ def arguments():
     options.add_argument("--tools", required=True, help="the folder with `onstage-limit` and `onstage-load`")
     options.add_argument("--only", help="names of workloads, with commas")
     options.add_argument("--check", action="store_true", help="end with 1 when a target is missed")
+    options.add_argument("--update", action="store_true", help="make the instructions counted the new baseline")
     return options.parse_args()
 
 

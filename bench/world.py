@@ -1,6 +1,7 @@
 """What all workloads share: programs, a folder of their own, the array, and how servers are started side by side."""
 
 import subprocess
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from serving import CannotStartError, Serving
 ARRAY_BYTES = 1_000_000_000
 # A heavy peer's workers hold the array each, and something must be left for everybody else.
 SPARE_GB = 2.0
+# A run takes 25 minutes at most, about: after these no peer is started any more, and what is left is Onstage's own.
+PEERS_SECONDS_MAX = 22 * 60
 
 
 @dataclass
@@ -21,7 +24,10 @@ class World:
     limit: Path
     generator: Path
     folder: Path
+    # Make what is counted the baseline of the instructions.
+    update: bool = False
     figures: Figures = field(default_factory=Figures)
+    begun: float = field(default_factory=time.monotonic)
 
     @property
     def array(self):
@@ -33,6 +39,9 @@ class World:
 
     def start(self, stack, workload, peer, model, **options):
         """A peer that serves until the stack ends, or None and a reason among the figures."""
+        if time.monotonic() - self.begun > PEERS_SECONDS_MAX:
+            self.figures.fail(workload, peer.name, f"{PEERS_SECONDS_MAX / 60:.0f} minutes of the run were over")
+            return None
         needed = options.get("workers", 1) * ARRAY_BYTES / 1024**3 if model in {"gigabyte", "heavy"} else 0
         if machine.free_memory_gb() < needed * 1.2 + SPARE_GB:
             self.figures.fail(workload, peer.name, f"it needs {needed:.1f} GiB of memory, which are not free")

@@ -25,6 +25,7 @@ class Peer:
     package: str
     command: Callable
     asks: Dict[str, Ask]
+    # `{folder}` stands for the run's own.
     environment: Dict[str, str] = field(default_factory=dict)
 
     @property
@@ -43,7 +44,7 @@ class Peer:
             "PYTHONPATH": str(HERE / "work"),
             # What it leaves behind goes with everything else.
             "TMPDIR": str(world.folder),
-            **self.environment,
+            **{name: value.format(folder=world.folder) for name, value in self.environment.items()},
         }
         return started(
             self.name,
@@ -124,7 +125,15 @@ RAY = Peer(
     {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"},
 )
 MLSERVER = Peer("MLServer", "mlserver", "mlserver", script, {"tensor": as_json("/v2/models/tensor/infer")})
-PYTRITON = Peer("PyTriton", "pytriton", "nvidia-pytriton", script, {"tensor": as_binary("/v2/models/tensor/infer")})
+PYTRITON = Peer(
+    "PyTriton",
+    "pytriton",
+    "nvidia-pytriton",
+    script,
+    {"tensor": as_binary("/v2/models/tensor/infer")},
+    # It copies itself there at every start.
+    {"PYTRITON_HOME": "{folder}"},
+)
 
 ALL = [MOSEC, FASTAPI, LITSERVE, BENTOML, RAY]
 WITH_BATCHING = [MOSEC, LITSERVE, BENTOML, RAY]

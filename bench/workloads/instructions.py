@@ -1,7 +1,6 @@
 """The hot parts alone, counted in instructions by Callgrind: the same on a busy machine as on a quiet one."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,12 +18,14 @@ def run(world):
     program = built()
     names = subprocess.run([program, "list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
     counts = {name: counted(program, name, world.folder) for name in names}
-    if os.environ.get("UPDATE"):
+    if world.update:
         BASELINE.write_text(json.dumps(counts, indent=2) + "\n")
     for name, count in counts.items():
         world.figures.add("instructions", name, "instructions", count)
         before = baseline().get(name)
-        if before:
+        if before is None:
+            world.figures.fail("instructions", name, "it is not in the baseline")
+        else:
             world.figures.add("instructions", name, "baseline", before)
             world.figures.add("instructions", name, "by the baseline", count / before, "×")
     world.figures.note("instructions", "`make bench ONLY=instructions UPDATE=1` makes what was counted the baseline.")

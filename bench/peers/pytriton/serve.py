@@ -2,7 +2,6 @@
 
 import os
 import sysconfig
-import tempfile
 
 import numpy as np
 from pytriton.model_config import ModelConfig, Tensor
@@ -16,8 +15,6 @@ def same(requests):
 def main():
     # Triton's own processes load the library of the Python that runs this, as its documentation has it.
     os.environ["LD_LIBRARY_PATH"] = sysconfig.get_config_var("LIBDIR")
-    # It copies itself there at every start.
-    os.environ["PYTRITON_HOME"] = tempfile.gettempdir()
     config = TritonConfig(
         http_address="127.0.0.1",
         http_port=int(os.environ["BENCH_PORT"]),
