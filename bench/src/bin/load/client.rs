@@ -111,18 +111,10 @@ fn is_cut(fault: &(dyn Error + 'static)) -> bool {
     })
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a generator of load, not a part of Onstage"
-)]
 pub(crate) fn spawn(work: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
     tokio::task::spawn_local(work)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a generator of load, not a part of Onstage"
-)]
 pub(crate) fn now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
