@@ -52,7 +52,11 @@ def targets_table(figures, targets):
     lines = ["## Targets\n", "| | target | | measured | |", "|---|---|---|---|---|"]
     for target in targets:
         value = target.value(figures)
-        shown = "not measured" if value is None else f"{number(value)} {target.unit}".strip()
+        shown = (
+            "not measured"
+            if value is None
+            else f"{number(value)} {target.unit if math.isfinite(value) else ''}".strip()
+        )
         bound = f"{target.kind} {number(target.bound)} {target.unit}".strip()
         verdict = "met" if target.met(figures) else "**missed**"
         lines.append(f"| {target.workload} | {target.what} | {bound} | {shown} | {verdict} |")

@@ -4,7 +4,7 @@ import base64
 import os
 
 import litserve
-from heavy import numbers, one_second
+from heavy import WINDOW_SECONDS, numbers, one_second
 
 MODEL, WORKERS = os.environ["BENCH_MODEL"], int(os.environ["BENCH_WORKERS"])
 
@@ -64,7 +64,7 @@ SHAPES = {
     "echo": (Echo, 1, 0.0),
     "many": (Many, 32, 0.005),
     "gigabyte": (Gigabyte, 1, 0.0),
-    "heavy": (Heavy, 100, 0.001),
+    "heavy": (Heavy, 100, WINDOW_SECONDS),
     "binary": (Binary, 1, 0.0),
 }
 

@@ -2,7 +2,7 @@
 
 import os
 
-from heavy import numbers, one_second
+from heavy import WINDOW_SECONDS, numbers, one_second
 from mosec import Server, Worker
 
 MODEL, WORKERS = os.environ["BENCH_MODEL"], int(os.environ["BENCH_WORKERS"])
@@ -59,7 +59,7 @@ SHAPES = {
     "echo": (Echo, 1, 0),
     "many": (Many, 32, 5),
     "gigabyte": (Gigabyte, 1, 0),
-    "heavy": (Heavy, 100, 1),
+    "heavy": (Heavy, 100, round(1000 * WINDOW_SECONDS)),
     "binary": (Binary, 1, 0),
 }
 

@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 import ray
-from heavy import numbers, one_second
+from heavy import WINDOW_SECONDS, numbers, one_second
 from ray import serve
 
 MODEL, WORKERS = os.environ["BENCH_MODEL"], int(os.environ["BENCH_WORKERS"])
@@ -49,7 +49,7 @@ class Heavy:
     def __init__(self):
         self.array = numbers()
 
-    @serve.batch(max_batch_size=100, batch_wait_timeout_s=0.001)
+    @serve.batch(max_batch_size=100, batch_wait_timeout_s=WINDOW_SECONDS)
     async def answer(self, inputs):
         return one_second(self.array, inputs)
 

@@ -6,6 +6,8 @@ import time
 import numpy as np
 
 SECONDS = 1.0
+# A seventh of it: what comes within goes together, and seven workers begin one after the other, not all at once.
+WINDOW_SECONDS = 0.14
 
 
 def numbers():
