@@ -33,7 +33,7 @@ def run(world):
     world.figures.note(
         "P2",
         "Onstage, mosec, LitServe and Ray Serve collect inputs for 140 ms, a seventh of a microbatch; BentoML decides "
-        "for itself. Without, idle workers begin together, and p99 nears two microbatches, for Onstage and mosec alike.",
+        "for itself. Without, idle workers begin together and p99 nears two microbatches, with Onstage as with mosec.",
     )
     world.figures.note(
         "P2", f"{ROUNDS} runs of Onstage with other arrival times each; one run of every peer with those of the first."
