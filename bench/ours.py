@@ -22,9 +22,10 @@ from stage import Stage  # noqa: E402
 class House:
     """One data folder with models in it, and the token that opens it."""
 
-    def __init__(self, world, name, models, settings=None):
+    def __init__(self, world, name, models):
         self.world, self.data = world, world.folder / name
-        self.environment = {"BENCH_ARRAY": str(world.array), **(settings or {})}
+        # An installation holds every model's `queue` to its own limit, which is lower than what spikes need.
+        self.environment = {"BENCH_ARRAY": str(world.array), "ONSTAGE_QUEUE_ITEMS_MAX": "8192"}
         with self.stage() as stage:
             self.token = stage.json("token", "create", "--name", "bench")["token"]
             for model in models:

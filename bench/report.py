@@ -52,12 +52,8 @@ def targets_table(figures, targets):
     lines = ["## Targets\n", "| | target | | measured | |", "|---|---|---|---|---|"]
     for target in targets:
         value = target.value(figures)
-        shown = (
-            "not measured"
-            if value is None
-            else f"{number(value)} {target.unit if math.isfinite(value) else ''}".strip()
-        )
-        bound = f"{target.kind} {number(target.bound)} {target.unit}".strip()
+        shown = "not measured" if value is None else with_unit(value, target.unit)
+        bound = f"{target.kind} {with_unit(target.bound, target.unit)}"
         verdict = "met" if target.met(figures) else "**missed**"
         lines.append(f"| {target.workload} | {target.what} | {bound} | {shown} | {verdict} |")
     return "\n".join(lines) + "\n"
@@ -101,6 +97,10 @@ def spread(rounds):
         return "–"
     middle, least, most = (number(value) for value in (statistics.median(rounds), min(rounds), max(rounds)))
     return middle if least == most else f"{middle} ({least}–{most})"
+
+
+def with_unit(value, unit):
+    return f"{number(value)} {unit}".strip() if math.isfinite(value) else number(value)
 
 
 def number(value):
