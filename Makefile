@@ -46,11 +46,11 @@ wheel: ## build the wheel, install it into a clean environment and run the quick
 	@scripts/setup.sh test
 	@scripts/test.sh wheel
 
-bench: ## measure against a bare hyper server in the same run
+bench: ## measure beside peers and write docs/benchmarks.md (ONLY=P1,P3: some; CHECK=1: fail when a target is missed)
 	@scripts/setup.sh bench
-	@scripts/build.sh release
+	@$(if $(filter instructions,$(ONLY)),,scripts/build.sh release)
 	@cargo build --locked --release --quiet -p onstage-bench
-	@python3 bench/run.py --binary "$(CARGO_TARGET_DIR)/release/onstage"
+	@python3 bench/run.py --binary "$(CARGO_TARGET_DIR)/release/onstage" --tools "$(CARGO_TARGET_DIR)/release" $(if $(ONLY),--only $(ONLY),) $(if $(CHECK),--check,) $(if $(UPDATE),--update,)
 
 faults: ## every fault experiment in full, with a table (ONLY=F03,S14: some; WRITE=1: also into docs/faults.md)
 	@scripts/setup.sh test

@@ -56,7 +56,7 @@ command -v cc >/dev/null || debian build-essential
 page_modules
 case "${1:-build}" in
   build) exit 0 ;;
-  bench) debian wrk; exit 0 ;;
+  bench) debian wrk valgrind; exit 0 ;;
 esac
 
 debian chromium

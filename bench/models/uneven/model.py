@@ -1,0 +1,35 @@
+"""The heavy workload: a gigabyte of numbers, and a second for every microbatch of up to a hundred."""
+
+import os
+import time
+
+import numpy as np
+
+import onstage as on
+
+SECONDS = 1.0
+# A seventh of it: what comes within goes together, and seven workers begin one after the other, not all at once.
+WINDOW_MS = 140
+
+
+@on.setup
+def numbers():
+    """The array, read into memory. Shape (n,), float32."""
+    return np.load(os.environ["BENCH_ARRAY"])
+
+
+def one_second(array, indices):
+    until = time.monotonic() + SECONDS
+    answers = [float(array[index]) for index in indices]
+    time.sleep(max(0.0, until - time.monotonic()))
+    return answers
+
+
+@on.predict
+def heavy(x: int, *, numbers) -> float:
+    return one_second(numbers, [x])[0]
+
+
+@heavy.many(max=100, wait_ms=WINDOW_MS)
+def _(rows, *, numbers):
+    return one_second(numbers, [row["x"] for row in rows])
