@@ -14,7 +14,8 @@ pub(crate) use place::Place;
 
 use crate::{
     ask::{Ask, Keep, Loaded, Refused},
-    batcher::{self, Next, Shape, View},
+    batcher::Shape,
+    junction::{Asker, Given, Junction},
     parts::{Parts, Settings},
     queue::{Queue, Waiting},
     recorder::Recorder,
@@ -187,7 +188,7 @@ impl Pool {
             until: entry.until,
             alone: false,
         });
-        let wake = inside.whom_to_wake(&self.wish.shape);
+        let wake = inside.whom_to_wake(&self.wish);
         let attend = wake.is_none() && !std::mem::replace(&mut inside.attended, true);
         drop(inside);
         match wake {
@@ -234,7 +235,7 @@ impl Pool {
             alone,
             it: entry,
         });
-        let wake = inside.whom_to_wake(&self.wish.shape);
+        let wake = inside.whom_to_wake(&self.wish);
         drop(inside);
         if let Some(wake) = wake {
             wake.notify_one();
@@ -320,16 +321,9 @@ impl Inside {
     }
 
     /// The worker to wake for what has just been queued.
-    fn whom_to_wake(&mut self, shape: &Shape) -> Option<Arc<Notify>> {
-        if let Some(wake) = self.roster.call_idle() {
-            return Some(wake);
-        }
-        let full = shape.many_max.is_some_and(|max| self.queue.len() == max);
-        if full {
-            self.roster.call_windowed()
-        } else {
-            None
-        }
+    fn whom_to_wake(&mut self, wish: &Wish) -> Option<Arc<Notify>> {
+        let called = self.junction(wish).call();
+        self.roster.wake_of(called)
     }
 }
 
@@ -356,8 +350,11 @@ impl Source for Pool {
         let now = self.clock.monotonic();
         let mut inside = self.inside();
         let expired = inside.queue.expired(now);
-        let taken = inside.take_for(&self.wish, worker, ahead, now);
+        let (taken, next) = inside.take_for(&self.wish, Asker { worker, ahead }, now);
         drop(inside);
+        if let Some(next) = next {
+            next.notify_one();
+        }
         for waiting in expired {
             expire(&waiting.it);
         }
@@ -382,38 +379,32 @@ impl Source for Pool {
 }
 
 impl Inside {
-    fn take_for(&mut self, wish: &Wish, worker: u64, ahead: usize, now: Duration) -> Take {
-        if !self.roster.may_take(worker) {
-            return Take::Nothing;
+    fn junction<'a>(&'a mut self, wish: &'a Wish) -> Junction<'a, Arc<Entry>> {
+        Junction {
+            wish,
+            queue: &mut self.queue,
+            rota: &mut self.roster.rota,
+            service: &mut self.service,
         }
-        let ready = self.roster.ready();
-        let view = View {
-            queued: self.queue.len(),
-            oldest_at: self.queue.oldest_at().unwrap_or(now),
-            window: self.service.window(wish, ready, now),
-            idle: self.roster.idle_but(worker) + usize::from(ahead == 0),
-            ahead,
-            item_time: self.service.item_time(),
-            microbatch_time: self.service.microbatch_time(),
-        };
-        match batcher::next(&wish.shape, &view, now) {
-            Next::Take(most) => {
-                let mut load = Load::default();
-                let taken = self.queue.take(most, |entry| load.fits(&entry.size));
+    }
+
+    /// What a worker gets, and whom to wake for what it leaves.
+    fn take_for(
+        &mut self,
+        wish: &Wish,
+        asker: Asker,
+        now: Duration,
+    ) -> (Take, Option<Arc<Notify>>) {
+        let mut load = Load::default();
+        let mut junction = self.junction(wish);
+        match junction.take(asker, now, |entry| load.fits(&entry.size)) {
+            Given::Items(taken) => {
                 let items: Vec<Item> = taken.into_iter().map(|it| it.it.item()).collect();
-                self.roster.busy(worker);
-                Take::Items(items)
+                let next = junction.call();
+                (Take::Items(items), self.roster.wake_of(next))
             }
-            Next::WaitUntil(at) => {
-                self.roster.windowed(worker);
-                Take::At(at)
-            }
-            Next::Nothing => {
-                if ahead == 0 {
-                    self.roster.idle(worker, now);
-                }
-                Take::Nothing
-            }
+            Given::Later(at) => (Take::At(at), None),
+            Given::Nothing => (Take::Nothing, None),
         }
     }
 }
