@@ -28,11 +28,15 @@ pub struct Load<'a> {
     pub goal: Option<Duration>,
 }
 
+/// What is aimed at when the author names no goal.
+pub fn goal_of(call: Duration) -> Duration {
+    call * 3 / 2 + GOAL_SLACK
+}
+
 impl Load<'_> {
     /// The author's goal, or half as much again as one call takes and a little.
     pub fn goal(&self) -> Duration {
-        self.goal
-            .unwrap_or_else(|| self.curve.time(1) * 3 / 2 + GOAL_SLACK)
+        self.goal.unwrap_or_else(|| goal_of(self.curve.time(1)))
     }
 
     /// The longest an idle worker should hold back the oldest item so that `workers` spend the least time and the goal

@@ -24,6 +24,7 @@ mod registry;
 mod rota;
 pub mod scaler;
 mod service;
+pub mod sim;
 pub mod spawn;
 pub mod task;
 pub mod ticket;

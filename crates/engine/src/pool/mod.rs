@@ -42,11 +42,6 @@ use std::{
 use tally::Tally;
 use tokio::sync::{Notify, watch};
 
-/// Requests that may wait for a model without `.many`, at least.
-const QUEUE_ITEMS_FLOOR: usize = 256;
-/// Microbatches per worker that may wait, for a model with `.many`.
-const QUEUE_MICROBATCHES: usize = 4;
-const QUEUE_ITEMS_MIN: usize = 16;
 /// JSON of a microbatch of several inputs; half of what a frame's header may be.
 const MICROBATCH_JSON_BYTES_MAX: usize = FRAME_HEADER_BYTES_MAX / 2;
 /// JSON and attachments of a microbatch of several inputs.
@@ -337,11 +332,8 @@ fn caller_of(id: &onstage_core::Id) -> u64 {
 fn queue_items_max(loaded: &Loaded, shape: &Shape, settings: &Settings) -> usize {
     let config = &loaded.version.config.realtime;
     let workers = config.workers.max.max(1) as usize;
-    let by_shape = match shape.many_max {
-        Some(max) => (QUEUE_MICROBATCHES * workers * max).max(QUEUE_ITEMS_MIN),
-        None => (QUEUE_MICROBATCHES * workers).max(QUEUE_ITEMS_FLOOR),
-    };
-    let items = config.queue.map_or(by_shape, |queue| queue as usize);
+    let items = config.queue.map(|queue| queue as usize);
+    let items = items.unwrap_or_else(|| shape.queue_items(workers));
     items.clamp(1, settings.queue_items_max as usize)
 }
 
