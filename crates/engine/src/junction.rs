@@ -6,7 +6,7 @@ use crate::{
     queue::{Queue, Waiting},
     rota::Rota,
     scaler::Seen,
-    service::{Service, Wish},
+    service::{Service, Waits, Wish},
 };
 use std::time::Duration;
 
@@ -103,16 +103,31 @@ impl<T> Junction<'_, T> {
         self.rota.call_idle()
     }
 
+    /// How much of what waits has a worker that will take it.
+    fn held_back(&self) -> usize {
+        match self.rota.has_windowed() {
+            true => self.queue.len().min(self.wish.shape.items_max()),
+            false => 0,
+        }
+    }
+
     /// What the scaler sees.
     pub(crate) fn seen(&mut self, bounds: &Bounds, now: Duration) -> Seen {
         let counts = self.rota.counts();
         let idle_since = self.rota.idle_since();
-        let needed = self.service.needed(self.wish, now);
+        let waits = Waits {
+            // What is held back for company waits for no worker.
+            queued: self.queue.len() - self.held_back(),
+            ready: self.rota.ready(),
+        };
+        let needed = self.service.needed(self.wish, waits, now);
         Seen {
             queued: self.queue.len(),
+            held_back: self.held_back(),
             oldest_at: self.queue.oldest_at(),
             starting: self.rota.starting(),
             busy: (counts.busy + counts.idle) as usize - idle_since.len(),
+            stopping: counts.stopping as usize,
             idle_since,
             min: bounds.min,
             max: bounds.max,
@@ -123,7 +138,7 @@ impl<T> Junction<'_, T> {
             items_max: self.wish.shape.items_max(),
             needed: needed.map_or(0, |needed| needed.now),
             needed_lately: needed.map(|needed| needed.lately),
-            wait_max: needed.map(|needed| needed.wait_max),
+            hold: needed.map_or(bounds.idle, |needed| needed.hold),
             microbatch_time: self.service.microbatch_time(),
             failures: bounds.failures,
             failed_at: bounds.failed_at,

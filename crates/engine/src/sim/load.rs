@@ -192,7 +192,7 @@ impl Iterator for Arrivals<'_> {
                 Chance::Counted => {
                     let all = (span.rate * span.seconds).round();
                     let place = (self.number as f64 + self.random.share()) / all;
-                    ((self.number as f64) < all).then(|| self.begin + place * span.seconds)
+                    ((self.number as f64) < all).then_some(self.begin + place * span.seconds)
                 }
             };
             if let Some(next) = next {

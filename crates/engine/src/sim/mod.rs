@@ -19,7 +19,7 @@ pub use outcome::{Change, Outcome, Slice};
 pub use random::Random;
 pub use sweep::{Setting, Tried, settings, tried};
 
-use crate::batcher::Shape;
+pub use crate::batcher::{Shape, Wait};
 use std::time::Duration;
 
 /// A version and what its author set, as far as latency and cost depend on it. Left out: the time of the gateway and

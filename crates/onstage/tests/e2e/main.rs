@@ -22,6 +22,7 @@ mod examples;
 mod jobs;
 mod kills;
 mod logs;
+mod plan;
 mod quickstart;
 mod realtime;
 mod results;
