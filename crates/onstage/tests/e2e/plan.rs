@@ -1,6 +1,6 @@
 //! `onstage plan`: what it says of a folder, of a load, of wrong flags; and whether it comes true.
 
-use crate::world::{PATIENCE, World};
+use crate::world::{PATIENCE, World, example};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,32 @@ async fn a_folder_is_planned_without_a_server() {
             "{wrong:?}: {said}"
         );
     }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_plans_of_the_guide_work_as_they_are_written() {
+    let world = World::start().await;
+    let guide = std::fs::read_to_string(example("heavy").join("../../docs/guide.md")).unwrap();
+    let plans = guide
+        .lines()
+        .filter(|line| line.starts_with("onstage plan "));
+    let heavy = example("heavy");
+    let mut count = 0;
+    for line in plans {
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        let words: Vec<&str> = words
+            .into_iter()
+            .map(|word| match word {
+                "examples/heavy" => heavy.to_str().unwrap(),
+                word => word,
+            })
+            .collect();
+        let planned = world.ok_json(&words).await;
+        assert_eq!(planned["model"], "lab/heavy", "{line}: {planned:#}");
+        count += 1;
+    }
+    assert!(count >= 2);
     world.close().await;
 }
 

@@ -14,6 +14,7 @@ const DAY_MINUTES: f64 = 24.0 * 60.0;
 const BASE_SHARE: f64 = 0.05;
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(super) struct Args {
     /// Requests a second, all the time
     #[arg(long, value_name = "N", conflicts_with_all = ["trace", "shape"])]

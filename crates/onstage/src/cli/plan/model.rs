@@ -20,6 +20,7 @@ const START: Duration = Duration::from_secs(2);
 const SEED: u64 = 1;
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(super) struct Args {
     /// How long a call takes, whatever it carries
     #[arg(long, value_name = "SPAN", value_parser = span)]
