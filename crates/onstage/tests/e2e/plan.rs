@@ -53,9 +53,7 @@ async fn a_folder_is_planned_without_a_server() {
     }
     let drawn = std::fs::read_to_string(svg).unwrap();
     assert!(drawn.starts_with("<svg") && drawn.ends_with("</svg>\n"));
-    let swept = world
-        .ok(&[&plan[..], &["--sweep", "--minutes", "1"]].concat())
-        .await;
+    let swept = world.ok(&[&plan[..], &["--sweep"]].concat()).await;
     assert!(swept.contains("[realtime]\nworkers = {"), "{swept}");
     for (wrong, part) in [
         (&["plan", folder, "--call", "1s"][..], "needs a load"),

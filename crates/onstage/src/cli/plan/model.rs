@@ -8,7 +8,7 @@ use crate::{
 };
 use onstage_core::{
     Error, Result,
-    config::{ModelConfig, RealtimeSection, Size, Span},
+    config::{RealtimeSection, Size, Span},
     schema::ModelSchema,
 };
 use onstage_engine::sim::{CallTime, Memory, Setup, Shape, Wait};
@@ -173,7 +173,7 @@ async fn of_server(caller: &Caller, name: &str, fit: bool) -> Result<Known> {
     let version = client
         .get(&format!("/v1/models/{name}/versions/{id}"))
         .await?;
-    let config: ModelConfig = read(&version["config"], "config")?;
+    let config: RealtimeSection = read(&version["config"]["realtime"], "config.realtime")?;
     let schema: ModelSchema = read(&version["schema"], "schema")?;
     let shape = Shape::of(&schema);
     let (call, assumed) = match fit {
@@ -182,7 +182,7 @@ async fn of_server(caller: &Caller, name: &str, fit: bool) -> Result<Known> {
     };
     Ok(Known {
         name,
-        config: config.realtime,
+        config,
         shape,
         call,
         assumed,

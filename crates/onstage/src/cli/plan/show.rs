@@ -1,7 +1,11 @@
 //! A plan as a table for people and as JSON for programs.
 //! Does not compute anything but sums.
 
-use super::{model::Planned, prices::Bill, sweep};
+use super::{
+    model::Planned,
+    prices::{Bill, Price},
+    sweep,
+};
 use crate::cli::{exit::Failure, print};
 use onstage_engine::sim::{Outcome, Tried};
 use serde_json::{Value, json};
@@ -69,15 +73,21 @@ pub(super) fn table(planned: &Planned, outcome: &Outcome, bill: &Bill) -> Result
                 outcome.mean_size()
             ),
         ],
-        [
-            "memory".to_owned(),
-            match outcome.memory_peak {
-                0 => "unknown; say `--memory`".to_owned(),
-                bytes => format!("{} at most", print::size(bytes)),
-            },
-        ],
+        ["memory".to_owned(), memory(outcome.memory_peak)],
     ];
-    for price in &bill.prices {
+    rows.extend(prices(bill));
+    print::table(&["plan", ""], rows.into_iter().map(Vec::from).collect())
+}
+
+fn memory(bytes: u64) -> String {
+    match bytes {
+        0 => "unknown; say `--memory`".to_owned(),
+        bytes => format!("{} at most", print::size(bytes)),
+    }
+}
+
+fn prices(bill: &Bill) -> Vec<[String; 2]> {
+    let row = |price: &Price| {
         let usd = match &price.usd {
             Ok(usd) => format!(
                 "{} ({} a month, if it goes on like this)",
@@ -86,12 +96,12 @@ pub(super) fn table(planned: &Planned, outcome: &Outcome, bill: &Bill) -> Result
             ),
             Err(why) => why.clone(),
         };
-        rows.push([
+        [
             format!("price: {}", price.place),
             format!("{usd}; {}", price.how),
-        ]);
-    }
-    print::table(&["plan", ""], rows.into_iter().map(Vec::from).collect())
+        ]
+    };
+    bill.prices.iter().map(row).collect()
 }
 
 pub(super) fn json(
