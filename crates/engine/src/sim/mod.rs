@@ -9,7 +9,7 @@ mod stage;
 mod sweep;
 
 #[cfg(test)]
-mod schedules;
+mod schedule_tests;
 #[cfg(test)]
 mod tests;
 

@@ -15,7 +15,7 @@ use onstage_engine::sim::{CallTime, Memory, Setup, Shape, Wait};
 use serde_json::Value;
 use std::{path::Path, time::Duration};
 
-/// From a log of one's own: a fork of a Python process that holds the weights already, with some room.
+/// Of a worker when nobody says: some imports and small weights.
 const START: Duration = Duration::from_secs(2);
 const SEED: u64 = 1;
 
