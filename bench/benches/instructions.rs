@@ -7,7 +7,7 @@ use onstage_core::{
     wire::{Frame, FromWorker, ToWorker, to_worker::Item},
 };
 use onstage_engine::{
-    batcher::{self, Shape, View},
+    batcher::{self, Shape, View, Wait},
     scaler::{self, Seen},
 };
 use std::{hint::black_box, io::Write as _, time::Duration};
@@ -121,11 +121,12 @@ fn results(ids: std::ops::Range<u64>) -> String {
 fn batcher_next() -> Work {
     let shape = Shape {
         many_max: Some(32),
-        wait: Duration::from_millis(5),
+        wait: Wait::Fixed(Duration::from_millis(5)),
     };
     Box::new(move || {
         for n in 0..DECISIONS {
             let view = View {
+                window: Duration::from_millis(5),
                 queued: (n % 64) as usize,
                 oldest_at: Duration::from_millis(n),
                 idle: (n % 3) as usize,

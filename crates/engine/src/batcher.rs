@@ -13,6 +13,12 @@ const AHEAD_WORK_MAX: Duration = Duration::from_millis(1);
 /// Microbatches that wait in a worker's socket behind the one it computes.
 const AHEAD_MAX: usize = 1;
 
+/// Requests that may wait for a model without `.many`, at least.
+const QUEUE_ITEMS_FLOOR: usize = 256;
+/// Microbatches per worker that may wait.
+const QUEUE_MICROBATCHES: usize = 4;
+const QUEUE_ITEMS_MIN: usize = 16;
+
 /// How a version may be called.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
@@ -42,6 +48,14 @@ impl Shape {
         Self {
             many_max: schema.many.as_ref().map(|many| many.max.max(1) as usize),
             wait,
+        }
+    }
+
+    /// How many may wait when the author does not say: a few microbatches for each worker.
+    pub fn queue_items(&self, workers_max: usize) -> usize {
+        match self.many_max {
+            Some(max) => (QUEUE_MICROBATCHES * workers_max * max).max(QUEUE_ITEMS_MIN),
+            None => (QUEUE_MICROBATCHES * workers_max).max(QUEUE_ITEMS_FLOOR),
         }
     }
 

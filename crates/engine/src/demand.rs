@@ -6,9 +6,13 @@ use std::time::Duration;
 
 /// From this share of their time on workers count as bound: requests wait for one rather than the other way round.
 const BOUND_SHARE: f64 = 0.7;
-/// The share of their time that workers may be busy when another one starts at once, and when it takes long.
-const BUSY_SHARE_MAX: f64 = 0.95;
+/// The share of their time that workers may be busy when another one takes long to start …
 const BUSY_SHARE_SLOW_START_MAX: f64 = 0.75;
+/// … when one starts at once, where more company makes a call no longer: then the queue tells in time when chance brings
+/// more than the mean, and one more for good would cost all the time …
+const BUSY_SHARE_MAX: f64 = 1.05;
+/// … and where every item is a call of its own, so that nothing is made up for.
+const BUSY_SHARE_ALONE_MAX: f64 = 0.95;
 /// Worker time that a longer window must save to be worth the wait.
 const WORTH_SHARE: f64 = 0.02;
 /// What is allowed beyond half as much again as one call takes, when the author names no goal.
@@ -28,11 +32,29 @@ pub struct Load<'a> {
     pub goal: Option<Duration>,
 }
 
+/// What is aimed at when the author names no goal.
+pub fn goal_of(call: Duration) -> Duration {
+    call * 3 / 2 + GOAL_SLACK
+}
+
+/// Workers beside those that are ready so that what waits has its turn in `wait_max`: each of them gives as many
+/// microbatches their turn as it finishes calls in that time, and a new one begins with one at once.
+pub fn workers_beside(
+    ready: usize,
+    microbatches: usize,
+    call: Duration,
+    wait_max: Duration,
+) -> usize {
+    let calls = wait_max.as_secs_f64() / call.as_secs_f64().max(f64::MIN_POSITIVE);
+    let left = microbatches as f64 - calls * ready as f64;
+    // What is exactly in time must not be late by a rounding.
+    (left / (calls.floor() + 1.0) - 1e-9).ceil().max(0.0) as usize
+}
+
 impl Load<'_> {
     /// The author's goal, or half as much again as one call takes and a little.
     pub fn goal(&self) -> Duration {
-        self.goal
-            .unwrap_or_else(|| self.curve.time(1) * 3 / 2 + GOAL_SLACK)
+        self.goal.unwrap_or_else(|| goal_of(self.curve.time(1)))
     }
 
     /// The longest an idle worker should hold back the oldest item so that `workers` spend the least time and the goal
@@ -93,7 +115,8 @@ impl Load<'_> {
             return 0;
         }
         let share = match starts_quickly {
-            true => BUSY_SHARE_MAX,
+            true if self.items_max > 1 => BUSY_SHARE_MAX,
+            true => BUSY_SHARE_ALONE_MAX,
             false => BUSY_SHARE_SLOW_START_MAX,
         };
         let goal = self.goal().as_secs_f64();
@@ -222,7 +245,7 @@ mod tests {
             items_max: 100,
             goal: None,
         };
-        assert_eq!(load.workers(true, 100), 6);
+        assert_eq!(load.workers(true, 100), 5);
         assert_eq!(load.workers(false, 100), 7);
         assert_eq!(Load { rate: 20.0, ..load }.workers(true, 100), 2);
         assert_eq!(Load { rate: 0.5, ..load }.workers(true, 100), 1);
@@ -242,6 +265,16 @@ mod tests {
             goal: None,
         };
         assert_eq!(single.workers(true, 100), 4);
+    }
+
+    #[test]
+    fn a_queue_asks_for_as_many_more_as_bring_it_its_turn_in_time() {
+        let beside = |ready, microbatches| workers_beside(ready, microbatches, ms(1_000), ms(500));
+        assert_eq!((beside(1, 0), beside(1, 1), beside(2, 1)), (0, 1, 0));
+        assert_eq!((beside(5, 2), beside(5, 3), beside(5, 5)), (0, 1, 3));
+        // Quick ones have several turns each in the time.
+        assert_eq!(workers_beside(2, 50, ms(100), ms(150)), 24);
+        assert_eq!(workers_beside(1, 9, Duration::ZERO, ms(100)), 0);
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! The scaler: how many workers of one version to start or stop now.
 //! Pure; does not know processes.
 
+use crate::demand::workers_beside;
 use std::time::Duration;
 
 /// Work may wait this long, at least, before another worker is started for it.
@@ -12,6 +13,8 @@ const UNMEASURED_WAIT_MAX: Duration = Duration::from_millis(250);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How many times in the idle time busy workers are looked at.
 const IDLE_LOOKS: u32 = 4;
+/// How many times in the time for which they are held.
+const HOLD_LOOKS: u32 = 4;
 /// Waits after the first, second, … failed start in a row: no more than 10 starts in the first 5 minutes.
 const BACKOFF_SECONDS: [u64; 8] = [1, 2, 5, 10, 30, 60, 60, 60];
 
@@ -19,10 +22,14 @@ const BACKOFF_SECONDS: [u64; 8] = [1, 2, 5, 10, 30, 60, 60, 60];
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Seen {
     pub queued: usize,
+    /// How much of it a worker holds back until there is more.
+    pub held_back: usize,
     /// Since when the oldest waits.
     pub oldest_at: Option<Duration>,
     pub starting: usize,
     pub busy: usize,
+    /// On their way out; they hold memory until they are gone.
+    pub stopping: usize,
     /// Since when each idle worker is idle.
     pub idle_since: Vec<Duration>,
     pub min: usize,
@@ -36,11 +43,11 @@ pub struct Seen {
     /// How long a worker stays without work.
     pub idle: Duration,
     pub items_max: usize,
-    /// Workers that keep the goal at the rate of the moment, and the most that were needed in the idle time before.
+    /// Workers that keep the goal at the rate of the moment and for what waits, and the most that were needed in the last `hold`.
     pub needed: usize,
     pub needed_lately: Option<usize>,
-    /// How long the oldest may wait for its turn, where that is known.
-    pub wait_max: Option<Duration>,
+    /// How long workers that are not needed stay.
+    pub hold: Duration,
     pub microbatch_time: Option<Duration>,
     /// Failed starts in a row, and when the last one failed.
     pub failures: usize,
@@ -62,7 +69,7 @@ pub struct Step {
 
 pub fn step(seen: &Seen, now: Duration) -> Step {
     let alive = seen.starting + seen.busy + seen.idle_since.len();
-    let wanted = wanted(seen, now).max(floor(seen)).min(seen.max.max(1));
+    let wanted = wanted(seen, now).max(floor(seen)).min(places(seen, alive));
     let missing = wanted.saturating_sub(alive);
     let again_at = may_start_at(seen);
     if missing > 0 && again_at.is_none_or(|at| at <= now) {
@@ -75,15 +82,33 @@ pub fn step(seen: &Seen, now: Duration) -> Step {
             look_at: Some(now + LOOK_AGAIN),
         };
     }
-    let (stop, next_idle) = surplus(seen, alive, now);
-    let soon = (seen.queued > 0).then(|| now + LOOK_AGAIN);
+    let (idle_out, next_idle) = surplus(seen, alive, now);
+    let excess = excess(seen, alive);
+    let stop = idle_out.max(excess.min(seen.idle_since.len()));
+    // One at a time: those that stay take over before the next one goes.
+    let retire = usize::from(excess > stop && stop == seen.idle_since.len());
+    let soon = (seen.queued > 0 || excess > stop + retire).then(|| now + LOOK_AGAIN);
     let backing_off = again_at.filter(|_| missing > 0);
+    // Where workers go soon, it must be seen soon that they may.
+    let holding = seen.needed_lately.is_some() && alive - stop > floor(seen).max(1);
+    let held = holding.then(|| now + (seen.hold / HOLD_LOOKS).max(LOOK_AGAIN));
     Step {
         start: 0,
         stop,
-        retire: retire(seen, alive - stop),
+        retire,
         wants_room: false,
-        look_at: [next_idle, soon, backing_off].into_iter().flatten().min(),
+        look_at: [next_idle, soon, backing_off, held]
+            .into_iter()
+            .flatten()
+            .min(),
+    }
+}
+
+/// How many there may be beside those that leave. The first one waits for nobody.
+fn places(seen: &Seen, alive: usize) -> usize {
+    match alive {
+        0 => seen.max.max(1),
+        alive => seen.max.saturating_sub(seen.stopping).max(alive),
     }
 }
 
@@ -128,28 +153,25 @@ fn wanted(seen: &Seen, now: Duration) -> usize {
             + seen.starting
             + usize::from(waited > UNMEASURED_WAIT_MAX && seen.starting == 0);
     };
-    let microbatches = seen.queued.div_ceil(seen.items_max.max(1)) as f64;
-    let goal = seen
-        .wait_max
-        .unwrap_or(time / 2)
-        .clamp(WAIT_GOAL_MIN, WAIT_GOAL_MAX);
-    let backlog = microbatches * time.as_secs_f64();
-    let for_backlog = match backlog / ready as f64 <= goal.as_secs_f64() {
-        true => 0,
-        false => (backlog / goal.as_secs_f64()).ceil() as usize,
-    };
-    for_backlog.max(seen.needed).max(ready + seen.starting)
+    if seen.needed_lately.is_some() {
+        return seen.needed.max(ready + seen.starting);
+    }
+    let waiting = seen.queued - seen.held_back;
+    let microbatches = waiting.div_ceil(seen.items_max.max(1));
+    let wait = (time / 2).clamp(WAIT_GOAL_MIN, WAIT_GOAL_MAX);
+    ready + workers_beside(ready, microbatches, time, wait).max(seen.starting)
 }
 
-/// Busy workers that fewer could stand in for: vectorised calls keep everybody busy, however little there is to do.
-fn retire(seen: &Seen, alive: usize) -> usize {
+/// Workers that fewer could stand in for, whether they are idle at the moment or not: vectorised calls keep everybody
+/// busy, however little there is to do, and whoever helps out once in a while never grows old.
+fn excess(seen: &Seen, alive: usize) -> usize {
     let Some(lately) = seen.needed_lately else {
         return 0;
     };
-    let enough = lately.max(floor(seen)).max(1);
-    // One at a time: those that stay take over before the next one goes.
-    let spare = !seen.draining && seen.starting == 0 && seen.idle_since.is_empty();
-    usize::from(spare && alive > enough)
+    match seen.draining || seen.starting > 0 {
+        true => 0,
+        false => alive.saturating_sub(lately.max(floor(seen)).max(1)),
+    }
 }
 
 /// How many idle ones go, and when the next one may.
@@ -242,7 +264,6 @@ mod tests {
             microbatch_time: Some(seconds(1)),
             needed: 2,
             needed_lately: Some(2),
-            wait_max: Some(seconds(1)),
             ..seen()
         };
         assert_eq!(step(&spaced, seconds(0)).start, 1);
@@ -325,15 +346,16 @@ mod tests {
     proptest! {
         #[test]
         fn it_stays_within_its_bounds(queued in 0_usize..1000, starting in 0_usize..5, busy in 0_usize..5, idle in prop::collection::vec(0_u64..500, 0..5),
-            min in 0_usize..3, extra in 0_usize..4, room in 0_usize..5, warm: bool, draining: bool, micros in prop::option::of(1_u64..5_000_000), failures in 0_usize..12, needed in prop::option::of(0_usize..9)) {
+            min in 0_usize..3, extra in 0_usize..4, room in 0_usize..5, warm: bool, draining: bool, micros in prop::option::of(1_u64..5_000_000), failures in 0_usize..12, needed in prop::option::of(0_usize..9), stopping in 0_usize..4) {
             let max = (min + extra).max(1);
             let alive = starting + busy + idle.len();
             let seen = Seen {
                 queued, oldest_at: Some(seconds(1)), starting, busy, idle_since: idle.into_iter().map(seconds).collect(), min, max, room, warm, draining,
-                idle: seconds(300), items_max: 8, needed: needed.unwrap_or(0), needed_lately: needed, wait_max: None, microbatch_time: micros.map(Duration::from_micros), failures, failed_at: Some(seconds(490)),
+                idle: seconds(300), items_max: 8, needed: needed.unwrap_or(0), needed_lately: needed, hold: seconds(300), held_back: 0, stopping, microbatch_time: micros.map(Duration::from_micros), failures, failed_at: Some(seconds(490)),
             };
             let step = step(&seen, seconds(500));
             prop_assert!(step.start <= room && step.start <= max.saturating_sub(alive));
+            prop_assert!(alive == 0 || step.start == 0 || alive + stopping + step.start <= max);
             prop_assert!(step.stop <= seen.idle_since.len());
             prop_assert!(step.start == 0 || step.stop + step.retire == 0);
             if !draining { prop_assert!(step.stop + step.retire == 0 || alive - step.stop - step.retire >= min); }

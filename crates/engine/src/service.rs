@@ -5,7 +5,7 @@ use crate::{
     arrivals::Arrivals,
     batcher::{Shape, Wait},
     curve::Curve,
-    demand::Load,
+    demand::{Load, workers_beside},
 };
 use std::time::Duration;
 
@@ -19,6 +19,13 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 const PLANNED_CALL_MIN: Duration = Duration::from_millis(5);
 /// A worker that is ready within this share of the goal starts quickly.
 const QUICK_START_SHARE: f64 = 0.25;
+/// A worker that is not needed stays as long as so many starts take: what starts at once need not be kept.
+const HOLD_STARTS: u32 = 50;
+const HOLD_MIN: Duration = Duration::from_secs(1);
+/// Of what the goal leaves for waiting; the rest is for what cannot be foreseen.
+const WAIT_SHARE: f64 = 0.85;
+const WAIT_MIN: Duration = Duration::from_millis(100);
+const WAIT_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Service {
@@ -41,14 +48,21 @@ pub(crate) struct Wish {
     pub idle: Duration,
 }
 
+/// What waits, and who is there for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waits {
+    pub queued: usize,
+    pub ready: usize,
+}
+
 /// How many workers the load asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Needed {
     pub now: usize,
-    /// The most in the idle time before.
+    /// The most in the time for which workers are held.
     pub lately: usize,
-    /// How long the oldest may wait for its turn without breaking the goal.
-    pub wait_max: Duration,
+    /// How long a worker that is not needed is held.
+    pub hold: Duration,
 }
 
 impl Service {
@@ -68,7 +82,7 @@ impl Service {
     }
 
     /// None where calls are so short that the queue tells by itself, or nothing was measured.
-    pub(crate) fn needed(&mut self, wish: &Wish, now: Duration) -> Option<Needed> {
+    pub(crate) fn needed(&mut self, wish: &Wish, waits: Waits, now: Duration) -> Option<Needed> {
         let call = self.curve.time(1);
         if call < PLANNED_CALL_MIN {
             return None;
@@ -76,13 +90,32 @@ impl Service {
         let rate = self.arrivals.rate(now);
         let load = self.load(wish, rate);
         let goal = load.goal();
-        let quickly = self.startup.unwrap_or_default() <= goal.as_secs_f64() * QUICK_START_SHARE;
-        let workers = load.workers(quickly, wish.workers_max);
-        self.needed.add(workers, now, wish.idle);
+        let quick = goal.as_secs_f64() * QUICK_START_SHARE;
+        let quickly = self.startup.is_some_and(|startup| startup <= quick);
+        let for_rate = load.workers(quickly, wish.workers_max);
+        let wait = goal.saturating_sub(call).mul_f64(WAIT_SHARE);
+        let microbatches = waits.queued.div_ceil(wish.shape.items_max());
+        let call = self.microbatch_time().unwrap_or(call);
+        let beside = workers_beside(
+            waits.ready,
+            microbatches,
+            call,
+            wait.clamp(WAIT_MIN, WAIT_MAX),
+        );
+        let for_queue = if beside > 0 { waits.ready + beside } else { 0 };
+        let workers = for_rate.max(for_queue).min(wish.workers_max);
+        let hold = self.hold(wish);
+        self.needed.add(workers, now, hold);
         Some(Needed {
             now: workers,
             lately: self.needed.most(),
-            wait_max: goal.saturating_sub(call),
+            hold,
+        })
+    }
+
+    fn hold(&self, wish: &Wish) -> Duration {
+        self.startup_time().map_or(wish.idle, |startup| {
+            (startup * HOLD_STARTS).max(HOLD_MIN).min(wish.idle)
         })
     }
 
@@ -161,33 +194,44 @@ fn blend(average: &mut Option<f64>, newest: f64) {
     });
 }
 
-/// The largest of what was seen in about the last span: in this one and the one before.
+/// Parts of the span of a `Peak`.
+const PARTS: usize = 4;
+
+/// The largest of what was seen in the last span, and up to a quarter more.
 #[derive(Debug, Clone, Copy, Default)]
 struct Peak {
     began: Duration,
-    current: usize,
-    before: usize,
+    /// The newest first.
+    parts: [usize; PARTS + 1],
 }
 
 impl Peak {
     fn add(&mut self, value: usize, now: Duration, span: Duration) {
-        let passed = now.saturating_sub(self.began);
-        if passed >= span {
-            self.before = if passed >= span * 2 { 0 } else { self.current };
-            self.current = 0;
+        let part = (span / PARTS as u32).max(Duration::from_millis(1));
+        let passed = now.saturating_sub(self.began).as_nanos() / part.as_nanos();
+        for _ in 0..passed.min(self.parts.len() as u128) {
+            self.parts.rotate_right(1);
+            self.parts[0] = 0;
+        }
+        if passed > 0 {
             self.began = now;
         }
-        self.current = self.current.max(value);
+        self.parts[0] = self.parts[0].max(value);
     }
 
     fn most(&self) -> usize {
-        self.current.max(self.before)
+        self.parts.iter().copied().max().unwrap_or(0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOBODY: Waits = Waits {
+        queued: 0,
+        ready: 1,
+    };
 
     fn shape(many_max: Option<usize>) -> Shape {
         let wait = Wait::Fixed(Duration::ZERO);
@@ -204,7 +248,7 @@ mod tests {
             idle: Duration::from_secs(5),
         };
         let at = |tenth: u64| Duration::from_millis(100 * tenth);
-        assert_eq!(service.needed(&wish, at(0)), None);
+        assert_eq!(service.needed(&wish, NOBODY, at(0)), None);
         service.measured(&shape, 1, Duration::from_secs(1));
         let mut lately = Vec::new();
         for tenth in 0..300 {
@@ -212,7 +256,7 @@ mod tests {
             for _ in 0..rate {
                 service.arrived(at(tenth));
             }
-            let needed = service.needed(&wish, at(tenth)).unwrap();
+            let needed = service.needed(&wish, NOBODY, at(tenth)).unwrap();
             assert!(needed.lately >= needed.now);
             lately.push(needed.lately);
         }

@@ -3,8 +3,9 @@
 
 use super::{Mode, Pool, expire};
 use crate::{
+    junction::Bounds,
     packing::Lack,
-    scaler::{self, Seen, Step},
+    scaler::{self, Step},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -51,33 +52,21 @@ impl Pool {
             return (Step::default(), true);
         }
         let config = &self.loaded.version.config.realtime;
-        let counts = inside.roster.counts();
-        let idle_since = inside.roster.idle_since();
         if inside.roster.ready() > 0 {
             // It was asked for and is there; from now on only its idle time counts.
             inside.warm = false;
         }
-        let needed = inside.service.needed(&self.wish, now);
-        let seen = Seen {
-            queued: inside.queue.len(),
-            oldest_at: inside.queue.oldest_at(),
-            starting: inside.roster.starting(),
-            busy: (counts.busy + counts.idle) as usize - idle_since.len(),
-            idle_since,
+        let bounds = Bounds {
             min: self.workers_min(),
             max: config.workers.max.max(config.workers.min).max(1) as usize,
             room: room.max(usize::from(inside.surge)),
             warm: inside.warm,
             draining: inside.mode != Mode::Open,
             idle: self.idle_time(),
-            items_max: self.wish.shape.items_max(),
-            needed: needed.map_or(0, |needed| needed.now),
-            needed_lately: needed.map(|needed| needed.lately),
-            wait_max: needed.map(|needed| needed.wait_max),
-            microbatch_time: inside.service.microbatch_time(),
             failures: inside.failures,
             failed_at: inside.failed_at,
         };
+        let seen = inside.junction(&self.wish).seen(&bounds, now);
         let mut step = scaler::step(&seen, now);
         if let Some(expires) = inside.queue.expires_from() {
             step.look_at = Some(step.look_at.map_or(expires, |at| at.min(expires)));
@@ -117,8 +106,7 @@ impl Pool {
     fn wake_sleepers(&self) {
         let wake = {
             let mut inside = self.inside();
-            let waiting = !inside.queue.is_empty();
-            waiting.then(|| inside.roster.call_idle()).flatten()
+            inside.whom_to_wake(&self.wish)
         };
         if let Some(wake) = wake {
             wake.notify_one();

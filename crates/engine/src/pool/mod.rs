@@ -17,7 +17,8 @@ pub(crate) use place::Place;
 
 use crate::{
     ask::{Ask, Keep, Loaded, Refused},
-    batcher::{self, Next, Shape, View},
+    batcher::Shape,
+    junction::{Asker, Given, Junction},
     packing::Need,
     parts::{Parts, Settings},
     queue::{Queue, Waiting},
@@ -48,11 +49,6 @@ use tokio::sync::{Notify, watch};
 
 /// What a worker is taken to need before one was seen.
 const MEMORY_GUESS_BYTES: u64 = 128 << 20;
-/// Requests that may wait for a model without `.many`, at least.
-const QUEUE_ITEMS_FLOOR: usize = 256;
-/// Microbatches per worker that may wait, for a model with `.many`.
-const QUEUE_MICROBATCHES: usize = 4;
-const QUEUE_ITEMS_MIN: usize = 16;
 /// JSON of a microbatch of several inputs; half of what a frame's header may be.
 const MICROBATCH_JSON_BYTES_MAX: usize = FRAME_HEADER_BYTES_MAX / 2;
 /// JSON and attachments of a microbatch of several inputs.
@@ -206,7 +202,7 @@ impl Pool {
             until: entry.until,
             alone: false,
         });
-        let wake = inside.whom_to_wake(&self.wish.shape);
+        let wake = inside.whom_to_wake(&self.wish);
         let attend = wake.is_none() && !std::mem::replace(&mut inside.attended, true);
         drop(inside);
         match wake {
@@ -253,7 +249,7 @@ impl Pool {
             alone,
             it: entry,
         });
-        let wake = inside.whom_to_wake(&self.wish.shape);
+        let wake = inside.whom_to_wake(&self.wish);
         drop(inside);
         if let Some(wake) = wake {
             wake.notify_one();
@@ -339,16 +335,9 @@ impl Inside {
     }
 
     /// The worker to wake for what has just been queued.
-    fn whom_to_wake(&mut self, shape: &Shape) -> Option<Arc<Notify>> {
-        if let Some(wake) = self.roster.call_idle() {
-            return Some(wake);
-        }
-        let full = shape.many_max.is_some_and(|max| self.queue.len() == max);
-        if full {
-            self.roster.call_windowed()
-        } else {
-            None
-        }
+    fn whom_to_wake(&mut self, wish: &Wish) -> Option<Arc<Notify>> {
+        let called = self.junction(wish).call();
+        self.roster.wake_of(called)
     }
 }
 
@@ -373,11 +362,8 @@ fn caller_of(id: &onstage_core::Id) -> u64 {
 fn queue_items_max(loaded: &Loaded, shape: &Shape, settings: &Settings) -> usize {
     let config = &loaded.version.config.realtime;
     let workers = config.workers.max.max(1) as usize;
-    let by_shape = match shape.many_max {
-        Some(max) => (QUEUE_MICROBATCHES * workers * max).max(QUEUE_ITEMS_MIN),
-        None => (QUEUE_MICROBATCHES * workers).max(QUEUE_ITEMS_FLOOR),
-    };
-    let items = config.queue.map_or(by_shape, |queue| queue as usize);
+    let items = config.queue.map(|queue| queue as usize);
+    let items = items.unwrap_or_else(|| shape.queue_items(workers));
     items.clamp(1, settings.queue_items_max as usize)
 }
 
@@ -386,8 +372,11 @@ impl Source for Pool {
         let now = self.clock.monotonic();
         let mut inside = self.inside();
         let expired = inside.queue.expired(now);
-        let taken = inside.take_for(&self.wish, worker, ahead, now);
+        let (taken, next) = inside.take_for(&self.wish, Asker { worker, ahead }, now);
         drop(inside);
+        if let Some(next) = next {
+            next.notify_one();
+        }
         for waiting in expired {
             expire(&waiting.it);
         }
@@ -407,7 +396,7 @@ impl Source for Pool {
     }
 
     fn has_idle_beside(&self, worker: u64) -> bool {
-        self.inside().roster.idle_but(worker) > 0
+        self.inside().roster.rota.idle_but(worker) > 0
     }
 
     fn stray(&self) {
@@ -416,38 +405,32 @@ impl Source for Pool {
 }
 
 impl Inside {
-    fn take_for(&mut self, wish: &Wish, worker: u64, ahead: usize, now: Duration) -> Take {
-        if !self.roster.may_take(worker) {
-            return Take::Nothing;
+    fn junction<'a>(&'a mut self, wish: &'a Wish) -> Junction<'a, Arc<Entry>> {
+        Junction {
+            wish,
+            queue: &mut self.queue,
+            rota: &mut self.roster.rota,
+            service: &mut self.service,
         }
-        let ready = self.roster.ready();
-        let view = View {
-            queued: self.queue.len(),
-            oldest_at: self.queue.oldest_at().unwrap_or(now),
-            window: self.service.window(wish, ready, now),
-            idle: self.roster.idle_but(worker) + usize::from(ahead == 0),
-            ahead,
-            item_time: self.service.item_time(),
-            microbatch_time: self.service.microbatch_time(),
-        };
-        match batcher::next(&wish.shape, &view, now) {
-            Next::Take(most) => {
-                let mut load = Load::default();
-                let taken = self.queue.take(most, |entry| load.fits(&entry.size));
+    }
+
+    /// What a worker gets, and whom to wake for what it leaves.
+    fn take_for(
+        &mut self,
+        wish: &Wish,
+        asker: Asker,
+        now: Duration,
+    ) -> (Take, Option<Arc<Notify>>) {
+        let mut load = Load::default();
+        let mut junction = self.junction(wish);
+        match junction.take(asker, now, |entry| load.fits(&entry.size)) {
+            Given::Items(taken) => {
                 let items: Vec<Item> = taken.into_iter().map(|it| it.it.item()).collect();
-                self.roster.busy(worker);
-                Take::Items(items)
+                let next = junction.call();
+                (Take::Items(items), self.roster.wake_of(next))
             }
-            Next::WaitUntil(at) => {
-                self.roster.windowed(worker);
-                Take::At(at)
-            }
-            Next::Nothing => {
-                if ahead == 0 {
-                    self.roster.idle(worker, now);
-                }
-                Take::Nothing
-            }
+            Given::Later(at) => (Take::At(at), None),
+            Given::Nothing => (Take::Nothing, None),
         }
     }
 }

@@ -151,7 +151,7 @@ mod tests {
         let forget = || {
             let mut inside = pool.inside();
             let idle = inside.roster.workers()[0].number();
-            inside.roster.busy(idle);
+            inside.roster.rota.busy(idle);
         };
         // The alarm of the first answer's limit rings once more, and whoever wakes looks into the queue.
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,5 +1,5 @@
 //! The command line: the verbs, what they share on their way in, and how they end. One verb, one file.
-//! Verbs use the public HTTP API; only `serve`, `dev` and `task` join the parts themselves.
+//! Verbs use the public HTTP API; only `serve`, `dev` and `task` join the parts themselves, and `plan` runs the engine's simulator.
 
 mod bars;
 mod batch;
@@ -20,6 +20,7 @@ mod near;
 mod new;
 mod open;
 mod out;
+mod plan;
 mod print;
 mod promote;
 mod push;
@@ -69,6 +70,8 @@ enum Verb {
     Batch(batch::Args),
     /// Look whether a model's folder is fit to be pushed
     Check(check::Args),
+    /// Simulate a model under a load: latencies, workers, memory and price, before paying
+    Plan(plan::Args),
     /// Bring a model's folder to the server as a new version
     Push(push::Args),
     /// Start the server
@@ -143,6 +146,7 @@ impl Verb {
             Self::Run(args) => run::run(caller, args).await,
             Self::Batch(args) => batch::run(caller, args).await,
             Self::Check(args) => check::run(caller, &args),
+            Self::Plan(args) => plan::run(caller, args).await,
             Self::Push(args) => push::run(caller, args).await,
             Self::Serve(args) => serve::run(caller, args).await,
             Self::Logs(args) => logs::run(caller, args).await,
@@ -190,6 +194,9 @@ mod tests {
             "onstage jobs show 01abcdefgh",
             "onstage jobs result 01abcdefgh --out result.csv",
             "onstage logs -f age",
+            "onstage plan heavy --rps 500",
+            "onstage plan . --shape day --peak 500 --call 1s --spread 5% --workers 1..7 --window auto --sweep",
+            "onstage plan --trace x.csv --call 200ms --per-item 1ms --memory 1GiB --shared 1GiB --svg x.svg",
             "onstage token create --name notebook --json",
             "onstage --server http://x:1 models",
             "onstage models --server http://x:1",
@@ -207,6 +214,8 @@ mod tests {
             "onstage jobs --status foo",
             "onstage jobs --kind foo",
             "onstage jobs ls --limit 0",
+            "onstage plan x --rps 5 --shape day",
+            "onstage plan x --rps 5 --workers 3",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -145,6 +145,7 @@ fn config(version: &model::Version) -> Value {
         "feedback": config.feedback,
         "page": config.page,
         "workers": config.realtime.workers,
+        "realtime": config.realtime,
     })
 }
 
