@@ -200,18 +200,13 @@ async fn a_client_that_goes_away_takes_its_prediction_with_it_if_it_says_so() {
                 model["readiness"]["state"] == "ready"
             })
             .await;
-        let metrics = world.request(reqwest::Method::GET, "/metrics");
-        let running = |text: &str| {
-            text.lines()
-                .any(|line| line.starts_with("onstage_in_flight") && line.ends_with(" 1"))
-        };
-        loop {
-            let text = metrics.try_clone().unwrap().send().await.unwrap();
-            if running(&text.text().await.unwrap()) {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        world
+            .until("/metrics", |page| {
+                let mut lines = page.as_str().unwrap().lines();
+                lines
+                    .any(|line| line.starts_with("onstage_in_flight_items") && line.ends_with(" 1"))
+            })
+            .await;
         going.abort();
         let listed = world
             .until("/v1/predictions?status=canceled", |listed| {
