@@ -24,8 +24,7 @@ class House:
 
     def __init__(self, world, name, models):
         self.world, self.data = world, world.folder / name
-        # An installation holds every model's `queue` to its own limit, which is lower than what spikes need.
-        self.environment = {"BENCH_ARRAY": str(world.array), "ONSTAGE_QUEUE_ITEMS_MAX": "8192"}
+        self.environment = {"BENCH_ARRAY": str(world.array)}
         with self.stage() as stage:
             self.token = stage.json("token", "create", "--name", "bench")["token"]
             for model in models:

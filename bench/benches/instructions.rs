@@ -131,6 +131,7 @@ fn batcher_next() -> Work {
                 oldest_at: Duration::from_millis(n),
                 idle: (n % 3) as usize,
                 ahead: (n % 2) as usize,
+                ahead_max: None,
                 item_time: Some(Duration::from_micros(20)),
                 microbatch_time: Some(Duration::from_micros(400)),
             };

@@ -95,6 +95,8 @@ pub struct RealtimeSection {
     pub queue: Option<u32>,
     /// Under which 99 of 100 answers should stay: decides windows of `wait_ms = "auto"` and how many workers are started.
     pub latency_goal: Option<Span>,
+    /// How many microbatches are on their way to a worker while it computes one; one, for short ones, when absent.
+    pub ahead: Option<u32>,
     /// What workers have in common: `import`, `setup` or `none`; see `shared`.
     pub share: String,
 }
@@ -131,6 +133,7 @@ impl Default for RealtimeSection {
             idle: Span::from_secs(300),
             queue: None,
             latency_goal: None,
+            ahead: None,
             share: "import".to_owned(),
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     ModelName, Timestamp, config::ModelConfig, outcome::Phase, schema::ModelSchema, value::BlobRef,
 };
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// A version's id: SHA-256 over the model's name, the bundle and the environment, 64 lower-case hex digits.
 /// The same content pushed twice is the same version.
@@ -61,7 +61,7 @@ pub enum VersionState {
         text: String,
     },
     Ready {
-        schema: Box<ModelSchema>,
+        schema: Arc<ModelSchema>,
         /// Why it was taken out of service while it was on probation, the last time that it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         withdrawn: Option<Withdrawn>,

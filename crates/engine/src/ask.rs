@@ -11,11 +11,11 @@ use onstage_core::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// A version ready to answer, with its compiled checks. Cached; the same `Arc` for all.
+/// A version ready to answer, with its checks. Cached; the same `Arc` for all.
 pub struct Loaded {
     pub version: Version,
     pub model: ModelName,
-    pub schema: ModelSchema,
+    pub schema: Arc<ModelSchema>,
     pub input: Arc<dyn InputCheck>,
     pub output: Arc<dyn OutputCheck>,
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 /// Items per frame for models without `.many`, however fast they are.
 const FRAME_ITEMS_MAX: usize = 64;
 /// Work per frame for models without `.many`: what a slow item can hold up at most stays small.
-const FRAME_WORK: Duration = Duration::from_micros(500);
+const FRAME_WORK: Duration = Duration::from_millis(1);
 /// A worker whose microbatches take less than this gets the next one while it computes.
-const AHEAD_WORK_MAX: Duration = Duration::from_millis(1);
-/// Microbatches that wait in a worker's socket behind the one it computes.
-const AHEAD_MAX: usize = 1;
+const AHEAD_WORK_MAX: Duration = Duration::from_millis(2);
+/// Microbatches that wait in a worker's socket behind the one it computes, unless the author says.
+const AHEAD: usize = 1;
 
 /// Requests that may wait for a model without `.many`, at least.
 const QUEUE_ITEMS_FLOOR: usize = 256;
@@ -77,6 +77,8 @@ pub struct View {
     pub idle: usize,
     /// Microbatches that the one that asks has already.
     pub ahead: usize,
+    /// How many may wait in a worker behind the one it computes; none: one, where the pause between two counts.
+    pub ahead_max: Option<usize>,
     /// Measured time per item, and per microbatch.
     pub item_time: Option<Duration>,
     pub microbatch_time: Option<Duration>,
@@ -102,11 +104,14 @@ pub fn next(shape: &Shape, view: &View, now: Duration) -> Next {
 
 /// Sending ahead saves a pause only where the pause counts, and only what no idle worker could take.
 fn may_run_ahead(view: &View) -> bool {
-    view.ahead <= AHEAD_MAX
-        && view.idle == 0
-        && view
-            .microbatch_time
-            .is_some_and(|time| time <= AHEAD_WORK_MAX)
+    let is_short = view
+        .microbatch_time
+        .is_some_and(|time| time <= AHEAD_WORK_MAX);
+    view.idle == 0
+        && match view.ahead_max {
+            Some(most) => view.ahead <= most,
+            None => view.ahead <= AHEAD && is_short,
+        }
 }
 
 fn many(max: usize, view: &View, now: Duration) -> Next {
@@ -148,6 +153,7 @@ mod tests {
             window: Duration::ZERO,
             idle: 1,
             ahead: 0,
+            ahead_max: None,
             item_time: None,
             microbatch_time: None,
         }
@@ -217,22 +223,28 @@ mod tests {
         assert_eq!(next(&NO_MANY, &slow, ms(0)), Next::Nothing);
         let third = View { ahead: 2, ..busy };
         assert_eq!(next(&NO_MANY, &third, ms(0)), Next::Nothing);
+        let asked = |ahead_max| View {
+            ahead_max: Some(ahead_max),
+            ..slow
+        };
+        assert_eq!(next(&NO_MANY, &asked(1), ms(0)), Next::Take(9));
+        assert_eq!(next(&NO_MANY, &asked(0), ms(0)), Next::Nothing);
     }
 
     proptest! {
         #[test]
         fn limits_hold_whatever_is_seen(
             queued in 0_usize..5_000, idle in 0_usize..8, ahead in 0_usize..3, max in 1_usize..200,
-            has_many: bool, wait in 0_u64..20, oldest in 0_u64..100, later in 0_u64..100, micros in prop::option::of(0_u64..10_000),
+            has_many: bool, wait in 0_u64..20, oldest in 0_u64..100, later in 0_u64..100, ahead_max in prop::option::of(0_usize..3), micros in prop::option::of(0_u64..10_000),
         ) {
             let shape = Shape { many_max: has_many.then_some(max), ..NO_MANY };
             let time = micros.map(Duration::from_micros);
-            let view = View { queued, oldest_at: ms(oldest), window: ms(wait), idle, ahead, item_time: time, microbatch_time: time };
+            let view = View { queued, oldest_at: ms(oldest), window: ms(wait), idle, ahead, ahead_max, item_time: time, microbatch_time: time };
             let now = ms(oldest + later);
             match next(&shape, &view, now) {
                 Next::Take(n) => {
                     prop_assert!(n >= 1 && n <= queued && n <= shape.items_max());
-                    prop_assert!(ahead <= AHEAD_MAX);
+                    prop_assert!(ahead <= ahead_max.unwrap_or(AHEAD));
                 }
                 Next::WaitUntil(until) => {
                     prop_assert!(until > now && until <= ms(oldest + wait) && ahead == 0);

@@ -3,6 +3,7 @@
 
 use crate::{
     ask::Loaded,
+    lazy::Lazy,
     parts::{Parts, Settings},
 };
 use arc_swap::ArcSwap;
@@ -271,7 +272,7 @@ async fn look(catalog: &Catalog, seen: &mut Option<u64>) -> Result<Option<Vec<Sw
 fn load(parts: &Parts, version: Version) -> Result<Loaded> {
     let id = &version.id;
     let schema = match &version.state {
-        VersionState::Ready { schema, .. } => (**schema).clone(),
+        VersionState::Ready { schema, .. } => schema.clone(),
         VersionState::Building { text, .. } => {
             return Err(Error::conflict(format!(
                 "version `{id}` is still being built: {text}"
@@ -289,8 +290,8 @@ fn load(parts: &Parts, version: Version) -> Result<Loaded> {
     };
     Ok(Loaded {
         model: version.model.clone(),
-        input: parts.checks.input(&schema)?,
-        output: parts.checks.output(&schema)?,
+        input: Lazy::new(parts, &schema),
+        output: Lazy::new(parts, &schema),
         schema,
         version,
     })

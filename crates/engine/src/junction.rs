@@ -66,6 +66,7 @@ impl<T> Junction<'_, T> {
             window: self.service.window(self.wish, ready, now),
             idle: self.rota.idle_but(worker) + usize::from(ahead == 0),
             ahead,
+            ahead_max: self.wish.ahead_max,
             item_time: self.service.item_time(),
             microbatch_time: self.service.microbatch_time(),
         };

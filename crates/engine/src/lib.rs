@@ -14,6 +14,7 @@ pub mod engine;
 pub mod gauges;
 mod house;
 mod junction;
+mod lazy;
 pub mod logs;
 pub mod packing;
 pub mod parts;

@@ -42,6 +42,8 @@ pub(crate) struct Service {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wish {
     pub shape: Shape,
+    /// Microbatches that wait in a worker behind the one it computes.
+    pub ahead_max: Option<usize>,
     pub goal: Option<Duration>,
     pub workers_max: usize,
     /// How long fewer workers must have been enough before any goes.
@@ -243,6 +245,7 @@ mod tests {
         let (mut service, shape) = (Service::default(), shape(Some(100)));
         let wish = Wish {
             shape,
+            ahead_max: None,
             goal: None,
             workers_max: 50,
             idle: Duration::from_secs(5),

@@ -158,7 +158,7 @@ impl Builder {
             .cloned()
             .unwrap_or_else(|| unreachable!("`describe` was asked for"));
         let tried = async {
-            let loaded = trial::compile(&self.parts, version.clone(), (*schema).clone())?;
+            let loaded = trial::compile(&self.parts, version.clone(), schema.clone())?;
             trial::run(&self.parts, &worker, &loaded, &preparing).await
         };
         match tried.await {
@@ -210,7 +210,7 @@ impl Builder {
                 return Ok(());
             }
         };
-        let schema = Box::new((*built.schema).clone());
+        let schema = built.schema.clone();
         let background = schema.background;
         let ready = self
             .set_state(

@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 pub(super) fn compile(
     parts: &Parts,
     version: Version,
-    schema: ModelSchema,
+    schema: Arc<ModelSchema>,
 ) -> Result<Loaded, BuildFailure> {
     let failed = |error: Error| {
         failure(

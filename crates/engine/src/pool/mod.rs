@@ -47,6 +47,10 @@ use std::{
 use tally::Tally;
 use tokio::sync::{Notify, watch};
 
+/// Of `[realtime] ahead`: what waits in a worker cannot be taken by another at once.
+const AHEAD_MAX: u32 = 16;
+/// Of `[realtime] queue`: each request that waits is held in memory.
+const QUEUE_ITEMS_MAX: usize = 65_536;
 /// What a worker is taken to need before one was seen.
 const MEMORY_GUESS_BYTES: u64 = 128 << 20;
 /// JSON of a microbatch of several inputs; half of what a frame's header may be.
@@ -119,6 +123,7 @@ impl Pool {
         let realtime = &loaded.version.config.realtime;
         let wish = Wish {
             shape,
+            ahead_max: realtime.ahead.map(|ahead| ahead.min(AHEAD_MAX) as usize),
             goal: realtime.latency_goal.map(|goal| goal.0),
             workers_max: realtime.workers.max.max(1) as usize,
             idle: realtime.idle.0,
@@ -361,10 +366,12 @@ fn caller_of(id: &onstage_core::Id) -> u64 {
 
 fn queue_items_max(loaded: &Loaded, shape: &Shape, settings: &Settings) -> usize {
     let config = &loaded.version.config.realtime;
-    let workers = config.workers.max.max(1) as usize;
-    let items = config.queue.map(|queue| queue as usize);
-    let items = items.unwrap_or_else(|| shape.queue_items(workers));
-    items.clamp(1, settings.queue_items_max as usize)
+    match config.queue {
+        Some(queue) => (queue as usize).clamp(1, QUEUE_ITEMS_MAX),
+        None => shape
+            .queue_items(config.workers.max.max(1) as usize)
+            .clamp(1, settings.queue_items_max as usize),
+    }
 }
 
 impl Source for Pool {

@@ -167,7 +167,7 @@ impl Probation {
             at: house.stage.parts.clock.now(),
         };
         let state = VersionState::Ready {
-            schema: Box::new(self.to.schema.clone()),
+            schema: self.to.schema.clone(),
             withdrawn: Some(withdrawn),
         };
         let store = &house.stage.parts.store;

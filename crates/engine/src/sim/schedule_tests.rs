@@ -58,6 +58,7 @@ impl Schedule {
         let mut it = Self {
             wish: Wish {
                 shape,
+                ahead_max: None,
                 goal: None,
                 workers_max: workers as usize,
                 idle: Duration::from_secs(1),

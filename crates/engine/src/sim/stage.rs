@@ -70,6 +70,7 @@ impl<'a> Stage<'a> {
     pub(super) fn new(setup: &'a Setup, load: &'a Load) -> Self {
         let wish = Wish {
             shape: setup.shape,
+            ahead_max: None,
             goal: setup.latency_goal,
             workers_max: setup.workers_max.max(1),
             idle: setup.idle,

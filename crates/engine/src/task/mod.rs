@@ -202,7 +202,7 @@ async fn load(parts: &Parts, id: &VersionId) -> Result<std::result::Result<Arc<L
     let VersionState::Ready { schema, .. } = &version.state else {
         return Ok(Err(format!("it is {}", version.state.name())));
     };
-    let schema = (**schema).clone();
+    let schema = schema.clone();
     Ok(Ok(Arc::new(Loaded {
         input: parts.checks.input(&schema)?,
         output: parts.checks.output(&schema)?,

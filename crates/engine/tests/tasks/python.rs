@@ -105,7 +105,7 @@ async fn world(code: &str) -> World {
     let worker = Worker::start(&world.parts, &version, &how, &Quiet)
         .await
         .unwrap();
-    let schema = Box::new((**worker.schema().unwrap()).clone());
+    let schema = worker.schema().unwrap().clone();
     worker.stop(Duration::from_secs(5)).await;
     world
         .parts

@@ -267,7 +267,7 @@ async fn make_version(store: &dyn Store, id: &VersionId, schema: &Value, config:
     store.add_version(new).await.unwrap();
     let schema: ModelSchema = serde_json::from_value(schema.clone()).unwrap();
     let ready = VersionState::Ready {
-        schema: Box::new(schema),
+        schema: Arc::new(schema),
         withdrawn: None,
     };
     store.set_version_state(id, ready).await.unwrap();

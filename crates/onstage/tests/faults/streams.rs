@@ -71,8 +71,8 @@ const OPENED_AT_ONCE: usize = 100;
 
 #[tokio::test]
 async fn f36_idle_connections_up_to_the_limit_and_over_it() {
-    // The limit is 8,192; a few are left for the test's own calls.
-    let mut it = Experiment::new("F36", "idle keep-alive connections", 8_100, 300);
+    // The limit is 12,288; a few are left for the test's own calls.
+    let mut it = Experiment::new("F36", "idle keep-alive connections", 12_200, 300);
     let world = World::start().await;
     actor::push(&world, "actor", "workers = { min = 1, max = 1 }").await;
     echoes(&world, &mut it, "actor", 20).await;

@@ -9,10 +9,11 @@ use onstage_core::{
     ports::{Page, Store},
     schema::{Components, ModelSchema},
 };
+use std::sync::Arc;
 
 pub(super) fn ready() -> VersionState {
     VersionState::Ready {
-        schema: Box::new(ModelSchema {
+        schema: Arc::new(ModelSchema {
             title: "Age".to_owned(),
             help: String::new(),
             function: "age".to_owned(),
@@ -43,7 +44,7 @@ fn other() -> VersionState {
     let VersionState::Ready { mut schema, .. } = ready() else {
         unreachable!("it is ready");
     };
-    schema.title = "Other".to_owned();
+    Arc::make_mut(&mut schema).title = "Other".to_owned();
     VersionState::Ready {
         schema,
         withdrawn: None,

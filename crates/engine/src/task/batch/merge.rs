@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
@@ -32,7 +33,7 @@ pub(crate) struct Merge {
     pub(crate) format: TableFormat,
     /// Where the result is written before it is uploaded.
     pub(crate) result: PathBuf,
-    pub(crate) schema: ModelSchema,
+    pub(crate) schema: Arc<ModelSchema>,
     /// By index.
     pub(crate) chunks: Vec<Chunk>,
 }

@@ -62,7 +62,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             patience: Patience::default(),
-            connections_max: 8192,
+            connections_max: 12_288,
             connections_per_address_max: 512,
             drain: Duration::from_secs(10),
         }
