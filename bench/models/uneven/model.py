@@ -8,8 +8,6 @@ import numpy as np
 import onstage as on
 
 SECONDS = 1.0
-# A seventh of it: what comes within goes together, and seven workers begin one after the other, not all at once.
-WINDOW_MS = 140
 
 
 @on.setup
@@ -30,6 +28,6 @@ def heavy(x: int, *, numbers) -> float:
     return one_second(numbers, [x])[0]
 
 
-@heavy.many(max=100, wait_ms=WINDOW_MS)
+@heavy.many(max=100)
 def _(rows, *, numbers):
     return one_second(numbers, [row["x"] for row in rows])
