@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 async fn f14_a_crash_loop_costs_little_and_is_told() {
     let mut it = Experiment::new("F14", "a worker that dies at import", 6_000, 60);
     let world = World::start().await;
-    actor::push(&world, "loops", "workers = { min = 0, max = 1 }").await;
+    // Each worker imports by itself: one forked from a template would not meet what breaks later.
+    let alone = "workers = { min = 0, max = 1 }\nshare = \"none\"";
+    actor::push(&world, "loops", alone).await;
     actor::push(&world, "other", "workers = { min = 1, max = 1 }").await;
     let warm = if is_full() { 1_000 } else { 20 };
     let mut before = echoes(&world, &mut it, "other", warm).await;
