@@ -104,32 +104,33 @@ impl Catalog {
     /// Reads all models; answers the switches that are due. Models without a version that answers so far are switched at once.
     pub(crate) async fn refresh(&self) -> Result<Vec<Switch>> {
         let models = self.read_models().await?;
-        let mut switches = Vec::new();
+        let (mut switches, mut notes) = (Vec::new(), Vec::new());
         for model in &models {
+            let mut note = Note {
+                model: model.name.clone(),
+                wanted: model.live.clone(),
+                trouble: None,
+            };
             let standing = self.standing(&model.name);
             let answers = standing
                 .and_then(|it| it.loaded)
                 .map(|loaded| loaded.version.id.clone());
-            if answers == model.live {
-                self.note(&model.name, model.live.as_ref(), None);
-                continue;
-            }
-            match self.wanted(model).await {
-                Ok(to) => {
-                    // A rollout under way learns from this that it has become pointless.
-                    let trouble = self.standing(&model.name).and_then(|it| it.trouble);
-                    self.note(&model.name, model.live.as_ref(), trouble.as_deref());
-                    switches.push(Switch {
-                        model: model.name.clone(),
-                        to,
-                    });
-                }
-                Err(error) => {
-                    let why = error.to_string();
-                    self.note(&model.name, model.live.as_ref(), Some(&why));
+            if answers != model.live {
+                match self.wanted(model).await {
+                    Ok(to) => {
+                        // A rollout under way learns from this that it has become pointless.
+                        note.trouble = self.standing(&model.name).and_then(|it| it.trouble);
+                        switches.push(Switch {
+                            model: model.name.clone(),
+                            to,
+                        });
+                    }
+                    Err(error) => note.trouble = Some(error.to_string()),
                 }
             }
+            notes.push(note);
         }
+        self.note_all(&notes);
         switches.extend(self.vanished(&models));
         Ok(switches)
     }
@@ -171,21 +172,26 @@ impl Catalog {
         }
     }
 
-    /// From now on this version answers.
-    pub(crate) fn switch(&self, model: &ModelName, to: Option<&Arc<Loaded>>) {
+    /// From now on these versions answer.
+    pub(crate) fn switch_all(&self, switches: &[Switch]) {
+        if switches.is_empty() {
+            return;
+        }
         self.live.rcu(|live| {
             let mut live = HashMap::clone(live);
-            match to {
-                Some(loaded) => {
-                    let standing = Standing {
-                        wanted: Some(loaded.version.id.clone()),
-                        loaded: Some(loaded.clone()),
-                        trouble: None,
-                    };
-                    live.insert(model.clone(), standing);
-                }
-                None => {
-                    live.remove(model);
+            for Switch { model, to } in switches {
+                match to {
+                    Some(loaded) => {
+                        let standing = Standing {
+                            wanted: Some(loaded.version.id.clone()),
+                            loaded: Some(loaded.clone()),
+                            trouble: None,
+                        };
+                        live.insert(model.clone(), standing);
+                    }
+                    None => {
+                        live.remove(model);
+                    }
                 }
             }
             live
@@ -205,25 +211,46 @@ impl Catalog {
         wanted: Option<&VersionId>,
         trouble: Option<&str>,
     ) {
-        let is_noted = self.standing(model).map_or_else(
-            || wanted.is_none() && trouble.is_none(),
-            |it| it.trouble.as_deref() == trouble && it.wanted.as_ref() == wanted,
-        );
-        if is_noted {
+        self.note_all(&[Note {
+            model: model.clone(),
+            wanted: wanted.cloned(),
+            trouble: trouble.map(str::to_owned),
+        }]);
+    }
+
+    fn note_all(&self, notes: &[Note]) {
+        let new: Vec<&Note> = notes.iter().filter(|note| !self.is_noted(note)).collect();
+        if new.is_empty() {
             return;
         }
         // Built inside, so that a switch at the same moment is not undone.
         self.live.rcu(|live| {
             let mut live = HashMap::clone(live);
-            let noted = Standing {
-                loaded: live.get(model).and_then(|it| it.loaded.clone()),
-                wanted: wanted.cloned(),
-                trouble: trouble.map(str::to_owned),
-            };
-            live.insert(model.clone(), noted);
+            for note in &new {
+                let noted = Standing {
+                    loaded: live.get(&note.model).and_then(|it| it.loaded.clone()),
+                    wanted: note.wanted.clone(),
+                    trouble: note.trouble.clone(),
+                };
+                live.insert(note.model.clone(), noted);
+            }
             live
         });
     }
+
+    fn is_noted(&self, note: &Note) -> bool {
+        self.standing(&note.model).map_or_else(
+            || note.wanted.is_none() && note.trouble.is_none(),
+            |it| it.trouble == note.trouble && it.wanted == note.wanted,
+        )
+    }
+}
+
+/// What a model's record names, and why that does not answer.
+struct Note {
+    model: ModelName,
+    wanted: Option<VersionId>,
+    trouble: Option<String>,
 }
 
 /// Watches the catalog's revision; calls `tell` with what is to be switched after every change.

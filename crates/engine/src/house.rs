@@ -106,10 +106,20 @@ impl House {
 
     /// Performs what the catalog found, each model on its own.
     pub(crate) fn switch(self: &Arc<Self>, switches: Vec<Switch>) {
-        for switch in switches {
-            if !self.begin(&switch.model) {
-                continue;
-            }
+        let switches: Vec<Switch> = switches
+            .into_iter()
+            .filter(|switch| self.begin(&switch.model))
+            .collect();
+        // A first version has nobody to take over from. At the start that is every model, so they go in one step.
+        let (first, next): (Vec<_>, Vec<_>) = switches
+            .into_iter()
+            .partition(|switch| self.catalog.live(&switch.model).is_none());
+        self.catalog.switch_all(&first);
+        for switch in first {
+            self.keep(switch.to.as_ref());
+            self.end(&switch.model);
+        }
+        for switch in next {
             let house = self.clone();
             spawn("rollout", async move {
                 let model = switch.model.clone();
@@ -147,17 +157,22 @@ impl House {
         {
             return;
         }
-        self.catalog.switch(&switch.model, switch.to.as_ref());
-        if let Some(to) = &switch.to
-            && let Some(pool) = self.pool_to_keep(to)
-        {
-            pool.set_live(true);
-        }
+        self.catalog.switch_all(std::slice::from_ref(&switch));
+        self.keep(switch.to.as_ref());
         match (probation, old_pool, old) {
             (Some(probation), pool, _) => probation.begin(self, pool),
             (None, Some(pool), _) => self.retire(pool),
             (None, None, Some(old)) => self.stage.parts.launcher.forget(&old.version.id),
             (None, None, None) => {}
+        }
+    }
+
+    /// A version that answers now holds as many workers as its author wants always.
+    fn keep(&self, to: Option<&Arc<Loaded>>) {
+        if let Some(to) = to
+            && let Some(pool) = self.pool_to_keep(to)
+        {
+            pool.set_live(true);
         }
     }
 
