@@ -359,3 +359,21 @@ def test_many_isolates_rows_and_counts_them(start):
         assert all(words in error["message"] for error in errors)
     errors = [one["error"] for one in host.predict({"x": -2}, {"x": 1})]
     assert {error["message"] for error in errors} == {"RuntimeError: all of it"}
+
+
+def test_want_of_memory_says_how_much_there_was(start):
+    host = start(
+        """
+        import onstage as on
+
+        @on.predict
+        def f(words: str) -> str:
+            raise MemoryError(words) if words else MemoryError
+        """
+    )
+    for words in ("", "no room for the table"):
+        (number,) = host.begin({"words": words})
+        message = host.result(number)["error"]["message"]
+        # The host knows it by the name of the class, up to the colon.
+        assert message.split(":")[0] == "MemoryError"
+        assert words in message and "the worker had " in message and " MiB at most" in message

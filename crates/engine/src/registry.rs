@@ -10,9 +10,12 @@ use std::{
 
 const SHARDS: usize = 16;
 
+/// A quick hash with a seed of the process: clients may choose ids.
+type Shard = HashMap<Id, Arc<Entry>, foldhash::fast::RandomState>;
+
 #[derive(Default)]
 pub(crate) struct Registry {
-    shards: [Mutex<HashMap<Id, Arc<Entry>>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
 }
 
 impl Registry {
@@ -36,7 +39,7 @@ impl Registry {
         }
     }
 
-    fn shard(&self, id: &Id) -> MutexGuard<'_, HashMap<Id, Arc<Entry>>> {
+    fn shard(&self, id: &Id) -> MutexGuard<'_, Shard> {
         // The end of an id is random; hashing it for the shard as well as for the map would be work done twice.
         let end = id.as_str().bytes().next_back().unwrap_or_default();
         self.shards[usize::from(end) % SHARDS]

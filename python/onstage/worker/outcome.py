@@ -6,6 +6,7 @@ It must not send anything.
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any, Dict, Optional
 
 from onstage.contract import refuse_generator
@@ -139,7 +140,18 @@ def error_of(error: BaseException, root: Optional[str], *, kind: Optional[str] =
     if isinstance(error, Cancelled):
         return _error("canceled", "canceled")
     message = str(error) if isinstance(error, UserError) else one_line(error)
+    if isinstance(error, MemoryError):
+        message = f"{message} ({_peak()})" if ": " in message else f"{message}: {_peak()}"
     return _error(kind or "exception", _clean(message), trace=_clean(text(error, root)))
+
+
+def _peak() -> str:
+    """How much memory this worker had at most, in words."""
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Kibibytes, but bytes on macOS.
+    return f"the worker had {most >> (20 if sys.platform == 'darwin' else 10)} MiB at most"
 
 
 def _error(kind: str, message: str, *, field: Optional[str] = None, trace: Optional[str] = None) -> Dict[str, Any]:

@@ -26,6 +26,8 @@ pub(crate) struct Confinement {
     pub(crate) dies_with_parent: bool,
     /// Private writable memory. Not the address space: numeric libraries reserve far more of that than they use.
     pub(crate) data_bytes_max: Option<u64>,
+    /// Files, sockets and pipes that it may have open.
+    pub(crate) open_files_max: Option<u64>,
     /// The child and its children gain no rights by running set-uid programs, and leave no core files.
     pub(crate) no_new_rights: bool,
 }
@@ -56,6 +58,9 @@ fn prepare(parent: Pid, confinement: Confinement) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         rustix::thread::set_no_new_privs(true)?;
         set_limit(Resource::Core, 0)?;
+    }
+    if let Some(files) = confinement.open_files_max {
+        set_limit(Resource::Nofile, files)?;
     }
     if let Some(bytes) = confinement.data_bytes_max {
         set_limit(Resource::Data, bytes)?;

@@ -41,6 +41,8 @@ use std::{
 /// or `types.py` of the model's must not stand in for Python's own. `main` puts the folder back.
 const RUN_WORKER: &str =
     "import sys; sys.path[:1] = []; from onstage.worker.start import main; sys.exit(main())";
+/// Of a worker. A model that leaks them is told so by its own exception, before the machine runs out.
+const OPEN_FILES_MAX: u64 = 4_096;
 /// Fetching and unpacking one bundle.
 const UNPACK_SECONDS_MAX: u64 = 600;
 /// Folders for sockets must leave room for the socket's name: the system allows about 100 bytes in all.
@@ -235,6 +237,7 @@ impl ProcessLauncher {
                 dies_with_parent: true,
                 no_new_rights: true,
                 data_bytes_max: self.memory_bytes_max(plan.spec),
+                open_files_max: Some(OPEN_FILES_MAX),
             },
         );
     }

@@ -72,6 +72,7 @@ pub(crate) async fn run(
             dies_with_parent: true,
             no_new_rights: true,
             data_bytes_max: None,
+            open_files_max: None,
         },
     );
     let mut child = spawner

@@ -37,7 +37,7 @@ use onstage_core::{
 };
 use roster::Roster;
 use std::{
-    hash::{Hash, Hasher},
+    hash::BuildHasher,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -359,9 +359,7 @@ pub(crate) fn need_of(config: &ModelConfig, seen: Option<u64>) -> Need {
 
 /// Callers take turns by who they are; a number stands for each.
 fn caller_of(id: &onstage_core::Id) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    id.hash(&mut hasher);
-    hasher.finish()
+    foldhash::fast::FixedState::default().hash_one(id)
 }
 
 fn queue_items_max(loaded: &Loaded, shape: &Shape, settings: &Settings) -> usize {

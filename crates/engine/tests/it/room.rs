@@ -107,17 +107,15 @@ async fn a_caller_with_one_request_does_not_wait_for_another_s_thousand() {
     let world = World::new().await;
     let config = "[realtime]\nworkers = { max = 1 }\nqueue = 100\n";
     let loaded = world.live(SLOW, config).await;
-    let crowd: Vec<_> = (0..100)
+    let crowd: Vec<_> = (0..130)
         .map(|_| {
             world
                 .engine
                 .predict(by(world.ask(&loaded, "{}"), "crowd-01"))
         })
         .collect();
-    let refused = world
-        .engine
-        .predict(by(world.ask(&loaded, "{}"), "crowd-01"));
-    assert!(refused.is_err(), "the crowd has filled its queue");
+    let refused = crowd.iter().filter(|asked| asked.is_err()).count();
+    assert!(refused > 0, "the crowd has filled its queue");
     let one = world
         .engine
         .predict(by(world.ask(&loaded, r#"{"x": 1}"#), "person-2"));
@@ -130,6 +128,35 @@ async fn a_caller_with_one_request_does_not_wait_for_another_s_thousand() {
     assert!(done < 50, "{done} of the crowd's went first");
     for ticket in crowd.into_iter().flatten() {
         assert_eq!(answer(&ticket).await.unwrap(), "0");
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_leaks_files_is_told_before_the_machine_runs_out() {
+    let world = World::new().await;
+    let code = "
+import os
+import onstage as on
+
+@on.predict
+def leak(x: int = 0) -> int:
+    held = []
+    try:
+        while len(held) < 20_000:
+            held.append(os.dup(0))
+    except OSError:
+        return len(held)
+    finally:
+        for one in held:
+            os.close(one)
+    return -1
+";
+    for share in ["import", "none"] {
+        let config = format!("[realtime]\nshare = \"{share}\"\n");
+        let loaded = world.live(code, &config).await;
+        let held: i32 = world.answer(&loaded, "{}").await.unwrap().parse().unwrap();
+        assert!((3_000..4_096).contains(&held), "{share}: {held}");
     }
     world.end().await;
 }

@@ -240,8 +240,12 @@ impl World {
     pub(crate) async fn end(self) {
         self.engine.shutdown(Duration::from_secs(10)).await;
         let work = self.folder.path().join("work");
-        let left = std::fs::read_dir(work).map_or(0, Iterator::count);
-        assert_eq!(left, 0, "temporary folders of workers are left");
+        // A worker that was still starting is told to go, and not waited for.
+        self.until("no temporary folders of workers are left", async || {
+            let left = std::fs::read_dir(&work).map_or(0, Iterator::count);
+            (left == 0).then_some(())
+        })
+        .await;
     }
 }
 
