@@ -35,8 +35,9 @@ class Figures:
 
     def ratio(self, workload, figure, over, under):
         """How many times `under` one system has of another: the median over the rounds, each with its own neighbour."""
-        pairs = list(zip(self.rounds(workload, over, figure), self.rounds(workload, under, figure)))
-        return statistics.median(one / other for one, other in pairs if other) if pairs else None
+        pairs = zip(self.rounds(workload, over, figure), self.rounds(workload, under, figure))
+        ratios = [one / other for one, other in pairs if other]
+        return statistics.median(ratios) if ratios else None
 
     def json(self):
         return json.dumps(

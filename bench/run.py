@@ -95,8 +95,9 @@ def write(figures, targets, described, only):
     """A whole run is the page in the documentation; a part of one stays in the cache."""
     cache = environments.folder().parent
     place = cache / "benchmarks-part.md" if only else ROOT / "docs" / "benchmarks.md"
-    place.write_text(report.written(figures, targets, described, only))
+    # First what cannot be had again.
     (cache / "benchmarks.json").write_text(figures.json())
+    place.write_text(report.written(figures, targets, described, only))
     return place
 
 
