@@ -37,8 +37,8 @@ const BACKLOG: u32 = 4096;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// The pause after `accept` failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// What one connection may hold of what was read, and of what waits to be sent: large bodies are read in pieces of it.
-const CONNECTION_BUFFER_BYTES_MAX: usize = 256 << 10;
+/// What one connection may hold of what was read, and of what waits to be sent.
+const CONNECTION_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// All bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Fields of a request's head.
