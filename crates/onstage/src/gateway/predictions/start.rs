@@ -47,14 +47,14 @@ pub(crate) async fn start(call: &Call, wanted: Wanted) -> Answer {
             return going_on(call, &id, streams).await;
         }
         let ticket = predict(call, &wanted)?;
-        return follow(call, &wanted, ticket, streams).await;
+        return follow(call, &wanted, ticket, streams, Kept::AtTheLimit).await;
     };
     if wanted.loaded.schema.background {
         let id = submit(call, &wanted, Some(keyed)).await?;
         return going_on(call, &id, streams).await;
     }
     match hand_over::once(call, &wanted, keyed).await? {
-        hand_over::Once::Here(ticket) => follow_adopted(call, &wanted, ticket, streams).await,
+        hand_over::Once::Here(ticket) => follow(call, &wanted, ticket, streams, Kept::AsJob).await,
         hand_over::Once::Known(id) => known_before(call, &wanted, &id, streams).await,
     }
 }
@@ -185,29 +185,15 @@ pub(crate) fn new_job(
     })
 }
 
-/// Waits for a prediction that runs here as long as the client and the server allow.
-async fn follow(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool) -> Answer {
-    let tether = Tether::of(call, &ticket);
-    if streams {
-        return stream(call, ticket, tether);
-    }
-    if let Some(finished) = in_time(call, wanted, &ticket).await {
-        return answered(call, wanted, &ticket, &finished);
-    }
-    if let Some(tether) = tether {
-        tether.let_go();
-    }
-    let handed = hand_over::at_limit(call, wanted, ticket.clone()).await;
-    if let Some(finished) = ticket.finished() {
-        return answered(call, wanted, &ticket, &finished);
-    }
-    handed?;
-    let known = find::of_ticket(call, &ticket, wanted.input.shown.clone());
-    accepted(call, known)
+/// Whether what runs here is kept as a job already, or will be when it is not waited for any longer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    AsJob,
+    AtTheLimit,
 }
 
-/// As `follow`, for one that is a job already.
-async fn follow_adopted(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool) -> Answer {
+/// Waits for a prediction that runs here as long as the client and the server allow.
+async fn follow(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool, kept: Kept) -> Answer {
     let tether = Tether::of(call, &ticket);
     if streams {
         return stream(call, ticket, tether);
@@ -217,6 +203,13 @@ async fn follow_adopted(call: &Call, wanted: &Wanted, ticket: Ticket, streams: b
     }
     if let Some(tether) = tether {
         tether.let_go();
+    }
+    if kept == Kept::AtTheLimit {
+        let handed = hand_over::at_limit(call, wanted, ticket.clone()).await;
+        if let Some(finished) = ticket.finished() {
+            return answered(call, wanted, &ticket, &finished);
+        }
+        handed?;
     }
     let known = find::of_ticket(call, &ticket, wanted.input.shown.clone());
     accepted(call, known)
@@ -247,7 +240,12 @@ fn patience(call: &Call, prefer: Prefer) -> Duration {
     }
 }
 
-async fn wait(call: &Call, ticket: &Ticket, patience: Duration) -> Option<Arc<Finished>> {
+/// A prediction's end; none when the time is over, or the server stops first.
+pub(crate) async fn wait(
+    call: &Call,
+    ticket: &Ticket,
+    patience: Duration,
+) -> Option<Arc<Finished>> {
     let last_wait = async {
         call.state.shutdown.cancelled().await;
         tokio::time::sleep(LAST_WAIT).await;

@@ -11,7 +11,7 @@ use super::{
 use crate::gateway::{
     call::Call,
     input::hidden_fields,
-    predictions::start::{refused, source},
+    predictions::start::{refused, source, wait},
     problem::{Answer, Problem},
     wire::{
         prediction::{links, message},
@@ -27,9 +27,6 @@ use onstage_core::{
 };
 use onstage_engine::{Ask, Finished, Keep, Loaded, Refused, values::store_value};
 use std::{sync::Arc, time::Duration};
-
-/// After the shutdown signal, how long answers are still waited for.
-const LAST_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(mut call: Call) -> Answer {
     let loaded = model::loaded(&call).await?;
@@ -96,16 +93,13 @@ async fn predict(
     };
     let ticket = call.state.engine.predict(ask);
     let ticket = ticket.map_err(|why| refused(&why, &loaded.model))?;
-    let last_wait = async {
-        call.state.shutdown.cancelled().await;
-        tokio::time::sleep(LAST_WAIT).await;
-    };
-    tokio::select! {
-        biased;
-        finished = ticket.done() => Ok((id, finished)),
-        // Whoever computes past its deadline is ended a little after it.
-        () = tokio::time::sleep(patience) => Err(too_slow()),
-        () = last_wait => Err(refused(&Refused::ShuttingDown, &loaded.model)),
+    // Whoever computes past its deadline is ended a little after it.
+    match wait(call, &ticket, patience).await {
+        Some(finished) => Ok((id, finished)),
+        None if call.state.shutdown.is_cancelled() => {
+            Err(refused(&Refused::ShuttingDown, &loaded.model))
+        }
+        None => Err(too_slow()),
     }
 }
 
