@@ -8,7 +8,7 @@ use onstage_core::{
 };
 use onstage_engine::{
     batcher::{self, Shape, View, Wait},
-    scaler::{self, Seen},
+    scaler::{self, Bounds, Seen},
 };
 use std::{hint::black_box, io::Write as _, time::Duration};
 
@@ -149,9 +149,12 @@ fn scaler_step() -> Work {
             oldest_at: Some(Duration::from_millis(n)),
             busy: (n % 5) as usize,
             idle_since: vec![Duration::from_millis(n); (n % 4) as usize],
-            max: 8,
-            room: 4,
-            idle: Duration::from_secs(10),
+            bounds: Bounds {
+                max: 8,
+                room: 4,
+                idle: Duration::from_secs(10),
+                ..Bounds::default()
+            },
             items_max: 100,
             microbatch_time: Some(Duration::from_secs(1)),
             ..Seen::default()

@@ -15,7 +15,7 @@ const CHANGE_DEVIATIONS: f64 = 3.0;
 
 /// Counts in the last two seconds.
 #[derive(Debug, Clone, Default)]
-pub struct Arrivals {
+pub(crate) struct Arrivals {
     /// Full spans, the newest last.
     counts: [u32; SPANS],
     full: usize,
@@ -30,14 +30,14 @@ fn is_chance(count: f64, expected: f64) -> bool {
 }
 
 impl Arrivals {
-    pub fn add(&mut self, now: Duration) {
+    pub(crate) fn add(&mut self, now: Duration) {
         self.roll(now);
         self.current = self.current.saturating_add(1);
     }
 
     /// Requests a second: over two seconds, or over the last half when that differs by more than chance explains, so that
     /// a rise and an end are seen at once and the noise of a steady load is not.
-    pub fn rate(&mut self, now: Duration) -> f64 {
+    pub(crate) fn rate(&mut self, now: Duration) -> f64 {
         self.roll(now);
         if let Some(burst) = self.burst(now) {
             return burst;

@@ -14,7 +14,7 @@ const SPREAD_MIN: f64 = 1e-3;
 
 /// Sums of a weighted regression of seconds on items.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Curve {
+pub(crate) struct Curve {
     weight: f64,
     items: f64,
     items_squared: f64,
@@ -26,7 +26,7 @@ pub struct Curve {
 }
 
 impl Curve {
-    pub fn measured(&mut self, items: usize, time: Duration) {
+    pub(crate) fn measured(&mut self, items: usize, time: Duration) {
         let (items, seconds) = (items.max(1) as f64, time.as_secs_f64());
         if self.weight > 0.0 {
             let error = seconds - self.at(items);
@@ -46,22 +46,22 @@ impl Curve {
     }
 
     /// Whether anything was measured.
-    pub fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.weight > 0.0
     }
 
     /// The expected time of a call for so many; zero when nothing is known.
-    pub fn time(&self, items: usize) -> Duration {
+    pub(crate) fn time(&self, items: usize) -> Duration {
         seconds(self.at(items as f64))
     }
 
     /// What 99 of 100 calls for so many take at most.
-    pub fn time_p99(&self, items: usize) -> Duration {
+    pub(crate) fn time_p99(&self, items: usize) -> Duration {
         seconds(self.at(items as f64) + P99_DEVIATIONS * self.error_squared.sqrt())
     }
 
     /// The largest microbatch about which something may be said.
-    pub fn items_believed(&self) -> usize {
+    pub(crate) fn items_believed(&self) -> usize {
         ((self.items_seen_max * BEYOND).ceil() as usize).max(1)
     }
 

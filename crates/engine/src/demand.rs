@@ -22,7 +22,7 @@ const STEP: f64 = 1.25;
 
 /// A load on the workers of one version.
 #[derive(Debug, Clone, Copy)]
-pub struct Load<'a> {
+pub(crate) struct Load<'a> {
     /// Requests a second.
     pub rate: f64,
     pub curve: &'a Curve,
@@ -33,13 +33,13 @@ pub struct Load<'a> {
 }
 
 /// What is aimed at when the author names no goal.
-pub fn goal_of(call: Duration) -> Duration {
+pub(crate) fn goal_of(call: Duration) -> Duration {
     call * 3 / 2 + GOAL_SLACK
 }
 
 /// Workers beside those that are ready so that what waits has its turn in `wait_max`: each of them gives as many
 /// microbatches their turn as it finishes calls in that time, and a new one begins with one at once.
-pub fn workers_beside(
+pub(crate) fn workers_beside(
     ready: usize,
     microbatches: usize,
     call: Duration,
@@ -53,13 +53,13 @@ pub fn workers_beside(
 
 impl Load<'_> {
     /// The author's goal, or half as much again as one call takes and a little.
-    pub fn goal(&self) -> Duration {
+    pub(crate) fn goal(&self) -> Duration {
         self.goal.unwrap_or_else(|| goal_of(self.curve.time(1)))
     }
 
     /// The longest an idle worker should hold back the oldest item so that `workers` spend the least time and the goal
     /// is kept. When they are bound, calls are spread evenly: a window shorter than that only makes them wait together.
-    pub fn window(&self, workers: usize) -> Duration {
+    pub(crate) fn window(&self, workers: usize) -> Duration {
         if !self.curve.is_known() || self.rate <= 0.0 {
             return Duration::ZERO;
         }
@@ -110,7 +110,7 @@ impl Load<'_> {
     }
 
     /// The fewest workers that keep the goal in the long run.
-    pub fn workers(&self, starts_quickly: bool, most: usize) -> usize {
+    pub(crate) fn workers(&self, starts_quickly: bool, most: usize) -> usize {
         if !self.curve.is_known() || self.rate <= 0.0 {
             return 0;
         }

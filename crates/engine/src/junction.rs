@@ -5,7 +5,7 @@ use crate::{
     batcher::{self, Next, View},
     queue::{Queue, Waiting},
     rota::Rota,
-    scaler::Seen,
+    scaler::{Bounds, Seen},
     service::{Service, Waits, Wish},
 };
 use std::time::Duration;
@@ -32,19 +32,6 @@ pub(crate) enum Given<T> {
     Later(Duration),
     /// Nothing; it is called when there is.
     Nothing,
-}
-
-/// What only the owner of the pool knows of its size.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Bounds {
-    pub min: usize,
-    pub max: usize,
-    pub room: usize,
-    pub warm: bool,
-    pub draining: bool,
-    pub idle: Duration,
-    pub failures: usize,
-    pub failed_at: Option<Duration>,
 }
 
 impl<T> Junction<'_, T> {
@@ -113,7 +100,7 @@ impl<T> Junction<'_, T> {
     }
 
     /// What the scaler sees.
-    pub(crate) fn seen(&mut self, bounds: &Bounds, now: Duration) -> Seen {
+    pub(crate) fn seen(&mut self, bounds: Bounds, now: Duration) -> Seen {
         let counts = self.rota.counts();
         let idle_since = self.rota.idle_since();
         let waits = Waits {
@@ -123,6 +110,7 @@ impl<T> Junction<'_, T> {
         };
         let needed = self.service.needed(self.wish, waits, now);
         Seen {
+            bounds,
             queued: self.queue.len(),
             held_back: self.held_back(),
             oldest_at: self.queue.oldest_at(),
@@ -130,19 +118,11 @@ impl<T> Junction<'_, T> {
             busy: (counts.busy + counts.idle) as usize - idle_since.len(),
             stopping: counts.stopping as usize,
             idle_since,
-            min: bounds.min,
-            max: bounds.max,
-            room: bounds.room,
-            warm: bounds.warm,
-            draining: bounds.draining,
-            idle: bounds.idle,
             items_max: self.wish.shape.items_max(),
             needed: needed.map_or(0, |needed| needed.now),
             needed_lately: needed.map(|needed| needed.lately),
             hold: needed.map_or(bounds.idle, |needed| needed.hold),
             microbatch_time: self.service.microbatch_time(),
-            failures: bounds.failures,
-            failed_at: bounds.failed_at,
         }
     }
 }

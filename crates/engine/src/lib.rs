@@ -2,13 +2,13 @@
 //! Never knows axum, SQL, a cloud, config files, or which store and driver it has.
 
 mod adopt;
-pub mod arrivals;
+mod arrivals;
 pub mod ask;
 pub mod batcher;
 pub mod builder;
 mod catalog;
-pub mod curve;
-pub mod demand;
+mod curve;
+mod demand;
 pub mod dispatch;
 pub mod engine;
 pub mod gauges;
@@ -16,7 +16,7 @@ mod house;
 mod junction;
 mod lazy;
 pub mod logs;
-pub mod packing;
+mod packing;
 pub mod parts;
 mod pool;
 mod probation;

@@ -10,7 +10,7 @@ const WHOLE: u32 = 1_000;
 
 /// What one worker needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Need {
+pub(crate) struct Need {
     pub memory_bytes: u64,
     /// A share of one GPU, or a whole number of them. None: it is not told which it may use.
     pub gpu: Option<f64>,
@@ -18,7 +18,7 @@ pub struct Need {
 
 /// Why a worker cannot be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lack {
+pub(crate) enum Lack {
     /// When others give something up.
     Now,
     /// On this host: what is asked for and what there is.
@@ -27,7 +27,7 @@ pub enum Lack {
 
 /// What a worker holds. Given back as it was taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Share {
+pub(crate) struct Share {
     /// It counts among the workers.
     pub counted: bool,
     /// Promised and not yet seen in use.
@@ -38,7 +38,7 @@ pub struct Share {
 }
 
 #[derive(Debug, Clone)]
-pub struct Packing {
+pub(crate) struct Packing {
     workers_max: u32,
     workers: u32,
     promised_bytes: u64,
@@ -47,7 +47,7 @@ pub struct Packing {
 }
 
 impl Packing {
-    pub fn new(workers_max: u32, gpus: &[String]) -> Self {
+    pub(crate) fn new(workers_max: u32, gpus: &[String]) -> Self {
         Self {
             workers_max: workers_max.max(1),
             workers: 0,
@@ -57,7 +57,7 @@ impl Packing {
     }
 
     /// A place for one more worker.
-    pub fn take(&mut self, need: &Need, memory: Option<HostMemory>) -> Result<Share, Lack> {
+    pub(crate) fn take(&mut self, need: &Need, memory: Option<HostMemory>) -> Result<Share, Lack> {
         self.check(need, memory)?;
         if self.workers >= self.workers_max || !self.has_memory(need, memory) {
             return Err(Lack::Now);
@@ -68,7 +68,7 @@ impl Packing {
 
     /// A place beyond the limits, for a trial or for the first worker of a version that takes over from one that fills
     /// the host: it shares the devices that are used least. Only what can never be there is refused.
-    pub fn take_beyond(
+    pub(crate) fn take_beyond(
         &mut self,
         need: &Need,
         memory: Option<HostMemory>,
@@ -83,7 +83,7 @@ impl Packing {
     }
 
     /// Counts what was on trial among the workers, if there is a place.
-    pub fn count(&mut self, share: &mut Share) -> bool {
+    pub(crate) fn count(&mut self, share: &mut Share) -> bool {
         if !share.counted && self.workers < self.workers_max {
             self.workers += 1;
             share.counted = true;
@@ -92,13 +92,13 @@ impl Packing {
     }
 
     /// What was promised is now in use, and measured as such with everything else.
-    pub fn seen_in_use(&mut self, share: &mut Share, used_bytes: u64) {
+    pub(crate) fn seen_in_use(&mut self, share: &mut Share, used_bytes: u64) {
         let seen = used_bytes.min(share.promised_bytes);
         share.promised_bytes -= seen;
         self.promised_bytes = self.promised_bytes.saturating_sub(seen);
     }
 
-    pub fn give_back(&mut self, share: &Share) {
+    pub(crate) fn give_back(&mut self, share: &Share) {
         self.workers -= u32::from(share.counted);
         self.promised_bytes = self.promised_bytes.saturating_sub(share.promised_bytes);
         for (place, part) in &share.gpus {
@@ -108,7 +108,7 @@ impl Packing {
     }
 
     /// How many such workers could be started now, at most `most`.
-    pub fn room_for(&self, need: &Need, memory: Option<HostMemory>, most: usize) -> usize {
+    pub(crate) fn room_for(&self, need: &Need, memory: Option<HostMemory>, most: usize) -> usize {
         let mut tried = self.clone();
         (0..most)
             .take_while(|_| tried.take(need, memory).is_ok())
@@ -116,7 +116,7 @@ impl Packing {
     }
 
     /// For `CUDA_VISIBLE_DEVICES`; none when the model does not say what it needs.
-    pub fn devices(&self, share: &Share) -> Option<String> {
+    pub(crate) fn devices(&self, share: &Share) -> Option<String> {
         let names = share.gpus.iter().map(|(place, _)| &*self.gpus[*place].0);
         share
             .names_gpus
@@ -124,7 +124,7 @@ impl Packing {
     }
 
     /// Errors: what this host never has.
-    pub fn check(&self, need: &Need, memory: Option<HostMemory>) -> Result<(), Lack> {
+    pub(crate) fn check(&self, need: &Need, memory: Option<HostMemory>) -> Result<(), Lack> {
         let asked = need.gpu.unwrap_or(0.0);
         if asked > self.gpus.len() as f64 {
             return Err(Lack::Ever(format!(

@@ -48,10 +48,8 @@ impl Rota {
     }
 
     /// A worker that is ready joins; it asks at once.
-    pub(crate) fn join(&mut self, number: u64, was_starting: bool, now: Duration) {
-        if was_starting {
-            self.starting -= 1;
-        }
+    pub(crate) fn join(&mut self, number: u64, now: Duration) {
+        self.starting -= 1;
         self.members.push(Member {
             number,
             mood: Mood::Called,
@@ -221,7 +219,7 @@ mod tests {
         let mut rota = Rota::default();
         for number in 0..workers {
             rota.start_one();
-            rota.join(number, true, at(0));
+            rota.join(number, at(0));
             rota.idle(number, at(0));
         }
         rota

@@ -18,9 +18,28 @@ const HOLD_LOOKS: u32 = 4;
 /// Waits after the first, second, … failed start in a row: no more than 10 starts in the first 5 minutes.
 const BACKOFF_SECONDS: [u64; 8] = [1, 2, 5, 10, 30, 60, 60, 60];
 
+/// What only the owner of a pool knows of its size.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bounds {
+    pub min: usize,
+    pub max: usize,
+    /// How many more this host may run, of all versions.
+    pub room: usize,
+    /// Keep one worker although nothing is asked for: somebody said it will be needed.
+    pub warm: bool,
+    /// It is being replaced: nothing is started but for what was accepted.
+    pub draining: bool,
+    /// How long a worker stays without work.
+    pub idle: Duration,
+    /// Failed starts in a row, and when the last one failed.
+    pub failures: usize,
+    pub failed_at: Option<Duration>,
+}
+
 /// What is seen of a version's pool.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Seen {
+    pub bounds: Bounds,
     pub queued: usize,
     /// How much of it a worker holds back until there is more.
     pub held_back: usize,
@@ -32,16 +51,6 @@ pub struct Seen {
     pub stopping: usize,
     /// Since when each idle worker is idle.
     pub idle_since: Vec<Duration>,
-    pub min: usize,
-    pub max: usize,
-    /// How many more this host may run, of all versions.
-    pub room: usize,
-    /// Keep one worker although nothing is asked for: somebody said it will be needed.
-    pub warm: bool,
-    /// It is being replaced: nothing is started but for what was accepted.
-    pub draining: bool,
-    /// How long a worker stays without work.
-    pub idle: Duration,
     pub items_max: usize,
     /// Workers that keep the goal at the rate of the moment and for what waits, and the most that were needed in the last `hold`.
     pub needed: usize,
@@ -49,9 +58,6 @@ pub struct Seen {
     /// How long workers that are not needed stay.
     pub hold: Duration,
     pub microbatch_time: Option<Duration>,
-    /// Failed starts in a row, and when the last one failed.
-    pub failures: usize,
-    pub failed_at: Option<Duration>,
 }
 
 /// What to do, and when to look again if nothing else happens.
@@ -73,7 +79,7 @@ pub fn step(seen: &Seen, now: Duration) -> Step {
     let missing = wanted.saturating_sub(alive);
     let again_at = may_start_at(seen);
     if missing > 0 && again_at.is_none_or(|at| at <= now) {
-        let start = missing.min(seen.room);
+        let start = missing.min(seen.bounds.room);
         return Step {
             start,
             stop: 0,
@@ -107,8 +113,8 @@ pub fn step(seen: &Seen, now: Duration) -> Step {
 /// How many there may be beside those that leave. The first one waits for nobody.
 fn places(seen: &Seen, alive: usize) -> usize {
     match alive {
-        0 => seen.max.max(1),
-        alive => seen.max.saturating_sub(seen.stopping).max(alive),
+        0 => seen.bounds.max.max(1),
+        alive => seen.bounds.max.saturating_sub(seen.stopping).max(alive),
     }
 }
 
@@ -118,7 +124,7 @@ pub fn is_backing_off(seen_failures: usize, failed_at: Option<Duration>, now: Du
 }
 
 fn may_start_at(seen: &Seen) -> Option<Duration> {
-    backoff_end(seen.failures, seen.failed_at)
+    backoff_end(seen.bounds.failures, seen.bounds.failed_at)
 }
 
 fn backoff_end(failures: usize, failed_at: Option<Duration>) -> Option<Duration> {
@@ -128,9 +134,9 @@ fn backoff_end(failures: usize, failed_at: Option<Duration>) -> Option<Duration>
 
 /// Workers that must be there although nothing waits.
 fn floor(seen: &Seen) -> usize {
-    match seen.draining {
+    match seen.bounds.draining {
         true => 0,
-        false => seen.min.max(usize::from(seen.warm)),
+        false => seen.bounds.min.max(usize::from(seen.bounds.warm)),
     }
 }
 
@@ -168,7 +174,7 @@ fn excess(seen: &Seen, alive: usize) -> usize {
     let Some(lately) = seen.needed_lately else {
         return 0;
     };
-    match seen.draining || seen.starting > 0 {
+    match seen.bounds.draining || seen.starting > 0 {
         true => 0,
         false => alive.saturating_sub(lately.max(floor(seen)).max(1)),
     }
@@ -176,7 +182,7 @@ fn excess(seen: &Seen, alive: usize) -> usize {
 
 /// How many idle ones go, and when the next one may.
 fn surplus(seen: &Seen, alive: usize, now: Duration) -> (usize, Option<Duration>) {
-    if seen.draining {
+    if seen.bounds.draining {
         // All go together when the last answer is out: somebody may still ask for the old version.
         return (0, None);
     }
@@ -186,12 +192,12 @@ fn surplus(seen: &Seen, alive: usize, now: Duration) -> (usize, Option<Duration>
     let stop = since
         .iter()
         .take(above)
-        .filter(|since| **since + seen.idle <= now)
+        .filter(|since| **since + seen.bounds.idle <= now)
         .count();
     let spare = above > stop;
-    let next = since.get(stop).map(|since| *since + seen.idle);
+    let next = since.get(stop).map(|since| *since + seen.bounds.idle);
     // Nobody tells when a busy one becomes idle, so those are looked at now and then.
-    let next = next.unwrap_or(now + seen.idle / IDLE_LOOKS);
+    let next = next.unwrap_or(now + seen.bounds.idle / IDLE_LOOKS);
     (stop, spare.then_some(next))
 }
 
@@ -206,9 +212,12 @@ mod tests {
 
     fn seen() -> Seen {
         Seen {
-            max: 4,
-            room: 16,
-            idle: seconds(300),
+            bounds: Bounds {
+                max: 4,
+                room: 16,
+                idle: seconds(300),
+                ..Bounds::default()
+            },
             items_max: 1,
             ..Seen::default()
         }
@@ -297,7 +306,11 @@ mod tests {
             ..idle.clone()
         };
         assert_eq!(step(&busy, seconds(10)).look_at, Some(seconds(85)));
-        let min = Seen { min: 1, ..idle };
+        let bounds = Bounds {
+            min: 1,
+            ..idle.bounds
+        };
+        let min = Seen { bounds, ..idle };
         assert_eq!(step(&min, seconds(4000)).stop, 1);
         assert_eq!(step(&min, seconds(4000)).look_at, None);
     }
@@ -307,10 +320,14 @@ mod tests {
         let (mut starts, mut failures, mut failed_at) = (0, 0, None);
         for tick in 0..3000 {
             let now = Duration::from_millis(tick * 100);
-            let seen = Seen {
-                queued: 1,
+            let bounds = Bounds {
                 failures,
                 failed_at,
+                ..seen().bounds
+            };
+            let seen = Seen {
+                bounds,
+                queued: 1,
                 ..seen()
             };
             let step = step(&seen, now);
@@ -327,10 +344,14 @@ mod tests {
 
     #[test]
     fn a_drained_pool_starts_only_for_what_it_accepted() {
-        let drained = Seen {
+        let bounds = Bounds {
             draining: true,
             min: 2,
             warm: true,
+            ..seen().bounds
+        };
+        let drained = Seen {
+            bounds,
             idle_since: vec![seconds(0), seconds(0)],
             ..seen()
         };
@@ -349,9 +370,10 @@ mod tests {
             min in 0_usize..3, extra in 0_usize..4, room in 0_usize..5, warm: bool, draining: bool, micros in prop::option::of(1_u64..5_000_000), failures in 0_usize..12, needed in prop::option::of(0_usize..9), stopping in 0_usize..4) {
             let max = (min + extra).max(1);
             let alive = starting + busy + idle.len();
+            let bounds = Bounds { min, max, room, warm, draining, idle: seconds(300), failures, failed_at: Some(seconds(490)) };
             let seen = Seen {
-                queued, oldest_at: Some(seconds(1)), starting, busy, idle_since: idle.into_iter().map(seconds).collect(), min, max, room, warm, draining,
-                idle: seconds(300), items_max: 8, needed: needed.unwrap_or(0), needed_lately: needed, hold: seconds(300), held_back: 0, stopping, microbatch_time: micros.map(Duration::from_micros), failures, failed_at: Some(seconds(490)),
+                bounds, queued, oldest_at: Some(seconds(1)), starting, busy, idle_since: idle.into_iter().map(seconds).collect(),
+                items_max: 8, needed: needed.unwrap_or(0), needed_lately: needed, hold: seconds(300), held_back: 0, stopping, microbatch_time: micros.map(Duration::from_micros),
             };
             let step = step(&seen, seconds(500));
             prop_assert!(step.start <= room && step.start <= max.saturating_sub(alive));

@@ -40,7 +40,7 @@ impl Pool {
             Ok(worker) => {
                 let took = self.clock.monotonic().saturating_sub(since);
                 self.inside().service.started_in(took);
-                self.join(worker, room, true).await;
+                self.join(worker, room).await;
             }
             Err(failure) => self.start_failed(failure),
         }
@@ -60,25 +60,31 @@ impl Pool {
 
     /// A worker that the builder has tried already, and the room it was tried in.
     pub(crate) fn adopt(self: &Arc<Self>, worker: Worker, room: Room) {
-        if !room.count() {
+        let is_wanted = {
+            let mut inside = self.inside();
+            let wanted = inside.roster.alive() < self.wish.workers_max && room.count();
+            if wanted {
+                // From now on it counts: whoever looks before it has joined must not start another in its place.
+                inside.roster.start_one();
+            }
+            wanted
+        };
+        if !is_wanted {
             return worker.ask_to_stop(self.stage.settings.cancel_grace);
         }
         let pool = self.clone();
-        spawn(
-            "worker",
-            async move { pool.join(worker, room, false).await },
-        );
+        spawn("worker", async move { pool.join(worker, room).await });
     }
 
     /// Serves until the worker is gone.
-    async fn join(self: Arc<Self>, worker: Worker, room: Room, was_starting: bool) {
+    async fn join(self: Arc<Self>, worker: Worker, room: Room) {
         let now = self.clock.monotonic();
         let room = Arc::new(room);
         let measuring = measure(Arc::downgrade(&self), worker.clone(), Arc::downgrade(&room));
         spawn("worker's memory", measuring);
         let closed = {
             let mut inside = self.inside();
-            inside.roster.join(worker.clone(), room, was_starting, now);
+            inside.roster.join(worker.clone(), room, now);
             inside.surge = false;
             inside.starting_text = None;
             inside.last_failure = None;

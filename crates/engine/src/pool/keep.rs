@@ -3,9 +3,8 @@
 
 use super::{Mode, Pool, expire};
 use crate::{
-    junction::Bounds,
     packing::Lack,
-    scaler::{self, Step},
+    scaler::{self, Bounds, Step},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -66,7 +65,7 @@ impl Pool {
             failures: inside.failures,
             failed_at: inside.failed_at,
         };
-        let seen = inside.junction(&self.wish).seen(&bounds, now);
+        let seen = inside.junction(&self.wish).seen(bounds, now);
         let mut step = scaler::step(&seen, now);
         if let Some(expires) = inside.queue.expires_from() {
             step.look_at = Some(step.look_at.map_or(expires, |at| at.min(expires)));

@@ -31,14 +31,8 @@ impl Roster {
     }
 
     /// A worker that is ready joins; it is called at once.
-    pub(crate) fn join(
-        &mut self,
-        worker: Worker,
-        room: Arc<Room>,
-        was_starting: bool,
-        now: Duration,
-    ) {
-        self.rota.join(worker.number(), was_starting, now);
+    pub(crate) fn join(&mut self, worker: Worker, room: Arc<Room>, now: Duration) {
+        self.rota.join(worker.number(), now);
         self.hired.push(Hired {
             worker,
             _room: room,

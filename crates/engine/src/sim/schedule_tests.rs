@@ -75,7 +75,8 @@ impl Schedule {
             now: Duration::ZERO,
         };
         for worker in 0..workers {
-            it.rota.join(worker, false, Duration::ZERO);
+            it.rota.start_one();
+            it.rota.join(worker, Duration::ZERO);
             it.ask(worker);
         }
         it

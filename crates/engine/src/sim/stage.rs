@@ -4,10 +4,10 @@
 use super::{Load, Outcome, Random, Setup, load::Arrivals, outcome::Change};
 use crate::{
     batcher::Wait,
-    junction::{Asker, Bounds, Given, Junction},
+    junction::{Asker, Given, Junction},
     queue::{Queue, Waiting},
     rota::Rota,
-    scaler::{self, Step},
+    scaler::{self, Bounds, Step},
     service::{Service, Wish},
 };
 use std::{
@@ -102,7 +102,8 @@ impl<'a> Stage<'a> {
     pub(super) fn run(mut self) -> Outcome {
         for _ in 0..self.setup.workers_min {
             let worker = self.hire();
-            self.rota.join(worker, false, self.now);
+            self.rota.start_one();
+            self.rota.join(worker, self.now);
             self.ask(worker);
         }
         self.changed();
@@ -156,7 +157,7 @@ impl<'a> Stage<'a> {
             Event::Done(worker) => self.done(worker),
             Event::Ready { worker, since } => {
                 self.service.started_in(self.now.saturating_sub(since));
-                self.rota.join(worker, true, self.now);
+                self.rota.join(worker, self.now);
                 self.ask(worker);
                 self.must_look = true;
             }
@@ -325,7 +326,7 @@ impl<'a> Stage<'a> {
             ..Bounds::default()
         };
         let now = self.now;
-        let seen = self.junction().seen(&bounds, now);
+        let seen = self.junction().seen(bounds, now);
         let mut step = scaler::step(&seen, now);
         if let Some(expires) = self.queue.expires_from() {
             step.look_at = Some(step.look_at.map_or(expires, |at| at.min(expires)));

@@ -1,8 +1,8 @@
 //! Places on the host: GPUs, memory, turns between callers and between versions.
 
-use crate::world::{World, answer};
-use onstage_core::{Id, model::VersionState};
-use onstage_engine::Ask;
+use crate::world::{PATIENCE, World, answer, model};
+use onstage_core::{Id, model::VersionState, outcome::Reason};
+use onstage_engine::{Ask, Engine, Settings};
 use std::collections::BTreeSet;
 
 const SEES: &str = "
@@ -157,6 +157,71 @@ def leak(x: int = 0) -> int:
         let loaded = world.live(code, &config).await;
         let held: i32 = world.answer(&loaded, "{}").await.unwrap().parse().unwrap();
         assert!((3_000..4_096).contains(&held), "{share}: {held}");
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_outgrew_its_machine_says_so_to_whoever_asks() {
+    let world = World::with(|settings| settings.gpus = vec!["0".into()]).await;
+    let loaded = world.live(SEES, "[realtime]\ngpu = 1\n").await;
+    assert_eq!(world.answer(&loaded, "{}").await.unwrap(), "\"0\"");
+    // The same records on a machine without a GPU.
+    let smaller = Settings {
+        tempdir: world.tempdir(),
+        gpus: Vec::new(),
+        ..Settings::default()
+    };
+    let engine = Engine::start(world.parts.clone(), smaller).await.unwrap();
+    let loaded = engine.live(&model()).unwrap();
+    let asked = engine.predict(world.ask(&loaded, "{}")).unwrap();
+    let failure = answer(&asked).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::NoCapacity, "{failure:?}");
+    assert!(
+        failure
+            .message
+            .contains("asks for 1 GPU, and this machine has 0")
+    );
+    engine.shutdown(PATIENCE).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_wait_in_a_worker_as_the_author_says() {
+    let world = World::new().await;
+    for (ahead, with_the_worker) in [(0, 1), (2, 3)] {
+        let config = format!("[realtime]\nworkers = {{ max = 1 }}\nahead = {ahead}\n");
+        let code = format!("{SLOW}# {ahead}\n");
+        let loaded = world.live(&code, &config).await;
+        world.answer(&loaded, "{}").await.unwrap();
+        let asked: Vec<_> = (0..20).map(|_| world.predict(&loaded, "{}")).collect();
+        world
+            .until("the worker has what it may have", async || {
+                let gauges = world.engine.gauges();
+                let mut pools = gauges.pools.iter();
+                let pool = pools.find(|it| it.version == loaded.version.id)?;
+                (pool.in_flight == with_the_worker && pool.queued > 0).then_some(())
+            })
+            .await;
+        for ticket in &asked {
+            answer(ticket).await.unwrap();
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_that_was_tried_counts_from_the_moment_it_is_kept() {
+    let world = World::new().await;
+    for n in 0..20 {
+        let code = format!("{SLOW}# {n}\n");
+        let config = "[realtime]\nworkers = { min = 1, max = 1 }\n";
+        let loaded = world.live(&code, config).await;
+        world.answer(&loaded, "{}").await.unwrap();
+        let gauges = world.engine.gauges();
+        let mut pools = gauges.pools.iter();
+        let pool = pools.find(|it| it.version == loaded.version.id).unwrap();
+        assert_eq!(pool.starts, 0, "version {n} started another worker");
     }
     world.end().await;
 }

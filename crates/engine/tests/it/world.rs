@@ -19,7 +19,11 @@ use onstage_core::{
     value::{Stored, Value},
 };
 use onstage_engine::{Ask, Checks, Engine, Keep, Loaded, Parts, Settings, Ticket};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// How long anything here may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -99,6 +103,11 @@ impl World {
             engine,
             folder,
         }
+    }
+
+    /// Where workers have their temporary folders.
+    pub(crate) fn tempdir(&self) -> PathBuf {
+        self.folder.path().join("work")
     }
 
     /// Pushes a version and waits until it is ready or failed.
@@ -239,7 +248,7 @@ impl World {
     /// Ends the engine; nothing it started may be left.
     pub(crate) async fn end(self) {
         self.engine.shutdown(Duration::from_secs(10)).await;
-        let work = self.folder.path().join("work");
+        let work = self.tempdir();
         // A worker that was still starting is told to go, and not waited for.
         self.until("no temporary folders of workers are left", async || {
             let left = std::fs::read_dir(&work).map_or(0, Iterator::count);

@@ -23,6 +23,7 @@ mod inference;
 mod jobs;
 mod kills;
 mod logs;
+mod many_models;
 mod plan;
 mod quickstart;
 mod realtime;
