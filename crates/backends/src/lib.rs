@@ -6,6 +6,7 @@ pub mod bundle;
 pub mod clock;
 mod durable;
 pub mod environment;
+pub mod parcels;
 pub mod process;
 mod spawn;
 pub mod store;

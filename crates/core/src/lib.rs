@@ -15,6 +15,7 @@ pub mod limits;
 pub mod model;
 pub mod name;
 pub mod outcome;
+pub mod parcel;
 pub mod people;
 pub mod ports;
 pub mod prediction;
@@ -22,6 +23,7 @@ pub mod schema;
 pub mod task;
 pub mod tensor;
 pub mod time;
+pub mod training;
 pub mod value;
 pub mod wire;
 

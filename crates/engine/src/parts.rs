@@ -3,7 +3,9 @@
 
 use onstage_core::{
     Clock, Id, Ids, Result,
-    ports::{Blobs, Driver, InputCheck, Launcher, OutputCheck, Store, Tables},
+    ports::{
+        Blobs, DatasetPlace, Driver, InputCheck, Launcher, OutputCheck, Parcels, Store, Tables,
+    },
     schema::ModelSchema,
     task::Incarnation,
 };
@@ -18,6 +20,10 @@ pub struct Parts {
     /// None inside a task.
     pub driver: Option<Arc<dyn Driver>>,
     pub tables: Arc<dyn Tables>,
+    /// Weights and checkpoints.
+    pub parcels: Arc<dyn Parcels>,
+    /// Datasets on this host.
+    pub datasets: Arc<dyn DatasetPlace>,
     pub clock: Arc<dyn Clock>,
     /// 128 random bits.
     pub entropy: Arc<dyn Fn() -> u128 + Send + Sync>,
@@ -112,7 +118,7 @@ impl Default for Settings {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use onstage_backends::{blobs, clock, store, tables};
+    use onstage_backends::{blobs, clock, parcels, store, tables};
 
     struct AllPass;
 
@@ -127,12 +133,17 @@ pub(crate) mod tests {
 
     /// Everything in memory, with this launcher.
     pub(crate) fn parts_with(launcher: Arc<dyn Launcher>) -> Parts {
+        let blobs = blobs::memory();
+        let folder = std::env::temp_dir().join("onstage-tests");
+        let parcels = Arc::new(parcels::DiskParcels::new(&folder, blobs.clone()));
         Parts {
             store: store::memory(),
-            blobs: blobs::memory(),
+            blobs,
             launcher,
             driver: None,
             tables: Arc::new(tables::FileTables),
+            parcels: parcels.clone(),
+            datasets: parcels,
             clock: Arc::new(clock::SystemClock::new()),
             entropy: Arc::new(clock::entropy),
             ids: Arc::default(),

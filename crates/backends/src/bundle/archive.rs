@@ -9,7 +9,7 @@ use tar::{Archive, Entry, EntryType};
 const META_BYTES_MAX: u64 = 64 * 1024;
 
 /// What an archive may hold.
-pub(super) enum Item {
+pub(crate) enum Item {
     Folder {
         path: String,
     },
@@ -23,7 +23,7 @@ pub(super) enum Item {
 /// Walks the archive once, in order. `take` gets each item and, for a file, its bytes.
 ///
 /// The tar library is asked for raw entries only, so that long names and PAX headers are read here, within limits.
-pub(super) fn each<R: Read>(
+pub(crate) fn each<R: Read>(
     reader: R,
     mut take: impl FnMut(Item, &mut dyn Read) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -55,7 +55,7 @@ pub(super) fn each<R: Read>(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` hands errors over")]
-pub(super) fn malformed(error: std::io::Error) -> String {
+pub(crate) fn malformed(error: std::io::Error) -> String {
     format!("it is damaged or not a tar.gz: {error}")
 }
 

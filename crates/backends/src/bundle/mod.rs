@@ -1,7 +1,7 @@
 //! Bundles: a model folder as one archive, packed and unpacked safely, and what can be read from the folder.
 //! Does not know where archives are kept or how models run.
 
-mod archive;
+pub(crate) mod archive;
 mod check;
 mod config;
 mod digest;

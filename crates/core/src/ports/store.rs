@@ -18,7 +18,8 @@ use crate::{
     outcome::Failure,
     people::{Credential, CredentialKind},
     prediction::{PredictionFilter, PredictionRecord},
-    task::{Incarnation, Task},
+    task::{Incarnation, Lane, Task},
+    training::{Checkpoint, Trained},
 };
 use async_trait::async_trait;
 use std::ops::Range;
@@ -67,10 +68,11 @@ pub struct Submitted {
     pub new: bool,
 }
 
-/// How much work a version has.
+/// How much work a version has in one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demand {
     pub version: VersionId,
+    pub lane: Lane,
     /// Queued and due.
     pub queued: u64,
     pub running: u64,
@@ -108,7 +110,7 @@ pub trait Jobs: Send + Sync + 'static {
         completed: Range<Timestamp>,
         page: Page,
     ) -> Result<Listed<Finished>>;
-    /// Claims up to `limit` due jobs of a version, oldest first, each by compare-and-set.
+    /// Claims up to `limit` due jobs of a version that are no trainings, oldest first, each by compare-and-set.
     /// One whose record is damaged is ended as failed and the next one claimed in its place.
     async fn claim(
         &self,
@@ -117,12 +119,33 @@ pub trait Jobs: Send + Sync + 'static {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>>;
+    /// Claims the version's oldest training that is due, in the same way.
+    async fn claim_training(
+        &self,
+        version: &VersionId,
+        owner: &Incarnation,
+        now: Timestamp,
+    ) -> Result<Option<Job>>;
     /// A sign of life under the lease; answers whether cancelling was asked for.
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool>;
     /// Records a finished chunk of a batch job under the lease. A chunk index that is there already stays as it is.
     async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()>;
     /// By index.
     async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>>;
+    /// Records a checkpoint of a training under the lease and forgets all but the last `keep`; answers those forgotten, whose blobs nobody
+    /// refers to any more. A number that is there already stays as it is.
+    async fn commit_checkpoint(
+        &self,
+        lease: &Lease,
+        checkpoint: Checkpoint,
+        keep: u32,
+    ) -> Result<Vec<Checkpoint>>;
+    /// By number.
+    async fn checkpoints(&self, job: &Id) -> Result<Vec<Checkpoint>>;
+    /// Ends a training's run as succeeded and adds the version that it made: both or neither. Not found when the model that gets the
+    /// version is gone.
+    async fn finish_training(&self, lease: &Lease, trained: Trained, now: Timestamp)
+    -> Result<Job>;
     /// Ends the run under the lease; answers the job as it then is. `jitter` is uniform in 0..1.
     async fn finish(
         &self,
@@ -167,7 +190,7 @@ pub trait Jobs: Send + Sync + 'static {
     ) -> Result<u64>;
     /// Events after a number, ascending.
     async fn events(&self, job: &Id, after: u64, limit: u32) -> Result<Vec<Event>>;
-    /// Removes a finished job with its chunks and events. Conflict when it is not finished.
+    /// Removes a finished job with its chunks, checkpoints and events. Conflict when it is not finished.
     async fn delete_job(&self, id: &Id) -> Result<()>;
 }
 

@@ -136,6 +136,7 @@ fn alive_of(running: &[Running], version: &VersionId) -> u32 {
 mod tests {
     use super::*;
     use onstage_core::Timestamp;
+    use onstage_core::task::Lane;
     use proptest::prelude::*;
 
     fn version(name: &str) -> VersionId {
@@ -144,6 +145,7 @@ mod tests {
 
     fn demand(name: &str, queued: u64, running: u64, oldest: i64) -> Demand {
         Demand {
+            lane: Lane::Jobs,
             version: version(name),
             queued,
             running,
@@ -153,6 +155,7 @@ mod tests {
 
     fn task(number: u32, name: &str, state: RunState) -> Running {
         Running {
+            lane: Lane::Jobs,
             id: format!("task-{number:04}").parse().unwrap(),
             version: version(name),
             state,

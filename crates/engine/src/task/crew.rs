@@ -44,9 +44,14 @@ impl Crew for WorkerCrew {
     }
 }
 
+#[async_trait]
 impl Hands for Worker {
     fn submit(&self, microbatch: Vec<Item>) {
         self.run(microbatch);
+    }
+
+    fn train(&self, item: Item, resume: Option<String>) {
+        Worker::train(self, item, resume);
     }
 
     fn cancel(&self, id: u64) {
@@ -59,6 +64,10 @@ impl Hands for Worker {
 
     fn is_alive(&self) -> bool {
         !self.has_ended()
+    }
+
+    async fn ended(&self) {
+        Worker::ended(self).await;
     }
 }
 

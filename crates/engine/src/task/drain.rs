@@ -5,11 +5,12 @@ use super::{
     TaskEnd, batch,
     claim::{Measured, idle_wait},
     desk::Desk,
-    persist, prediction,
+    persist, prediction, training,
 };
 use onstage_core::{
     Result,
     job::{Job, JobKind, JobSpec},
+    task::Lane,
 };
 use std::time::Duration;
 
@@ -17,10 +18,7 @@ use std::time::Duration;
 pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
     let clock = &desk.parts.clock;
     let began = clock.monotonic();
-    let linger = desk
-        .settings
-        .linger
-        .unwrap_or(desk.loaded.version.config.jobs.linger.0);
+    let linger = desk.settings.linger.unwrap_or(desk.limits().linger);
     let mut measured = Measured::default();
     let mut worked_at = began;
     let mut looks = 0;
@@ -31,9 +29,7 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
         if clock.monotonic().saturating_sub(began) >= desk.settings.stop_after {
             return Ok(TaskEnd::TimeUp);
         }
-        let jobs = claim(desk, &measured).await?;
-        if !jobs.is_empty() {
-            run(desk, jobs, &mut measured).await?;
+        if work(desk, &mut measured).await? {
             if let Some(failure) = desk.staff.hopeless() {
                 return Ok(TaskEnd::NoWorker(failure.message));
             }
@@ -47,6 +43,34 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
         wait(desk, idle_wait(looks).min(linger - idle)).await;
         looks += 1;
     }
+}
+
+/// Claims and runs what there is now; false when there was nothing.
+async fn work(desk: &Desk, measured: &mut Measured) -> Result<bool> {
+    if desk.settings.lane == Lane::Trainings {
+        let claimed = claim_training(desk).await?;
+        let found = claimed.is_some();
+        if let Some(job) = claimed {
+            training::run(desk, job).await?;
+        }
+        return Ok(found);
+    }
+    let jobs = claim(desk, measured).await?;
+    let found = !jobs.is_empty();
+    if found {
+        run(desk, jobs, measured).await?;
+    }
+    Ok(found)
+}
+
+async fn claim_training(desk: &Desk) -> Result<Option<Job>> {
+    let parts = &desk.parts;
+    persist::insist(parts, "claiming", || {
+        let now = parts.clock.now();
+        let version = &desk.settings.version;
+        parts.store.claim_training(version, &desk.incarnation, now)
+    })
+    .await
 }
 
 async fn wait(desk: &Desk, pause: Duration) {

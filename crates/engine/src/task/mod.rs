@@ -14,6 +14,7 @@ mod logs;
 mod persist;
 mod prediction;
 mod staff;
+mod training;
 
 pub use batch::line::Line as ChunkLine;
 pub use staff::{Crew, Hands};
@@ -24,7 +25,8 @@ use desk::Desk;
 use onstage_core::{
     Id, Kind, Result,
     model::{Version, VersionId, VersionState},
-    task::{Incarnation, Task},
+    task::{Incarnation, Lane, Task},
+    wire::to_worker::Work,
 };
 use staff::Staff;
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -41,11 +43,12 @@ pub struct TaskSettings {
     /// The id under which the driver started it.
     pub id: Id,
     pub version: VersionId,
+    pub lane: Lane,
     pub host: String,
     pub pid: u32,
     /// Tables and results are written below it while they are worked on.
     pub tempdir: PathBuf,
-    /// How long it waits for more work before it ends itself; the model's `[jobs] linger` when absent.
+    /// How long it waits for more work before it ends itself; the model's own when absent.
     pub linger: Option<Duration>,
     /// After this long it claims no more.
     pub stop_after: Duration,
@@ -112,6 +115,10 @@ pub async fn run_task(
                 describe: false,
                 cancel_grace: settings.cancel_grace,
                 environment: Vec::new(),
+                work: match settings.lane {
+                    Lane::Jobs => Work::Predict,
+                    Lane::Trainings => Work::Train,
+                },
             },
             started: 0.into(),
         })

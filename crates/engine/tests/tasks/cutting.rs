@@ -21,6 +21,7 @@ use onstage_core::{
     },
     prediction::{PredictionFilter, PredictionRecord},
     task::{Incarnation, Task},
+    training::{Checkpoint, Trained},
     value::BlobRef,
 };
 use std::{
@@ -53,10 +54,14 @@ pub(crate) struct Cut {
 }
 
 /// Writes that leave something durable. Beats are left out: they only count up.
-const DURABLE: [&str; 8] = [
+const DURABLE: [&str; 12] = [
     "register_task",
     "claim",
+    "claim_training",
     "commit_chunk",
+    "commit_checkpoint",
+    "ensure_model",
+    "finish_training",
     "finish",
     "finish_all",
     "append_events",
@@ -145,6 +150,10 @@ through!(Jobs {
     jobs(filter: &JobFilter, page: Page) -> Result<Listed<Job>>;
     finished(runs_min: u32, completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>>;
     claim(version: &VersionId, owner: &Incarnation, limit: u32, now: Timestamp) -> Result<Vec<Job>>;
+    claim_training(version: &VersionId, owner: &Incarnation, now: Timestamp) -> Result<Option<Job>>;
+    commit_checkpoint(lease: &Lease, checkpoint: Checkpoint, keep: u32) -> Result<Vec<Checkpoint>>;
+    checkpoints(job: &Id) -> Result<Vec<Checkpoint>>;
+    finish_training(lease: &Lease, trained: Trained, now: Timestamp) -> Result<Job>;
     beat(lease: &Lease, said: Beat) -> Result<bool>;
     commit_chunk(lease: &Lease, chunk: Chunk) -> Result<()>;
     chunks(job: &Id) -> Result<Vec<Chunk>>;

@@ -12,4 +12,6 @@ mod predictions;
 mod python;
 mod sweeps;
 mod throughput;
+mod training;
+mod trainings;
 mod world;

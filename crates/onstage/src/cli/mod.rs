@@ -30,6 +30,7 @@ mod run;
 mod serve;
 mod task;
 mod token;
+mod train;
 mod typed;
 mod versions;
 mod when;
@@ -68,6 +69,8 @@ enum Verb {
     Run(run::Args),
     /// Run every row of a table through a model
     Batch(batch::Args),
+    /// Train a model: its training function makes a new version
+    Train(train::Args),
     /// Look whether a model's folder is fit to be pushed
     Check(check::Args),
     /// Simulate a model under a load: latencies, workers, memory and price, before paying
@@ -145,6 +148,7 @@ impl Verb {
             Self::Dev(args) => dev::run(caller, args).await,
             Self::Run(args) => run::run(caller, args).await,
             Self::Batch(args) => batch::run(caller, args).await,
+            Self::Train(args) => train::run(caller, args).await,
             Self::Check(args) => check::run(caller, &args),
             Self::Plan(args) => plan::run(caller, args).await,
             Self::Push(args) => push::run(caller, args).await,
@@ -188,6 +192,8 @@ mod tests {
             "onstage run age draws:=3 --async",
             "onstage run age --wait 5 draws=3",
             "onstage batch age table.csv --map photo=file --label truth --out result.csv",
+            "onstage train age data=labels epochs=5",
+            "onstage train age@v1 data=labels --to lab/other --promote --gate accuracy>=0.9 --seed 3 --async",
             "onstage jobs",
             "onstage jobs ls --status failed",
             "onstage jobs --status processing --limit 3",

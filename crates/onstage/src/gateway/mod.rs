@@ -24,6 +24,7 @@ mod problem;
 mod router;
 mod state;
 mod table;
+mod trainings;
 mod v2;
 mod versions;
 mod wire;

@@ -5,11 +5,12 @@ use crate::{checks::JsonSchemaChecks, environment::Environment, settings::Settin
 use onstage_backends::{
     blobs,
     clock::{self, SystemClock},
+    parcels::DiskParcels,
     process::{LauncherSettings, ProcessDriver, ProcessLauncher, Purpose},
     store,
     tables::FileTables,
 };
-use onstage_core::{Error, Result, ports::Driver};
+use onstage_core::{Error, Result, ports::Driver, task::Lane};
 use onstage_engine::Parts;
 use std::{ffi::OsString, path::Path, sync::Arc};
 
@@ -31,8 +32,16 @@ pub(super) async fn for_server(
 }
 
 /// For a task, which starts no others.
-pub(super) async fn for_task(settings: &Settings, environment: &Environment) -> Result<Parts> {
-    open(settings, environment, &settings.data, Purpose::Jobs, None).await
+pub(super) async fn for_task(
+    settings: &Settings,
+    environment: &Environment,
+    lane: Lane,
+) -> Result<Parts> {
+    let purpose = match lane {
+        Lane::Jobs => Purpose::Jobs,
+        Lane::Trainings => Purpose::Trainings,
+    };
+    open(settings, environment, &settings.data, purpose, None).await
 }
 
 async fn open(
@@ -52,12 +61,15 @@ async fn open(
         },
         Arc::clone(&blobs),
     )?;
+    let parcels = Arc::new(DiskParcels::new(data, Arc::clone(&blobs)));
     Ok(Parts {
         store,
         blobs,
         launcher: Arc::new(launcher),
         driver,
         tables: Arc::new(FileTables),
+        parcels: parcels.clone(),
+        datasets: parcels,
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(clock::entropy),
         ids: Arc::default(),

@@ -6,6 +6,7 @@ use onstage_core::{
     Id,
     model::VersionId,
     ports::{Driver, RunState, TaskSpec},
+    task::Lane,
 };
 use std::{fs, path::Path, time::Duration};
 
@@ -21,6 +22,7 @@ fn spec(id: &str) -> TaskSpec {
     TaskSpec {
         id: id.parse().unwrap(),
         version: VersionId("v1".to_owned()),
+        lane: Lane::Jobs,
         memory_bytes: None,
         cpu: None,
         stop_after: Duration::from_secs(3600),

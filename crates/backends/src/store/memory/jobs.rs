@@ -13,7 +13,8 @@ use onstage_core::{
     model::VersionId,
     outcome::Failure,
     ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
-    task::Incarnation,
+    task::{Incarnation, Lane},
+    training::{Checkpoint, Trained},
 };
 use std::{collections::BTreeMap, ops::Range};
 
@@ -90,16 +91,18 @@ impl Jobs for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<Job>> {
         let mut state = self.lock();
-        let mut due: Vec<&mut Job> = state
-            .jobs
-            .values_mut()
-            .filter(|job| job.version == *version && is_due(job, now))
-            .collect();
-        due.sort_by(|a, b| place(a).cmp(&place(b)));
-        due.truncate(limit as usize);
-        due.into_iter()
-            .map(|job| lifecycle::claim(job, owner.clone(), now).map(|_| job.clone()))
-            .collect()
+        state.claim(version, Lane::Jobs, owner, limit, now)
+    }
+
+    async fn claim_training(
+        &self,
+        version: &VersionId,
+        owner: &Incarnation,
+        now: Timestamp,
+    ) -> Result<Option<Job>> {
+        let mut state = self.lock();
+        let claimed = state.claim(version, Lane::Trainings, owner, 1, now);
+        Ok(claimed?.pop())
     }
 
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
@@ -118,6 +121,28 @@ impl Jobs for MemoryStore {
         let state = self.lock();
         let of_job = (job.clone(), 0)..=(job.clone(), u32::MAX);
         Ok(state.chunks.range(of_job).map(|(_, c)| c.clone()).collect())
+    }
+
+    async fn commit_checkpoint(
+        &self,
+        lease: &Lease,
+        checkpoint: Checkpoint,
+        keep: u32,
+    ) -> Result<Vec<Checkpoint>> {
+        self.lock().commit_checkpoint(lease, checkpoint, keep)
+    }
+
+    async fn checkpoints(&self, job: &Id) -> Result<Vec<Checkpoint>> {
+        Ok(self.lock().checkpoints_of(job))
+    }
+
+    async fn finish_training(
+        &self,
+        lease: &Lease,
+        trained: Trained,
+        now: Timestamp,
+    ) -> Result<Job> {
+        self.lock().finish_training(lease, &trained, now)
     }
 
     async fn finish(
@@ -171,18 +196,22 @@ impl Jobs for MemoryStore {
 
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>> {
         let state = self.lock();
-        let mut demands: BTreeMap<&VersionId, Demand> = BTreeMap::new();
+        let mut demands: BTreeMap<(&VersionId, Lane), Demand> = BTreeMap::new();
         for job in state.jobs.values() {
             let is_running = matches!(job.state, JobState::Running { .. });
             if !is_running && !is_due(job, now) {
                 continue;
             }
-            let demand = demands.entry(&job.version).or_insert_with(|| Demand {
-                version: job.version.clone(),
-                queued: 0,
-                running: 0,
-                oldest_queued_at: None,
-            });
+            let lane = Lane::of(job.spec.kind());
+            let demand = demands
+                .entry((&job.version, lane))
+                .or_insert_with(|| Demand {
+                    version: job.version.clone(),
+                    lane,
+                    queued: 0,
+                    running: 0,
+                    oldest_queued_at: None,
+                });
             if is_running {
                 demand.running += 1;
             } else {
@@ -268,8 +297,28 @@ impl State {
         }
     }
 
+    fn claim(
+        &mut self,
+        version: &VersionId,
+        lane: Lane,
+        owner: &Incarnation,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Job>> {
+        let is_ours = |job: &Job| job.version == *version && Lane::of(job.spec.kind()) == lane;
+        let jobs = self.jobs.values_mut();
+        let mut due: Vec<&mut Job> = jobs
+            .filter(|job| is_ours(job) && is_due(job, now))
+            .collect();
+        due.sort_by(|a, b| place(a).cmp(&place(b)));
+        due.truncate(limit as usize);
+        due.into_iter()
+            .map(|job| lifecycle::claim(job, owner.clone(), now).map(|_| job.clone()))
+            .collect()
+    }
+
     /// The job that a lease is on, whether or not it still holds.
-    fn leased(&mut self, lease: &Lease) -> Result<&mut Job> {
+    pub(super) fn leased(&mut self, lease: &Lease) -> Result<&mut Job> {
         self.jobs
             .get_mut(&lease.job)
             .ok_or_else(|| rules::lease_on_nothing(lease))
@@ -293,6 +342,7 @@ impl State {
         self.jobs.remove(id);
         self.events.remove(id);
         self.chunks.retain(|(job, _), _| job != id);
+        self.checkpoints.retain(|(job, _), _| job != id);
         self.keys.retain(|_, known| known.job != *id);
     }
 }

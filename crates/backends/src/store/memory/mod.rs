@@ -8,6 +8,7 @@ mod people;
 mod predictions;
 mod state;
 mod tasks;
+mod trainings;
 
 use onstage_core::{
     Id, ModelName, Timestamp,
@@ -22,6 +23,7 @@ use onstage_core::{
     ports::{Cursor, Listed, Page},
     prediction::PredictionRecord,
     task::Task,
+    training::Checkpoint,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -41,6 +43,7 @@ struct State {
     versions: HashMap<VersionId, Version>,
     jobs: BTreeMap<Id, Job>,
     chunks: BTreeMap<(Id, u32), Chunk>,
+    checkpoints: BTreeMap<(Id, u32), Checkpoint>,
     events: HashMap<Id, Vec<Event>>,
     keys: HashMap<(String, String), KnownKey>,
     tasks: BTreeMap<Id, Task>,

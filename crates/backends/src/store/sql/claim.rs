@@ -1,8 +1,14 @@
 //! Claiming: due jobs of a version, oldest first, each by compare-and-set.
 //! Must not start anything.
 
-use super::{SqlStore, damage, error::store_error, job_row, transition};
-use onstage_core::{Result, Timestamp, job::Job, lifecycle, model::VersionId, task::Incarnation};
+use super::{SqlStore, damage, error::store_error, job_row, trainings::in_lane, transition};
+use onstage_core::{
+    Result, Timestamp,
+    job::Job,
+    lifecycle,
+    model::VersionId,
+    task::{Incarnation, Lane},
+};
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order,
     sea_query::{Expr, ExprTrait, SelectStatement},
@@ -16,17 +22,20 @@ impl SqlStore {
     pub(super) async fn claim_due(
         &self,
         version: &VersionId,
+        lane: Lane,
         owner: &Incarnation,
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>> {
-        if limit == 0 || self.one(&due(version, 1, now)).await?.is_none() {
+        if limit == 0 || self.one(&due(version, lane, 1, now)).await?.is_none() {
             return Ok(Vec::new());
         }
         let (version, owner) = (version.clone(), owner.clone());
         self.writer
             .write(Box::new(move |transaction| {
-                Box::pin(async move { claim(transaction, &version, &owner, limit, now).await })
+                Box::pin(
+                    async move { claim(transaction, &version, lane, &owner, limit, now).await },
+                )
             }))
             .await
     }
@@ -36,13 +45,14 @@ impl SqlStore {
 async fn claim(
     transaction: &DatabaseTransaction,
     version: &VersionId,
+    lane: Lane,
     owner: &Incarnation,
     limit: u32,
     now: Timestamp,
 ) -> Result<Vec<Job>> {
     let mut claimed = Vec::new();
     for _ in 0..ROUNDS_MAX {
-        let select = due(version, limit - claimed.len() as u32, now);
+        let select = due(version, lane, limit - claimed.len() as u32, now);
         let rows = transaction.query_all(&select).await.map_err(store_error)?;
         let mut ended = 0;
         for row in &rows {
@@ -67,10 +77,11 @@ async fn claim(
     Ok(claimed)
 }
 
-fn due(version: &VersionId, limit: u32, now: Timestamp) -> SelectStatement {
+fn due(version: &VersionId, lane: Lane, limit: u32, now: Timestamp) -> SelectStatement {
     job_row::select()
         .and_where(Expr::col("state").eq("queued"))
         .and_where(Expr::col("version").eq(version.0.as_str()))
+        .and_where(in_lane(lane))
         .and_where(Expr::col("not_before").lte(now.0))
         .order_by("created_at", Order::Asc)
         .order_by("id", Order::Asc)

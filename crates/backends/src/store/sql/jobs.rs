@@ -2,7 +2,8 @@
 //! Must not decide how a job moves; `lifecycle` does.
 
 use super::{
-    SqlStore, chunks, damage, error::store_error, events, job_row, row, submit, transition,
+    SqlStore, chunks, damage, error::store_error, events, job_row, row, submit, trainings,
+    transition,
 };
 use crate::store::rules;
 use async_trait::async_trait;
@@ -15,7 +16,8 @@ use onstage_core::{
     model::VersionId,
     outcome::Failure,
     ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
-    task::Incarnation,
+    task::{Incarnation, Lane},
+    training::{Checkpoint, Trained},
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction,
@@ -84,7 +86,16 @@ impl Jobs for SqlStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>> {
-        self.claim_due(version, owner, limit, now).await
+        self.claim_due(version, Lane::Jobs, owner, limit, now).await
+    }
+
+    async fn claim_training(
+        &self,
+        version: &VersionId,
+        owner: &Incarnation,
+        now: Timestamp,
+    ) -> Result<Option<Job>> {
+        self.claim_one_training(version, owner, now).await
     }
 
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
@@ -112,6 +123,40 @@ impl Jobs for SqlStore {
     async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>> {
         let rows = self.all(&chunks::of_job(job)).await?;
         rows.iter().map(chunks::read).collect()
+    }
+
+    async fn commit_checkpoint(
+        &self,
+        lease: &Lease,
+        checkpoint: Checkpoint,
+        keep: u32,
+    ) -> Result<Vec<Checkpoint>> {
+        let lease = lease.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(
+                    async move { trainings::commit(transaction, &lease, &checkpoint, keep).await },
+                )
+            }))
+            .await
+    }
+
+    async fn checkpoints(&self, job: &Id) -> Result<Vec<Checkpoint>> {
+        self.checkpoints_of(job).await
+    }
+
+    async fn finish_training(
+        &self,
+        lease: &Lease,
+        trained: Trained,
+        now: Timestamp,
+    ) -> Result<Job> {
+        let lease = lease.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { trainings::finish(transaction, &lease, trained, now).await })
+            }))
+            .await
     }
 
     async fn finish(

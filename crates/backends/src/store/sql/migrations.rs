@@ -3,6 +3,7 @@
 
 mod datasets;
 mod first;
+mod trainings;
 
 use super::{dialect, error::store_error, row};
 use onstage_core::{Error, Result};
@@ -10,19 +11,24 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
     sea_query::{
         ColumnDef, Expr, ExprTrait, IndexCreateStatement, OnConflict, Query, Table,
-        TableCreateStatement,
+        TableAlterStatement, TableCreateStatement,
     },
 };
 
-/// One step: tables, then their indexes.
+/// One step: tables, then changes of earlier ones, then indexes.
 pub(super) struct Step {
     pub(super) tables: Vec<TableCreateStatement>,
+    pub(super) changes: Vec<TableAlterStatement>,
     pub(super) indexes: Vec<IndexCreateStatement>,
 }
 
 /// Every step so far; the first makes schema version 1.
 fn steps(backend: DbBackend) -> Vec<Step> {
-    vec![first::step(backend), datasets::step(backend)]
+    vec![
+        first::step(backend),
+        datasets::step(backend),
+        trainings::step(backend),
+    ]
 }
 
 const SCHEMA_VERSION: &str = "schema_version";
@@ -59,6 +65,9 @@ async fn apply(transaction: &DatabaseTransaction) -> Result<()> {
     for step in steps.iter().skip(there as usize) {
         for table in &step.tables {
             transaction.execute(table).await.map_err(store_error)?;
+        }
+        for change in &step.changes {
+            transaction.execute(change).await.map_err(store_error)?;
         }
         for index in &step.indexes {
             transaction.execute(index).await.map_err(store_error)?;

@@ -26,6 +26,7 @@ mod running;
 mod sqlite;
 mod submit;
 mod tasks;
+mod trainings;
 mod transition;
 mod versions;
 mod writer;

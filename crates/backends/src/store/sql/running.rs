@@ -7,13 +7,13 @@ use onstage_core::{
     job::{Job, JobKind, Lease},
     model::VersionId,
     ports::{Demand, Finished, Listed, Page, RunningJob},
-    task::Incarnation,
+    task::{Incarnation, Lane},
 };
 use sea_orm::{
     QueryResult,
     sea_query::{CaseStatement, Cond, Expr, ExprTrait, Func, Query, SelectStatement},
 };
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 impl SqlStore {
     pub(super) async fn running_jobs(&self) -> Result<Vec<RunningJob>> {
@@ -60,11 +60,17 @@ impl SqlStore {
     }
 
     pub(super) async fn demand_of_versions(&self, now: Timestamp) -> Result<Vec<Demand>> {
-        let select = demand_select(now);
-        let mut demands = row::readable(&self.all(&select).await?, demand);
-        demands.retain(|demand| demand.queued + demand.running > 0);
-        demands.sort_by(|a, b| a.version.cmp(&b.version));
-        Ok(demands)
+        let rows = self.all(&demand_select(now)).await?;
+        let mut demands: BTreeMap<(VersionId, Lane), Demand> = BTreeMap::new();
+        for one in row::readable(&rows, demand) {
+            let place = (one.version.clone(), one.lane);
+            match demands.get_mut(&place) {
+                Some(sum) => add(sum, &one),
+                None => drop(demands.insert(place, one)),
+            }
+        }
+        demands.retain(|_, demand| demand.queued + demand.running > 0);
+        Ok(demands.into_values().collect())
     }
 
     pub(super) async fn jobs_ahead(&self, job: &Job) -> Result<u64> {
@@ -99,6 +105,7 @@ fn running(row: &QueryResult) -> Result<RunningJob> {
     })
 }
 
+/// One row a version and kind.
 fn demand_select(now: Timestamp) -> SelectStatement {
     let due = || {
         Cond::all()
@@ -110,13 +117,13 @@ fn demand_select(now: Timestamp) -> SelectStatement {
     let is_running = Cond::all().add(Expr::col("state").eq("running"));
     let oldest = CaseStatement::new().case(due(), Expr::col("created_at"));
     Query::select()
-        .column("version")
+        .columns(["version", "kind"])
         .expr_as(how_many(due()), "queued")
         .expr_as(how_many(is_running), "running")
         .expr_as(Func::min(oldest), "oldest_queued_at")
         .from("jobs")
         .and_where(Expr::col("state").is_in(["queued", "running"]))
-        .group_by_col("version")
+        .group_by_columns(["version", "kind"])
         .take()
 }
 
@@ -128,8 +135,18 @@ fn finished(row: &QueryResult) -> Result<Finished> {
     })
 }
 
+/// Two kinds of one lane.
+fn add(sum: &mut Demand, one: &Demand) {
+    sum.queued += one.queued;
+    sum.running += one.running;
+    let both = sum.oldest_queued_at.into_iter().chain(one.oldest_queued_at);
+    sum.oldest_queued_at = both.min();
+}
+
 fn demand(row: &QueryResult) -> Result<Demand> {
+    let kind: JobKind = row::word(row, "kind")?;
     Ok(Demand {
+        lane: Lane::of(kind),
         version: VersionId(row::get(row, "version")?),
         queued: row::count(row, "queued")?,
         running: row::count(row, "running")?,

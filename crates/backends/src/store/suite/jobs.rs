@@ -8,6 +8,7 @@ use onstage_core::{
     Kind,
     job::{JobFilter, JobKind, JobState, NewJob},
     ports::{Demand, Finished, Page, RunningJob, Store},
+    task::Lane,
 };
 
 pub(super) async fn lists_are_filtered_and_in_pages(store: &dyn Store) {
@@ -174,6 +175,7 @@ pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
         .unwrap();
     let one = Demand {
         version: version("v-one"),
+        lane: Lane::Jobs,
         queued: 2,
         running: 1,
         oldest_queued_at: Some(at(95)),
@@ -184,6 +186,7 @@ pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
     );
     let later = Demand {
         version: version("later"),
+        lane: Lane::Jobs,
         queued: 1,
         running: 0,
         oldest_queued_at: Some(at(500)),

@@ -3,7 +3,7 @@
 
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
-    wire::{batch, feedback, file, job, model, people, prediction, version},
+    wire::{batch, feedback, file, job, model, people, prediction, training, version},
 };
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
@@ -31,6 +31,12 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<batch::Retry>(&mut all);
     add::<batch::BatchItem>(&mut all);
     add::<batch::Preview>(&mut all);
+    add::<training::Training>(&mut all);
+    add::<training::Trained>(&mut all);
+    add::<training::KeptCheckpoint>(&mut all);
+    add::<training::NewTraining>(&mut all);
+    add::<training::TrainingSeries>(&mut all);
+    add::<training::Point>(&mut all);
     add::<job::Job>(&mut all);
     add::<job::EndedRun>(&mut all);
     add::<job::Task>(&mut all);

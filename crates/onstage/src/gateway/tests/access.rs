@@ -18,6 +18,15 @@ GET /v1/models/{owner}/{name}/versions/{version} S
 DELETE /v1/models/{owner}/{name}/versions/{version} O
 POST /v1/models/{owner}/{name}/versions/{version}/promote O
 GET /v1/models/{owner}/{name}/versions/{version}/logs O
+GET /v1/models/{owner}/{name}/versions/{version}/weights O
+POST /v1/models/{owner}/{name}/versions/{version}/trainings O
+GET /v1/trainings O
+GET /v1/trainings/{id} O
+POST /v1/trainings/{id}/cancel O
+POST /v1/trainings/{id}/retry O
+GET /v1/trainings/{id}/events O
+GET /v1/trainings/{id}/metrics O
+GET /v1/trainings/{id}/logs O
 GET /v1/models/{owner}/{name}/versions/{version}/examples/{file} S
 POST /v1/models/{owner}/{name}/rollback O
 POST /v1/models/{owner}/{name}/warmup S

@@ -10,6 +10,7 @@ mod live;
 mod logs;
 mod push;
 mod warmup;
+mod weights;
 
 use super::table::{
     Gives::{Json, Media, Nothing, Page},
@@ -48,6 +49,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[404, 409]),
         route!(GET "/v1/models/{owner}/{name}/versions/{version}/logs", Owner, "What building and setting up printed", logs::run)
             .gives(200, Media("text/plain"))
+            .errors(&[404]),
+        route!(GET "/v1/models/{owner}/{name}/versions/{version}/weights", Owner, "What a training learnt: the file, or a tar of the folder", weights::run)
+            .gives(200, Media("application/octet-stream"))
             .errors(&[404]),
         route!(GET "/v1/models/{owner}/{name}/versions/{version}/examples/{file}", Stakeholder, "A file of an example", example::run)
             .gives(200, Media("application/octet-stream"))
