@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod dataset;
 pub mod error;
 pub mod event;
 pub mod feedback;

@@ -8,6 +8,7 @@ use super::{Listed, Page};
 use crate::{
     Id, ModelName, Result, Timestamp,
     batch::Chunk,
+    dataset::{Dataset, DatasetName, DatasetRef, DatasetVersion, NewDatasetVersion},
     event::{Event, NewEvent},
     feedback::{Feedback, FeedbackFilter},
     file::File,
@@ -24,11 +25,11 @@ use std::ops::Range;
 
 /// Everything.
 pub trait Store:
-    Catalog + Jobs + Tasks + Predictions + People + FeedbackBook + Files + AppState
+    Catalog + Jobs + Tasks + Predictions + People + FeedbackBook + Files + Datasets + AppState
 {
 }
-impl<T: Catalog + Jobs + Tasks + Predictions + People + FeedbackBook + Files + AppState> Store
-    for T
+impl<T> Store for T where
+    T: Catalog + Jobs + Tasks + Predictions + People + FeedbackBook + Files + Datasets + AppState
 {
 }
 
@@ -238,6 +239,26 @@ pub trait Files: Send + Sync + 'static {
     async fn files(&self, page: Page) -> Result<Listed<File>>;
     /// Not found when there is none.
     async fn remove_file(&self, id: &Id) -> Result<File>;
+}
+
+/// Datasets and their versions.
+#[async_trait]
+pub trait Datasets: Send + Sync + 'static {
+    /// Adds the next version; the bool is false when the newest one is the same, which is then the answer.
+    /// Bytes that any version has are kept once: an answer with another blob key than `new` leaves the new blob to nobody.
+    async fn add_dataset_version(&self, new: NewDatasetVersion) -> Result<(DatasetVersion, bool)>;
+    async fn dataset_version(&self, which: &DatasetRef) -> Result<Option<DatasetVersion>>;
+    /// By name, ascending; the cursor is a name.
+    async fn datasets(&self, page: Page<String>) -> Result<Listed<Dataset, String>>;
+    /// Newest first; the cursor is a number.
+    async fn dataset_versions(
+        &self,
+        name: &DatasetName,
+        page: Page<u32>,
+    ) -> Result<Listed<DatasetVersion, u32>>;
+    /// Answers the version as it was; the bool is true when no other has its blob, which nobody refers to any more.
+    /// Not found when there is none; conflict while a job that is kept refers to it.
+    async fn remove_dataset_version(&self, which: &DatasetRef) -> Result<(DatasetVersion, bool)>;
 }
 
 /// An operation on a model's durable state.

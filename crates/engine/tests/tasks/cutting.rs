@@ -6,6 +6,7 @@ use bytes::Bytes;
 use onstage_core::{
     Id, ModelName, Result, Timestamp,
     batch::Chunk,
+    dataset::{Dataset, DatasetName, DatasetRef, DatasetVersion, NewDatasetVersion},
     event::{Event, NewEvent},
     feedback::{Feedback, FeedbackFilter},
     file::File,
@@ -15,8 +16,8 @@ use onstage_core::{
     outcome::Failure,
     people::{Credential, CredentialKind},
     ports::{
-        AppState, BlobWriter, Blobs, Catalog, Demand, FeedbackBook, Files, Finished, Jobs, Listed,
-        Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
+        AppState, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files, Finished,
+        Jobs, Listed, Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
     },
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
     task::{Incarnation, Task},
@@ -191,6 +192,13 @@ through!(Files {
     file(id: &Id) -> Result<Option<File>>;
     files(page: Page) -> Result<Listed<File>>;
     remove_file(id: &Id) -> Result<File>;
+});
+through!(Datasets {
+    add_dataset_version(new: NewDatasetVersion) -> Result<(DatasetVersion, bool)>;
+    dataset_version(which: &DatasetRef) -> Result<Option<DatasetVersion>>;
+    datasets(page: Page<String>) -> Result<Listed<Dataset, String>>;
+    dataset_versions(name: &DatasetName, page: Page<u32>) -> Result<Listed<DatasetVersion, u32>>;
+    remove_dataset_version(which: &DatasetRef) -> Result<(DatasetVersion, bool)>;
 });
 through!(AppState {
     state(space: &str, key: &str, op: StateOp) -> Result<String>;

@@ -2,6 +2,7 @@
 //! Must not know SQL; what it answers is what every other store has to answer.
 
 mod catalog;
+mod datasets;
 mod jobs;
 mod people;
 mod predictions;
@@ -11,6 +12,7 @@ mod tasks;
 use onstage_core::{
     Id, ModelName, Timestamp,
     batch::Chunk,
+    dataset::DatasetName,
     event::Event,
     feedback::Feedback,
     file::File,
@@ -47,6 +49,7 @@ struct State {
     credentials: BTreeMap<Id, Credential>,
     feedback: BTreeMap<Id, Feedback>,
     files: BTreeMap<Id, File>,
+    datasets: BTreeMap<DatasetName, datasets::Versions>,
     state: BTreeMap<(String, String), String>,
 }
 

@@ -6,6 +6,7 @@ mod catalog;
 mod chunks;
 mod claim;
 mod damage;
+mod datasets;
 mod dialect;
 mod error;
 mod events;

@@ -4,6 +4,7 @@
 mod bench;
 mod catalog;
 mod claims;
+mod datasets;
 mod durable;
 mod events;
 mod feedback;
@@ -139,6 +140,15 @@ every_store! {
     files {
         a_file_is_added_listed_and_removed,
         a_doubled_file_is_refused,
+    }
+    datasets {
+        versions_are_numbered_and_found,
+        the_newest_bytes_again_are_no_new_version,
+        equal_bytes_are_kept_until_the_last_version_goes,
+        a_number_is_never_given_twice,
+        datasets_and_versions_are_listed_in_pages,
+        what_a_job_refers_to_stays_as_long_as_the_job,
+        concurrent_uploads_get_different_numbers,
     }
     state {
         values_are_put_got_and_deleted,
