@@ -18,9 +18,11 @@ use onstage_core::{
     ports::{
         AppState, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files, Finished,
         Jobs, Listed, Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
+        UsageBook,
     },
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
     task::{Incarnation, Task},
+    usage::{Dimension, Usage, UsageFilter, UsageSum},
     value::BlobRef,
 };
 use std::{
@@ -173,6 +175,10 @@ through!(Predictions {
     delete_prediction(id: &Id) -> Result<()>;
     run_count(model: &ModelName) -> Result<u64>;
     forget(model: &ModelName, part: RecordPart, created: Range<Timestamp>, limit: u32) -> Result<Vec<Id>>;
+});
+through!(UsageBook {
+    add_usage(usage: Vec<Usage>) -> Result<()>;
+    usage(filter: &UsageFilter, by: &[Dimension]) -> Result<Vec<UsageSum>>;
 });
 through!(People {
     add_credential(credential: Credential) -> Result<()>;

@@ -8,6 +8,7 @@ mod people;
 mod predictions;
 mod state;
 mod tasks;
+mod usage;
 
 use onstage_core::{
     Id, ModelName, Timestamp,
@@ -51,6 +52,7 @@ struct State {
     files: BTreeMap<Id, File>,
     datasets: BTreeMap<DatasetName, datasets::Versions>,
     state: BTreeMap<(String, String), String>,
+    usage: BTreeMap<usage::Key, onstage_core::usage::Amounts>,
 }
 
 /// An idempotency key that was used.

@@ -27,6 +27,7 @@ mod sqlite;
 mod submit;
 mod tasks;
 mod transition;
+mod usage;
 mod versions;
 mod writer;
 

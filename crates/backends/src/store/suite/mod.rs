@@ -17,6 +17,7 @@ mod predictions;
 mod state;
 mod submissions;
 mod tasks;
+mod usage;
 
 /// Expands every case into a test over a store in memory and one over a fresh SQLite file.
 macro_rules! every_store {
@@ -149,6 +150,10 @@ every_store! {
         datasets_and_versions_are_listed_in_pages,
         what_a_job_refers_to_stays_as_long_as_the_job,
         concurrent_uploads_get_different_numbers,
+    }
+    usage {
+        usage_adds_up,
+        usage_is_told_apart_and_filtered,
     }
     state {
         values_are_put_got_and_deleted,
