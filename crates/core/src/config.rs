@@ -3,6 +3,7 @@
 
 mod effect;
 
+use crate::prediction::RecordPart;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
@@ -192,6 +193,7 @@ pub struct FeedbackSection {
     pub required: bool,
 }
 
+/// For how long the parts of a realtime prediction's record are kept; as long as the record when absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeepSection {
@@ -199,6 +201,19 @@ pub struct KeepSection {
     pub outputs: Option<Span>,
     pub logs: Option<Span>,
     pub redact: Vec<String>,
+}
+
+impl KeepSection {
+    /// The parts that are not kept for ever, and for how long they are.
+    pub fn spans(&self) -> impl Iterator<Item = (RecordPart, Duration)> {
+        [
+            (RecordPart::Input, self.inputs),
+            (RecordPart::Output, self.outputs),
+            (RecordPart::Logs, self.logs),
+        ]
+        .into_iter()
+        .filter_map(|(part, span)| Some((part, span?.0)))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -40,18 +40,6 @@ impl ModelConfig {
             self.feedback.required,
             "people may go on without giving feedback",
         );
-        let keep = &self.keep;
-        for (key, span) in [
-            ("inputs", keep.inputs),
-            ("outputs", keep.outputs),
-            ("logs", keep.logs),
-        ] {
-            tell(
-                &format!("[keep] {key}"),
-                span.is_some(),
-                "nothing is removed by itself",
-            );
-        }
         for (section, keys, instead) in [
             ("training", &self.training, "this version does not train"),
             (
@@ -125,9 +113,6 @@ mod tests {
                 "[realtime] on",
                 "[jobs] gpu",
                 "[feedback] required",
-                "[keep] inputs",
-                "[keep] outputs",
-                "[keep] logs",
                 "[training] keep_checkpoints",
                 "[page] command",
             ]

@@ -17,7 +17,7 @@ use crate::{
     model::{Model, NewVersion, Version, VersionId, VersionState},
     outcome::Failure,
     people::{Credential, CredentialKind},
-    prediction::{PredictionFilter, PredictionRecord},
+    prediction::{PredictionFilter, PredictionRecord, RecordPart},
     task::{Incarnation, Task},
 };
 use async_trait::async_trait;
@@ -194,6 +194,15 @@ pub trait Predictions: Send + Sync + 'static {
         page: Page,
     ) -> Result<Listed<PredictionRecord>>;
     async fn delete_prediction(&self, id: &Id) -> Result<()>;
+    /// Removes a part of those records of a model that were created within a span and have it still, oldest first and
+    /// `limit` at most, but of none that has feedback; answers whose part it was, by which blobs of it are found.
+    async fn forget(
+        &self,
+        model: &ModelName,
+        part: RecordPart,
+        created: Range<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<Id>>;
     /// Realtime and background predictions of a model so far.
     async fn run_count(&self, model: &ModelName) -> Result<u64>;
 }

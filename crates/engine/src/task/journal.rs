@@ -226,6 +226,7 @@ impl Journal {
         let prefix = format!("jobs/{job}/run-{run}/output-{index}");
         let text = match store_value(&*self.parts.blobs, &prefix, value).await? {
             Stored::Inline(text) => text,
+            Stored::Removed => "null".to_owned(),
             Stored::Blob(blob) => json!({"$blob": blob.key, "media_type": "application/json", "size": blob.size_bytes}).to_string(),
         };
         Ok(events::output(index, &text, at))

@@ -19,7 +19,7 @@ use onstage_core::{
         AppState, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files, Finished,
         Jobs, Listed, Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
     },
-    prediction::{PredictionFilter, PredictionRecord},
+    prediction::{PredictionFilter, PredictionRecord, RecordPart},
     task::{Incarnation, Task},
     value::BlobRef,
 };
@@ -172,6 +172,7 @@ through!(Predictions {
     predictions(filter: &PredictionFilter, page: Page) -> Result<Listed<PredictionRecord>>;
     delete_prediction(id: &Id) -> Result<()>;
     run_count(model: &ModelName) -> Result<u64>;
+    forget(model: &ModelName, part: RecordPart, created: Range<Timestamp>, limit: u32) -> Result<Vec<Id>>;
 });
 through!(People {
     add_credential(credential: Credential) -> Result<()>;

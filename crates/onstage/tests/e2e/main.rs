@@ -21,6 +21,7 @@ mod environments;
 mod examples;
 mod inference;
 mod jobs;
+mod keeps;
 mod kills;
 mod logs;
 mod many_models;

@@ -121,6 +121,7 @@ every_store! {
         lists_are_ordered_by_time_whatever_the_ids,
         a_deleted_one_is_gone,
         runs_are_counted_once_each,
+        parts_are_forgotten_but_of_what_has_feedback,
     }
     people {
         a_credential_is_found_by_its_secret,
