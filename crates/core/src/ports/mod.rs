@@ -22,4 +22,4 @@ pub use store::{
     AppState, Catalog, Datasets, Demand, FeedbackBook, Files, Finished, Jobs, People, Predictions,
     RunningJob, StateOp, Store, Submitted, Tasks, UsageBook,
 };
-pub use tables::{Row, TableReader, TableWriter, Tables};
+pub use tables::{ByteSource, Row, TableReader, TableWriter, Tables};

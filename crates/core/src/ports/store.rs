@@ -266,6 +266,7 @@ pub trait Datasets: Send + Sync + 'static {
     /// Adds the next version; the bool is false when the newest one is the same, which is then the answer.
     /// Bytes that any version has are kept once: an answer with another blob key than `new` leaves the new blob to nobody.
     async fn add_dataset_version(&self, new: NewDatasetVersion) -> Result<(DatasetVersion, bool)>;
+    async fn dataset(&self, name: &DatasetName) -> Result<Option<Dataset>>;
     async fn dataset_version(&self, which: &DatasetRef) -> Result<Option<DatasetVersion>>;
     /// By name, ascending; the cursor is a name.
     async fn datasets(&self, page: Page<String>) -> Result<Listed<Dataset, String>>;

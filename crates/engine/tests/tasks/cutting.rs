@@ -201,6 +201,7 @@ through!(Files {
 });
 through!(Datasets {
     add_dataset_version(new: NewDatasetVersion) -> Result<(DatasetVersion, bool)>;
+    dataset(name: &DatasetName) -> Result<Option<Dataset>>;
     dataset_version(which: &DatasetRef) -> Result<Option<DatasetVersion>>;
     datasets(page: Page<String>) -> Result<Listed<Dataset, String>>;
     dataset_versions(name: &DatasetName, page: Page<u32>) -> Result<Listed<DatasetVersion, u32>>;

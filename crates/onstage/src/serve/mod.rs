@@ -181,6 +181,7 @@ fn gateway_settings(
         wait_default: settings.wait_default,
         wait_max: settings.wait_max,
         upload_bytes_max: settings.upload_bytes_max,
+        dataset_bytes_max: settings.dataset_bytes_max,
         tempdir,
         incarnation,
         limits: gateway::Limits {

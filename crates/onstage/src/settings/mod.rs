@@ -35,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) wait_default: Duration,
     pub(crate) wait_max: Duration,
     pub(crate) upload_bytes_max: u64,
+    pub(crate) dataset_bytes_max: u64,
     pub(crate) queue_items_max: u32,
     pub(crate) workers_total_max: u32,
     /// None: as many as the machine has.
@@ -73,12 +74,8 @@ impl Settings {
             tls: parse(layers, "tls", "write `true` or `false`")?,
             wait_default: span(layers, "wait_default")?,
             wait_max: span(layers, "wait_max")?,
-            upload_bytes_max: parse::<Size>(
-                layers,
-                "upload_max",
-                "write it like `512MiB` or `2GB`",
-            )?
-            .0,
+            upload_bytes_max: size(layers, "upload_max")?,
+            dataset_bytes_max: size(layers, "dataset_max")?,
             queue_items_max: parse(layers, "queue_items_max", "write a whole number")?,
             workers_total_max: parse(layers, "workers_total_max", "write a whole number")?,
             gpus: gpus(layers.text("gpus")),
@@ -119,6 +116,10 @@ fn addresses(layers: &Layers, key: &str) -> Result<Vec<IpAddr>> {
 
 fn span(layers: &Layers, key: &str) -> Result<Duration> {
     parse::<Span>(layers, key, "write it like `250ms`, `30s`, `10m` or `2h`").map(|span| span.0)
+}
+
+fn size(layers: &Layers, key: &str) -> Result<u64> {
+    parse::<Size>(layers, key, "write it like `512MiB` or `2GB`").map(|size| size.0)
 }
 
 fn parse<T: FromStr>(layers: &Layers, key: &str, hint: &str) -> Result<T> {

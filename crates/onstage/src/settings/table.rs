@@ -111,6 +111,12 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "the largest file that may be uploaded",
     ),
     entry(
+        "dataset_max",
+        "ONSTAGE_DATASET_MAX",
+        "64GiB",
+        "the largest version that a dataset may get",
+    ),
+    entry(
         "queue_items_max",
         "ONSTAGE_QUEUE_ITEMS_MAX",
         "1000",

@@ -42,7 +42,7 @@ async fn take(call: &mut Call, id: &Id) -> Answer {
         table: table.blob,
         table_name: table.name,
         format: table.format,
-        dataset: None,
+        dataset: table.dataset,
         only_rows_of: None,
     };
     submit(call, &loaded, id.clone(), spec, table.body_sha256).await

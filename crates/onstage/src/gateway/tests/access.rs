@@ -53,6 +53,15 @@ GET /v1/files S
 GET /v1/files/{id} S
 GET /v1/files/{id}/content S
 DELETE /v1/files/{id} S
+PUT /v1/datasets/{name} O
+GET /v1/datasets O
+GET /v1/datasets/{name} O
+DELETE /v1/datasets/{name} O
+GET /v1/datasets/{name}/versions O
+GET /v1/datasets/{name}/versions/{version} O
+DELETE /v1/datasets/{name}/versions/{version} O
+GET /v1/datasets/{name}/versions/{version}/content O
+GET /v1/datasets/{name}/versions/{version}/preview O
 POST /v1/login P
 POST /v1/logout S
 GET /v1/account S
