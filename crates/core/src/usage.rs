@@ -5,6 +5,13 @@ use crate::{Error, Id, ModelName, Result, Timestamp, config::MoneySection};
 use serde::{Deserialize, Serialize};
 use std::{fmt, ops::AddAssign, time::Duration};
 
+/// USD, Linux on x86, us-east-1. Second-hand: AWS's own pages fill their figures in by script.
+pub const FARGATE_VCPU_HOUR: f64 = 0.04048;
+pub const FARGATE_GB_HOUR: f64 = 0.004_445;
+pub const FARGATE_SOURCE: &str = "Fargate, Linux x86: factualminds.com, June 2026";
+/// From memory.
+const GPU_HOUR: f64 = 0.526;
+
 const DAY_MS: i64 = 86_400_000;
 const MIB: f64 = (1_u64 << 20) as f64;
 
@@ -34,6 +41,23 @@ impl UsageKind {
 /// The day of a point in time, in UTC: midnight at its beginning.
 pub fn day_of(time: Timestamp) -> Timestamp {
     Timestamp(time.0.div_euclid(DAY_MS) * DAY_MS)
+}
+
+/// The first day of the month of a point in time, in UTC.
+pub fn month_of(time: Timestamp) -> Timestamp {
+    let days = time.0.div_euclid(DAY_MS);
+    Timestamp((days - day_of_month(days) + 1) * DAY_MS)
+}
+
+/// 1 to 31. The calendar is counted in years that begin in March, so that the leap day is the last one.
+fn day_of_month(days: i64) -> i64 {
+    const DAYS_TO_MARCH_OF_YEAR_0: i64 = 719_468;
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    let day = (days + DAYS_TO_MARCH_OF_YEAR_0).rem_euclid(DAYS_OF_400_YEARS);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    day_of_year - (153 * month + 2) / 5 + 1
 }
 
 /// Sums; all of them only grow.
@@ -168,13 +192,13 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// Second-hand: AWS's own pages fill their figures in by script. For us-east-1, without free tiers.
+    /// List prices, without free tiers.
     pub fn usual() -> Self {
         Self {
-            vcpu_hour: 0.04048,
-            gb_hour: 0.004_445,
-            gpu_hour: 0.526,
-            source: "Fargate, Linux x86 (factualminds.com, June 2026); a GPU as a g4dn.xlarge instance (from memory: check it)".to_owned(),
+            vcpu_hour: FARGATE_VCPU_HOUR,
+            gb_hour: FARGATE_GB_HOUR,
+            gpu_hour: GPU_HOUR,
+            source: format!("{FARGATE_SOURCE}; a GPU as a g4dn.xlarge instance, unchecked"),
         }
     }
 
@@ -260,6 +284,23 @@ mod tests {
         assert_eq!(day_of(Timestamp(DAY_MS + 1)), Timestamp(DAY_MS));
         assert_eq!(day_of(Timestamp(DAY_MS - 1)), Timestamp(0));
         assert_eq!(day_of(Timestamp(-1)), Timestamp(-DAY_MS));
+    }
+
+    #[test]
+    fn months_begin_on_their_first_day() {
+        let noon = |days: i64| Timestamp(days * DAY_MS + DAY_MS / 2);
+        // 2024-02-29, 2024-03-01, 2026-11-26, 1970-01-01, 2000-12-31, 1969-12-31, 2100-03-01.
+        for (day, first) in [
+            (19_782, 19_754),
+            (19_783, 19_783),
+            (20_783, 20_758),
+            (0, 0),
+            (11_322, 11_292),
+            (-1, -31),
+            (47_541, 47_541),
+        ] {
+            assert_eq!(month_of(noon(day)), Timestamp(first * DAY_MS), "{day}");
+        }
     }
 
     #[test]

@@ -79,6 +79,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
                 .unwrap_or_else(|| host::gpus(environment.get("CUDA_VISIBLE_DEVICES"))),
             sole_front: settings.store_is_ours,
             probation: settings.probation,
+            prices: settings.prices.clone(),
             ..onstage_engine::Settings::default()
         },
     )

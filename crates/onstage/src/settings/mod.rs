@@ -9,6 +9,7 @@ pub(crate) use layers::{Flags, Layers, Sourced, mistyped};
 use onstage_core::{
     Error, Result,
     config::{Size, Span},
+    usage::Prices,
 };
 use std::{
     net::{IpAddr, SocketAddr},
@@ -42,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) gpus: Option<Vec<String>>,
     pub(crate) drain: Duration,
     pub(crate) probation: Duration,
+    pub(crate) prices: Prices,
     pub(crate) log: String,
     /// The settings file, when one was named.
     pub(crate) file: Option<PathBuf>,
@@ -81,6 +83,7 @@ impl Settings {
             gpus: gpus(layers.text("gpus")),
             drain: span(layers, "drain")?,
             probation: span(layers, "probation")?,
+            prices: prices(layers)?,
             log: layers.text("log").to_owned(),
             file: layers.named_file().map(Path::to_owned),
             data,
@@ -101,6 +104,40 @@ fn gpus(text: &str) -> Option<Vec<String>> {
         "none" => Some(Vec::new()),
         names => Some(listed(names).map(str::to_owned).collect()),
     }
+}
+
+/// The usual ones, but for what is set.
+fn prices(layers: &Layers) -> Result<Prices> {
+    let usual = Prices::usual();
+    let price =
+        |key: &str, usual: f64| match layers.text(key) {
+            "" => Ok(usual),
+            _ => parse(layers, key, "write USD an hour, like `0.04`").and_then(|price: f64| {
+                match price.is_finite() && price >= 0.0 {
+                    true => Ok(price),
+                    false => Err(
+                        Error::invalid(format!("setting `{key}` cannot be `{price}`"))
+                            .hint("write USD an hour, like `0.04`"),
+                    ),
+                }
+            }),
+        };
+    let prices = Prices {
+        vcpu_hour: price("price_vcpu_hour", usual.vcpu_hour)?,
+        gb_hour: price("price_gb_hour", usual.gb_hour)?,
+        gpu_hour: price("price_gpu_hour", usual.gpu_hour)?,
+        source: usual.source.clone(),
+    };
+    if prices == usual {
+        return Ok(prices);
+    }
+    Ok(Prices {
+        source: format!(
+            "this server's settings; what they leave out: {}",
+            usual.source
+        ),
+        ..prices
+    })
 }
 
 fn addresses(layers: &Layers, key: &str) -> Result<Vec<IpAddr>> {

@@ -147,6 +147,24 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "how long a newer version that went live is watched, and the one before held ready to take over again; 0s: not at all",
     ),
     entry(
+        "price_vcpu_hour",
+        "ONSTAGE_PRICE_VCPU_HOUR",
+        "",
+        "what an hour of one core costs, in USD; default Fargate's list price",
+    ),
+    entry(
+        "price_gb_hour",
+        "ONSTAGE_PRICE_GB_HOUR",
+        "",
+        "what an hour of one GB of memory costs, in USD; default Fargate's list price",
+    ),
+    entry(
+        "price_gpu_hour",
+        "ONSTAGE_PRICE_GPU_HOUR",
+        "",
+        "what an hour of one GPU costs, in USD; default a small one's list price",
+    ),
+    entry(
         "log",
         "ONSTAGE_LOG",
         "info",

@@ -25,6 +25,7 @@ mod keeps;
 mod kills;
 mod logs;
 mod many_models;
+mod money;
 mod plan;
 mod quickstart;
 mod realtime;
