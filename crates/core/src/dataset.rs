@@ -1,6 +1,10 @@
 //! Datasets: named tables or files whose versions never change, for trainings and batch jobs to refer to.
 //! Does not hold the bytes.
 
+mod sniff;
+
+pub use sniff::HEAD_BYTES;
+
 use crate::{Error, Id, ModelName, Result, Timestamp, batch::TableFormat, name, value::BlobRef};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};

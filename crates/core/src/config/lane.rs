@@ -10,6 +10,7 @@ use std::time::Duration;
 pub struct LaneLimits<'a> {
     pub cpu: Option<f64>,
     pub memory: Option<Size>,
+    pub gpu: Option<f64>,
     /// Tasks of a version at once.
     pub tasks: u32,
     pub linger: Duration,
@@ -26,6 +27,7 @@ impl ModelConfig {
             Lane::Jobs => LaneLimits {
                 cpu: jobs.cpu,
                 memory: jobs.memory,
+                gpu: jobs.gpu,
                 tasks: jobs.tasks,
                 linger: jobs.linger.0,
                 stop_after: jobs.stop_after.0,
@@ -35,6 +37,7 @@ impl ModelConfig {
             Lane::Trainings => LaneLimits {
                 cpu: training.cpu,
                 memory: training.memory,
+                gpu: training.gpu,
                 tasks: training.tasks,
                 linger: training.linger.0,
                 stop_after: training.stop_after.0,

@@ -22,6 +22,6 @@ pub use parcels::Parcels;
 pub use place::{DatasetPlace, Placed};
 pub use store::{
     AppState, Catalog, Datasets, Demand, FeedbackBook, Files, Finished, Jobs, People, Predictions,
-    RunningJob, StateOp, Store, Submitted, Tasks,
+    RunningJob, StateOp, Store, Submitted, Tasks, UsageBook,
 };
-pub use tables::{Row, TableReader, TableWriter, Tables};
+pub use tables::{ByteSource, Row, TableReader, TableWriter, Tables};

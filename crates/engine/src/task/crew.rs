@@ -69,6 +69,10 @@ impl Hands for Worker {
     async fn ended(&self) {
         Worker::ended(self).await;
     }
+
+    async fn memory_bytes(&self) -> Option<u64> {
+        Worker::memory_bytes(self).await
+    }
 }
 
 fn not_started(failure: BuildFailure) -> Failure {

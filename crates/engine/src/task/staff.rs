@@ -38,6 +38,11 @@ pub trait Hands: Send + Sync {
     fn is_alive(&self) -> bool;
     /// Resolves when it is gone.
     async fn ended(&self);
+
+    /// What it uses now, where that can be told.
+    async fn memory_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// The one worker of a task.

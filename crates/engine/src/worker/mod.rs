@@ -22,7 +22,7 @@ mod state;
 mod told;
 
 pub use ask::Asked;
-pub use item::{End, Item, LogLine, Sink};
+pub use item::{End, Item, LogLine, Sink, Took};
 pub use source::{Source, Take};
 pub use start::Start;
 

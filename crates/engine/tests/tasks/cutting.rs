@@ -18,10 +18,12 @@ use onstage_core::{
     ports::{
         AppState, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files, Finished,
         Jobs, Listed, Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
+        UsageBook,
     },
-    prediction::{PredictionFilter, PredictionRecord},
+    prediction::{PredictionFilter, PredictionRecord, RecordPart},
     task::{Incarnation, Task},
     training::{Checkpoint, Trained},
+    usage::{Dimension, Usage, UsageFilter, UsageSum},
     value::BlobRef,
 };
 use std::{
@@ -181,6 +183,11 @@ through!(Predictions {
     predictions(filter: &PredictionFilter, page: Page) -> Result<Listed<PredictionRecord>>;
     delete_prediction(id: &Id) -> Result<()>;
     run_count(model: &ModelName) -> Result<u64>;
+    forget(model: &ModelName, part: RecordPart, created: Range<Timestamp>, limit: u32) -> Result<Vec<Id>>;
+});
+through!(UsageBook {
+    add_usage(usage: Vec<Usage>) -> Result<()>;
+    usage(filter: &UsageFilter, by: &[Dimension]) -> Result<Vec<UsageSum>>;
 });
 through!(People {
     add_credential(credential: Credential) -> Result<()>;
@@ -203,6 +210,7 @@ through!(Files {
 });
 through!(Datasets {
     add_dataset_version(new: NewDatasetVersion) -> Result<(DatasetVersion, bool)>;
+    dataset(name: &DatasetName) -> Result<Option<Dataset>>;
     dataset_version(which: &DatasetRef) -> Result<Option<DatasetVersion>>;
     datasets(page: Page<String>) -> Result<Listed<Dataset, String>>;
     dataset_versions(name: &DatasetName, page: Page<u32>) -> Result<Listed<DatasetVersion, u32>>;

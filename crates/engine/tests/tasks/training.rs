@@ -5,7 +5,7 @@ use onstage_core::{
     value::Value,
     wire::from_worker::Question,
 };
-use onstage_engine::worker::{Asked, End, Item};
+use onstage_engine::worker::{Asked, End, Item, Took};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -77,7 +77,7 @@ pub(crate) async fn play(item: &Item, resume: Option<String>) -> Fate {
         output: Value::json(serde_json::json!({ "path": weights }).to_string()),
         chunks: None,
         metrics: BTreeMap::from([("accuracy".to_owned(), 0.9)]),
-        predict: Duration::from_millis(3),
+        predict: Took::alone(Duration::from_millis(3)),
     });
     Fate::Ended
 }
@@ -90,6 +90,6 @@ fn resume_point(done: u32) -> bool {
 fn fail(item: &Item, why: &str) {
     item.sink.end(End::Failed {
         failure: Failure::new(Reason::Exception, why),
-        predict: Duration::ZERO,
+        predict: Took::default(),
     });
 }

@@ -112,7 +112,7 @@ impl Route {
 
 /// All routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let areas: [(&'static str, Vec<Route>); 13] = [
+    let areas: [(&'static str, Vec<Route>); 15] = [
         ("models", super::models::routes()),
         ("versions", super::versions::routes()),
         ("predictions", super::predictions::routes()),
@@ -120,7 +120,9 @@ pub(crate) fn routes() -> Vec<Route> {
         ("trainings", super::trainings::routes()),
         ("jobs", super::jobs::routes()),
         ("files", super::files::routes()),
+        ("datasets", super::datasets::routes()),
         ("feedback", super::feedback::routes()),
+        ("usage", super::usage::routes()),
         ("people", super::people::routes()),
         ("installation", super::installation::routes()),
         ("one model", super::cog::routes()),

@@ -24,6 +24,13 @@ impl Versions {
     fn newest(&self) -> Option<&DatasetVersion> {
         self.there.last_key_value().map(|(_, version)| version)
     }
+
+    fn shown(&self) -> Option<Dataset> {
+        self.newest().map(|newest| Dataset {
+            newest: newest.clone(),
+            versions: self.there.len() as u32,
+        })
+    }
 }
 
 #[async_trait]
@@ -45,6 +52,10 @@ impl Datasets for MemoryStore {
         Ok((version, true))
     }
 
+    async fn dataset(&self, name: &DatasetName) -> Result<Option<Dataset>> {
+        Ok(self.lock().datasets.get(name).and_then(Versions::shown))
+    }
+
     async fn dataset_version(&self, which: &DatasetRef) -> Result<Option<DatasetVersion>> {
         Ok(self.lock().dataset_version(which).cloned())
     }
@@ -52,14 +63,9 @@ impl Datasets for MemoryStore {
     async fn datasets(&self, page: Page<String>) -> Result<Listed<Dataset, String>> {
         let state = self.lock();
         let after = page.after.as_deref();
-        let all = state.datasets.iter().filter_map(|(name, versions)| {
-            let newest = versions.newest()?.clone();
-            let later = after.is_none_or(|after| name.as_str() > after);
-            later.then_some(Dataset {
-                newest,
-                versions: versions.there.len() as u32,
-            })
-        });
+        let later = state.datasets.iter();
+        let later = later.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after));
+        let all = later.filter_map(|(_, versions)| versions.shown());
         Ok(cut(all, page.limit, |dataset| {
             dataset.newest.dataset.to_string()
         }))

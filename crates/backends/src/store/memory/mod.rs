@@ -9,6 +9,7 @@ mod predictions;
 mod state;
 mod tasks;
 mod trainings;
+mod usage;
 
 use onstage_core::{
     Id, ModelName, Timestamp,
@@ -54,6 +55,7 @@ struct State {
     files: BTreeMap<Id, File>,
     datasets: BTreeMap<DatasetName, datasets::Versions>,
     state: BTreeMap<(String, String), String>,
+    usage: BTreeMap<usage::Key, onstage_core::usage::Amounts>,
 }
 
 /// An idempotency key that was used.

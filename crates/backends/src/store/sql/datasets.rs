@@ -39,35 +39,30 @@ impl Datasets for SqlStore {
             .await
     }
 
+    async fn dataset(&self, name: &DatasetName) -> Result<Option<Dataset>> {
+        let select = select_datasets()
+            .and_where(Expr::col((VERSIONS, "dataset")).eq(name.as_str()))
+            .take();
+        let found = self.one(&select).await?;
+        found.as_ref().map(read_dataset).transpose()
+    }
+
     async fn dataset_version(&self, which: &DatasetRef) -> Result<Option<DatasetVersion>> {
         let found = self.one(&select_one(which)).await?;
         found.as_ref().map(read).transpose()
     }
 
     async fn datasets(&self, page: Page<String>) -> Result<Listed<Dataset, String>> {
-        let select = select()
-            .column(("datasets", "versions"))
-            .inner_join(
-                "datasets",
-                Expr::col(("datasets", "name"))
-                    .equals((VERSIONS, "dataset"))
-                    .and(Expr::col(("datasets", "newest")).equals((VERSIONS, "number"))),
-            )
-            .and_where_option(
-                page.after
-                    .map(|after| Expr::col((VERSIONS, "dataset")).gt(after)),
-            )
+        let after = page.after;
+        let select = select_datasets()
+            .and_where_option(after.map(|after| Expr::col((VERSIONS, "dataset")).gt(after)))
             .order_by((VERSIONS, "dataset"), Order::Asc)
             .limit(u64::from(page.limit) + 1)
             .take();
         let rows = self.all(&select).await?;
-        let read = |found: &QueryResult| {
-            Ok(Dataset {
-                newest: read(found)?,
-                versions: row::small(found, "versions")?,
-            })
-        };
-        page::listed(&rows, page.limit, read, |row| row::get(row, "dataset"))
+        page::listed(&rows, page.limit, read_dataset, |row| {
+            row::get(row, "dataset")
+        })
     }
 
     async fn dataset_versions(
@@ -244,6 +239,17 @@ fn select() -> SelectStatement {
     Query::select().columns(columns).from(VERSIONS).take()
 }
 
+/// The newest version of each dataset.
+fn select_datasets() -> SelectStatement {
+    let newest = Expr::col(("datasets", "name"))
+        .equals((VERSIONS, "dataset"))
+        .and(Expr::col(("datasets", "newest")).equals((VERSIONS, "number")));
+    select()
+        .column(("datasets", "versions"))
+        .inner_join("datasets", newest)
+        .take()
+}
+
 fn select_one(which: &DatasetRef) -> SelectStatement {
     let number = which.number.map(i64::from);
     select()
@@ -282,5 +288,12 @@ fn read(row: &QueryResult) -> Result<DatasetVersion> {
         source: row::json(row, "source_json")?,
         by: row::parse(row, "principal")?,
         created_at: row::time(row, "created_at")?,
+    })
+}
+
+fn read_dataset(row: &QueryResult) -> Result<Dataset> {
+    Ok(Dataset {
+        newest: read(row)?,
+        versions: row::small(row, "versions")?,
     })
 }

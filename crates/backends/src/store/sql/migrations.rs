@@ -4,6 +4,7 @@
 mod datasets;
 mod first;
 mod trainings;
+mod usage;
 
 use super::{dialect, error::store_error, row};
 use onstage_core::{Error, Result};
@@ -27,6 +28,7 @@ fn steps(backend: DbBackend) -> Vec<Step> {
     vec![
         first::step(backend),
         datasets::step(backend),
+        usage::step(backend),
         trainings::step(backend),
     ]
 }

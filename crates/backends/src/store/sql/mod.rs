@@ -28,6 +28,7 @@ mod submit;
 mod tasks;
 mod trainings;
 mod transition;
+mod usage;
 mod versions;
 mod writer;
 

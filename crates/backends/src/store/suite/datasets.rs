@@ -138,6 +138,7 @@ pub(super) async fn a_number_is_never_given_twice(store: &dyn Store) {
     store.remove_dataset_version(&newest).await.unwrap();
     assert_eq!(store.dataset_version(&newest).await.unwrap(), None);
     assert_eq!(store.datasets(first(9)).await.unwrap().rows, []);
+    assert_eq!(store.dataset(&name("labels")).await.unwrap(), None);
     assert_eq!(added(store, new("labels", "3", "3")).await.number, 3);
 }
 
@@ -155,6 +156,9 @@ pub(super) async fn datasets_and_versions_are_listed_in_pages(store: &dyn Store)
         versions: 2,
     });
     let expected: Vec<Dataset> = expected.collect();
+    let one = store.dataset(&name("b")).await.unwrap();
+    assert_eq!(one.as_ref(), Some(&expected[1]));
+    assert_eq!(store.dataset(&name("none")).await.unwrap(), None);
     let page = store.datasets(first(2)).await.unwrap();
     assert_eq!(page.rows, expected[..2]);
     let rest = Page {

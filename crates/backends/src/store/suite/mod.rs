@@ -18,6 +18,7 @@ mod state;
 mod submissions;
 mod tasks;
 mod trainings;
+mod usage;
 
 /// Expands every case into a test over a store in memory and one over a fresh SQLite file.
 macro_rules! every_store {
@@ -128,6 +129,7 @@ every_store! {
         lists_are_ordered_by_time_whatever_the_ids,
         a_deleted_one_is_gone,
         runs_are_counted_once_each,
+        parts_are_forgotten_but_of_what_has_feedback,
     }
     people {
         a_credential_is_found_by_its_secret,
@@ -155,6 +157,10 @@ every_store! {
         datasets_and_versions_are_listed_in_pages,
         what_a_job_refers_to_stays_as_long_as_the_job,
         concurrent_uploads_get_different_numbers,
+    }
+    usage {
+        usage_adds_up,
+        usage_is_told_apart_and_filtered,
     }
     state {
         values_are_put_got_and_deleted,

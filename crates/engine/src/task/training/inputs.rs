@@ -19,6 +19,7 @@ pub(super) struct NamedFile {
 
 pub(super) async fn load(blobs: &dyn Blobs, stored: &Stored) -> Result<Json> {
     let read = match stored {
+        Stored::Removed => return Ok(Json::Null),
         Stored::Inline(text) => serde_json::from_str(text),
         Stored::Blob(blob) => serde_json::from_slice(&blobs.get(blob).await?),
     };

@@ -78,6 +78,7 @@ impl Sink for TrainingSink {
     }
 
     fn end(&self, end: End) {
+        self.journal.took(&end);
         for (values, step) in self.series().take_held() {
             self.journal.metric(&values, step);
         }

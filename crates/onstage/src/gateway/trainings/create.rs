@@ -9,6 +9,7 @@ use crate::gateway::{
     input::hidden_fields,
     predictions::{digest_if_keyed, input_of, start::source},
     problem::{Answer, Problem},
+    usage::limit,
     versions,
 };
 use http::{HeaderName, StatusCode, header};
@@ -18,6 +19,7 @@ use onstage_core::{
     model::{Model, Version, VersionState},
     schema::ModelSchema,
     training::{Gate, TrainingSpec},
+    usage::UsageKind,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -72,6 +74,7 @@ pub(super) async fn submit(
     spec: TrainingSpec,
     body_sha256: String,
 ) -> Answer {
+    limit::check(call, version, UsageKind::Training, Some(1)).await?;
     let who = call.principal()?;
     let key = call.header(&HeaderName::from_static("idempotency-key"));
     let idempotency = key.map(|key| Idempotency {
