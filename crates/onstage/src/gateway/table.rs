@@ -112,13 +112,14 @@ impl Route {
 
 /// All routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let areas: [(&'static str, Vec<Route>); 13] = [
+    let areas: [(&'static str, Vec<Route>); 14] = [
         ("models", super::models::routes()),
         ("versions", super::versions::routes()),
         ("predictions", super::predictions::routes()),
         ("batches", super::batches::routes()),
         ("jobs", super::jobs::routes()),
         ("files", super::files::routes()),
+        ("uploads", super::uploads::routes()),
         ("datasets", super::datasets::routes()),
         ("feedback", super::feedback::routes()),
         ("people", super::people::routes()),

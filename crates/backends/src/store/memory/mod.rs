@@ -8,6 +8,7 @@ mod people;
 mod predictions;
 mod state;
 mod tasks;
+mod uploads;
 
 use onstage_core::{
     Id, ModelName, Timestamp,
@@ -49,6 +50,7 @@ struct State {
     credentials: BTreeMap<Id, Credential>,
     feedback: BTreeMap<Id, Feedback>,
     files: BTreeMap<Id, File>,
+    uploads: BTreeMap<Id, uploads::Known>,
     datasets: BTreeMap<DatasetName, datasets::Versions>,
     state: BTreeMap<(String, String), String>,
 }
