@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, Union
 
 if TYPE_CHECKING:
-    from onstage.values import Dataset
+    from onstage.dataset import Dataset
 
 Number = Union[int, float]
 STATE_KEY_BYTES_MAX = 512
@@ -203,7 +203,7 @@ class Ctx:
 
     def dataset(self, name: str) -> Dataset:
         """A dataset by its name, `"labels"` for the newest version or `"labels@v3"`, while a training runs."""
-        from onstage.values import Dataset
+        from onstage.dataset import Dataset
 
         if name in self._datasets:
             return Dataset(self._datasets[name])

@@ -122,7 +122,7 @@ impl Default for Settings {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use onstage_backends::{blobs, clock, parcels, store, tables};
+    use onstage_backends::{blobs, clock, datasets, parcels, store, tables};
 
     struct AllPass;
 
@@ -139,15 +139,16 @@ pub(crate) mod tests {
     pub(crate) fn parts_with(launcher: Arc<dyn Launcher>) -> Parts {
         let blobs = blobs::memory();
         let folder = std::env::temp_dir().join("onstage-tests");
-        let parcels = Arc::new(parcels::DiskParcels::new(&folder, blobs.clone()));
+        let parcels = parcels::DiskParcels::new(&folder, blobs.clone());
+        let datasets = datasets::HostDatasets::new(&folder, blobs.clone(), 1 << 20);
         Parts {
             store: store::memory(),
             blobs,
             launcher,
             driver: None,
             tables: Arc::new(tables::FileTables),
-            parcels: parcels.clone(),
-            datasets: parcels,
+            parcels: Arc::new(parcels),
+            datasets: Arc::new(datasets),
             clock: Arc::new(clock::SystemClock::new()),
             entropy: Arc::new(clock::entropy),
             ids: Arc::default(),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional, Protocol, Sequence
 
 from onstage.ctx import Number, Stage
-from onstage.values import Dataset
+from onstage.dataset import Dataset
 from onstage.worker.channel import Channel
 from onstage.worker.interrupt import Interrupt
 

@@ -13,11 +13,12 @@ from typing import Any, Dict
 
 from onstage.contract import TrainContract
 from onstage.ctx import Ctx
+from onstage.dataset import Dataset
 from onstage.errors import BadOutput, Cancelled
 from onstage.files import File
 from onstage.foreign import plain
 from onstage.frames import dumps
-from onstage.values import Dataset, Weights
+from onstage.values import Weights
 from onstage.wire import Incoming
 from onstage.worker.compute import WEIGHTS, Desk
 from onstage.worker.outcome import error_of, failed
@@ -40,7 +41,8 @@ class TrainStage(WorkerStage):
 
     def dataset(self, name: str) -> Dataset:
         answer = self._ask({"t": "dataset", "name": str(name)}, f"dataset `{name}`")
-        return Incoming().take(answer.get("dataset"), Dataset)
+        placed = answer.get("dataset") or {}
+        return Dataset(Incoming().take(placed, Dataset), reference=placed.get("dataset"))
 
     def _ask(self, message: Message, what: str) -> Message:
         answer = self._calls.request({**message, "id": self._ids[0]})

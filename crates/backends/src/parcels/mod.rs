@@ -9,9 +9,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use onstage_core::{
     Error, Kind, Result,
-    dataset::DatasetVersion,
     parcel::Parcel,
-    ports::{BlobWriter, Blobs, DatasetPlace, Parcels, Placed},
+    ports::{BlobWriter, Blobs, Parcels},
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -153,27 +152,6 @@ impl Parcels for DiskParcels {
     }
 }
 
-#[async_trait]
-impl DatasetPlace for DiskParcels {
-    /// As they are: archives are not unpacked here.
-    async fn place(&self, version: &DatasetVersion) -> Result<Placed> {
-        if version.format.is_folder() {
-            return Err(Error::invalid(format!(
-                "dataset `{}` is an archive, which cannot be placed",
-                version.reference()
-            ))
-            .hint("put its files into one table, or read the archive from a file input"));
-        }
-        let parcel = Parcel {
-            blob: version.blob.clone(),
-            name: version.file_name.clone(),
-            is_folder: false,
-        };
-        let path = Parcels::place(self, &parcel).await?;
-        Ok(Placed::new(path, ()))
-    }
-}
-
 /// Of the bytes and as what they are placed.
 fn digest(parcel: &Parcel) -> String {
     let text = format!(
@@ -247,12 +225,12 @@ mod tests {
         fs::write(&path, &bytes).unwrap();
         let parcel = parcels.take(&path, "jobs/1/weights").await.unwrap();
         assert_eq!((parcel.name.as_str(), parcel.is_folder), ("net.pt", false));
-        let placed = Parcels::place(&parcels, &parcel).await.unwrap();
+        let placed = parcels.place(&parcel).await.unwrap();
         assert_eq!(fs::read(&placed).unwrap(), bytes);
-        assert_eq!(Parcels::place(&parcels, &parcel).await.unwrap(), placed);
+        assert_eq!(parcels.place(&parcel).await.unwrap(), placed);
         fs::write(&path, "").unwrap();
         let empty = parcels.take(&path, "jobs/1/empty").await.unwrap();
-        let placed = Parcels::place(&parcels, &empty).await.unwrap();
+        let placed = parcels.place(&empty).await.unwrap();
         assert_eq!(fs::read(placed).unwrap(), b"");
     }
 
@@ -273,7 +251,7 @@ mod tests {
         assert!(parcel.is_folder);
         let again = parcels.take(&folder, "jobs/1/again").await.unwrap();
         assert_eq!(again.blob.sha256, parcel.blob.sha256, "the same bytes");
-        let placed = Parcels::place(&parcels, &parcel).await.unwrap();
+        let placed = parcels.place(&parcel).await.unwrap();
         assert!(placed.ends_with("weights"));
         for name in ["a.bin", "deep/er/b.bin", long.as_str(), "é/c"] {
             let text = fs::read_to_string(placed.join(name)).unwrap();
@@ -298,6 +276,12 @@ mod tests {
         let error = parcels.take(&folder, "a/b").await.unwrap_err();
         assert_eq!(error.kind, Kind::Invalid);
         assert!(error.message.contains("itself"), "{error}");
+        let folder = data.path().join("alike");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("A.bin"), "1").unwrap();
+        fs::write(folder.join("a.bin"), "2").unwrap();
+        let error = parcels.take(&folder, "a/b").await.unwrap_err();
+        assert_eq!(error.kind, Kind::Invalid);
     }
 
     #[tokio::test]
@@ -309,18 +293,18 @@ mod tests {
         let good = parcels.take(&path, "jobs/1/weights").await.unwrap();
         let mut damaged = good.clone();
         damaged.blob.sha256 = "0".repeat(64);
-        assert!(Parcels::place(&parcels, &damaged).await.is_err());
+        assert!(parcels.place(&damaged).await.is_err());
         let no_tar = Parcel {
             is_folder: true,
             ..good.clone()
         };
-        assert!(Parcels::place(&parcels, &no_tar).await.is_err());
+        assert!(parcels.place(&no_tar).await.is_err());
         for name in ["../out", "/etc/x", "..", "a/b", ""] {
             let named = Parcel {
                 name: name.to_owned(),
                 ..good.clone()
             };
-            let placed = Parcels::place(&parcels, &named).await.unwrap();
+            let placed = parcels.place(&named).await.unwrap();
             assert!(placed.ends_with(NAMELESS), "{}", placed.display());
         }
     }

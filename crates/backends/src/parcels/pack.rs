@@ -2,23 +2,25 @@
 //! Does not compress: weights do not get smaller.
 
 use super::PIECE_BYTES;
+use crate::archive::path::{self, Paths};
 use bytes::{Bytes, BytesMut};
 use onstage_core::{Error, Result};
 use std::{
     fs, io,
     io::{Read, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
 };
 use tokio::sync::mpsc;
 
 /// Files and folders of one parcel.
-const ENTRIES_MAX: usize = 20_000;
+pub(super) const ENTRIES_MAX: usize = 20_000;
 
 /// Sends the archive's bytes. A receiver that is gone ends it. Blocks.
 pub(super) fn folder(root: &Path, pieces: mpsc::Sender<Bytes>) -> Result<()> {
     let mut found = Vec::new();
     walk(root, Path::new(""), &mut found)?;
+    check(root, &found)?;
     let mut tar = tar::Builder::new(Pieces {
         out: pieces,
         piece: BytesMut::with_capacity(PIECE_BYTES),
@@ -63,6 +65,22 @@ fn walk(root: &Path, at: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         if kind.is_dir() {
             walk(root, &path, found)?;
         }
+    }
+    Ok(())
+}
+
+/// What would not be unpacked is not packed.
+fn check(root: &Path, found: &[PathBuf]) -> Result<()> {
+    let mut paths = Paths::default();
+    for path in found {
+        let checked = path::clean(path.as_os_str().as_bytes()).and_then(|plain| {
+            match root.join(path).is_dir() {
+                true => paths.add_folder(&plain),
+                false => paths.add_file(&plain),
+            }
+        });
+        checked
+            .map_err(|why| Error::invalid(format!("`{}` cannot be kept: {why}", root.display())))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use onstage_backends::{
     blobs,
     clock::{SystemClock, entropy},
+    datasets::{CACHE_BYTES_DEFAULT, HostDatasets},
     parcels::DiskParcels,
     store,
     tables::FileTables,
@@ -49,15 +50,16 @@ impl World {
         mut extra: Value,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let parcels = Arc::new(DiskParcels::new(folder.path(), blobs.clone()));
+        let parcels = DiskParcels::new(folder.path(), blobs.clone());
+        let datasets = HostDatasets::new(folder.path(), blobs.clone(), CACHE_BYTES_DEFAULT);
         let parts = Parts {
             store,
             blobs,
             launcher: Arc::new(NoLauncher),
             driver: None,
             tables: Arc::new(FileTables),
-            parcels: parcels.clone(),
-            datasets: parcels,
+            parcels: Arc::new(parcels),
+            datasets: Arc::new(datasets),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(entropy),
             ids: Arc::default(),

@@ -112,7 +112,7 @@ impl Route {
 
 /// All routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let areas: [(&'static str, Vec<Route>); 15] = [
+    let areas: [(&'static str, Vec<Route>); 16] = [
         ("models", super::models::routes()),
         ("versions", super::versions::routes()),
         ("predictions", super::predictions::routes()),
@@ -120,6 +120,7 @@ pub(crate) fn routes() -> Vec<Route> {
         ("trainings", super::trainings::routes()),
         ("jobs", super::jobs::routes()),
         ("files", super::files::routes()),
+        ("uploads", super::uploads::routes()),
         ("datasets", super::datasets::routes()),
         ("feedback", super::feedback::routes()),
         ("usage", super::usage::routes()),

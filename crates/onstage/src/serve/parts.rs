@@ -5,6 +5,7 @@ use crate::{checks::JsonSchemaChecks, environment::Environment, settings::Settin
 use onstage_backends::{
     blobs,
     clock::{self, SystemClock},
+    datasets::{CACHE_BYTES_DEFAULT, HostDatasets},
     parcels::DiskParcels,
     process::{LauncherSettings, ProcessDriver, ProcessLauncher, Purpose},
     store,
@@ -61,15 +62,16 @@ async fn open(
         },
         Arc::clone(&blobs),
     )?;
-    let parcels = Arc::new(DiskParcels::new(data, Arc::clone(&blobs)));
+    let parcels = DiskParcels::new(data, Arc::clone(&blobs));
+    let datasets = HostDatasets::new(data, Arc::clone(&blobs), CACHE_BYTES_DEFAULT);
     Ok(Parts {
         store,
         blobs,
         launcher: Arc::new(launcher),
         driver,
         tables: Arc::new(FileTables),
-        parcels: parcels.clone(),
-        datasets: parcels,
+        parcels: Arc::new(parcels),
+        datasets: Arc::new(datasets),
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(clock::entropy),
         ids: Arc::default(),

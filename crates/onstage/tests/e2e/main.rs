@@ -33,6 +33,7 @@ mod results;
 mod rollout;
 mod sharing;
 mod streams;
+mod trainings;
 mod verb;
 mod waiting;
 mod world;

@@ -28,6 +28,7 @@ mod submit;
 mod tasks;
 mod trainings;
 mod transition;
+mod uploads;
 mod usage;
 mod versions;
 mod writer;

@@ -216,6 +216,7 @@ impl<'a> Clerk<'a> {
             "$path": placed.path,
             "name": version.file_name,
             "media_type": version.media_type,
+            "dataset": version.reference().to_string(),
         });
         let which = version.reference();
         if !self.placed.iter().any(|(known, _)| *known == which) {

@@ -4,7 +4,8 @@
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
     wire::{
-        batch, dataset, feedback, file, job, model, people, prediction, training, usage, version,
+        batch, dataset, feedback, file, job, model, people, prediction, training, upload, usage,
+        version,
     },
 };
 use serde_json::{Map, Value, json};
@@ -43,6 +44,9 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<job::EndedRun>(&mut all);
     add::<job::Task>(&mut all);
     add::<file::File>(&mut all);
+    add::<upload::NewUpload>(&mut all);
+    add::<upload::Upload>(&mut all);
+    add::<upload::UploadPart>(&mut all);
     add::<dataset::Dataset>(&mut all);
     add::<dataset::DatasetVersion>(&mut all);
     add::<dataset::DatasetPreview>(&mut all);

@@ -15,6 +15,7 @@ use http::Method;
 use onstage_backends::{
     blobs, bundle,
     clock::{SystemClock, entropy},
+    datasets::{CACHE_BYTES_DEFAULT, HostDatasets},
     parcels::DiskParcels,
     process::{LauncherSettings, ProcessLauncher, Purpose},
     store, tables,
@@ -101,15 +102,16 @@ impl World {
             purpose: Purpose::Realtime,
         };
         let launcher = ProcessLauncher::new(launcher_settings, blobs.clone()).unwrap();
-        let parcels = Arc::new(DiskParcels::new(folder.path(), blobs.clone()));
+        let parcels = DiskParcels::new(folder.path(), blobs.clone());
+        let datasets = HostDatasets::new(folder.path(), blobs.clone(), CACHE_BYTES_DEFAULT);
         let parts = Parts {
             store: store::open("memory:").await.unwrap(),
             launcher: Arc::new(launcher),
             blobs: blobs.clone(),
             driver: None,
             tables: Arc::new(tables::FileTables),
-            parcels: parcels.clone(),
-            datasets: parcels,
+            parcels: Arc::new(parcels),
+            datasets: Arc::new(datasets),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(entropy),
             ids: Arc::default(),
