@@ -5,6 +5,7 @@ mod bars;
 mod batch;
 mod caller;
 mod check;
+mod compare;
 mod completions;
 mod config;
 mod dev;
@@ -89,6 +90,7 @@ enum Verb {
     /// List the versions of a model
     Versions(versions::Args),
     /// Make a version the live one
+    Compare(compare::Args),
     Promote(promote::Args),
     /// Go back to the version that was live before
     Rollback(rollback::Args),
@@ -160,6 +162,7 @@ impl Verb {
             Self::Open(args) => open::run(caller, args).await,
             Self::Models(args) => models::run(caller, args).await,
             Self::Versions(args) => versions::run(caller, args).await,
+            Self::Compare(args) => compare::run(caller, args).await,
             Self::Promote(args) => promote::run(caller, args).await,
             Self::Rollback(args) => rollback::run(caller, args).await,
             Self::Jobs(args) => jobs::run(caller, args).await,
@@ -198,6 +201,8 @@ mod tests {
             "onstage batch age table.csv --map photo=file --label truth --out result.csv",
             "onstage train age data=labels epochs=5",
             "onstage train age@v1 data=labels --to lab/other --promote --gate accuracy>=0.9 --seed 3 --async",
+            "onstage compare age v1 v3",
+            "onstage promote age v3 --gate accuracy>=0.9 --force",
             "onstage jobs",
             "onstage jobs ls --status failed",
             "onstage jobs --status processing --limit 3",

@@ -67,7 +67,7 @@ async fn starting_the_same_id_again_starts_nothing() {
     .await;
     assert_eq!(
         fs::read_to_string(&log).unwrap(),
-        "--id task-0001 --version v1 --stop-after 3600\n"
+        "--id task-0001 --version v1 --lane jobs --stop-after 3600\n"
     );
     assert_eq!(driver.list().await.unwrap().len(), 1);
     assert_eq!(state(&driver, &spec.id).await, Some(RunState::Alive));

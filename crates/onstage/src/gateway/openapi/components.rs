@@ -4,8 +4,8 @@
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
     wire::{
-        batch, dataset, feedback, file, job, model, people, prediction, training, upload, usage,
-        version,
+        batch, compare, dataset, feedback, file, job, model, people, prediction, training, upload,
+        usage, version,
     },
 };
 use serde_json::{Map, Value, json};
@@ -22,6 +22,13 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<model::Warmup>(&mut all);
     add::<version::Version>(&mut all);
     add::<version::Withdrawn>(&mut all);
+    add::<version::Promotion>(&mut all);
+    add::<version::Weights>(&mut all);
+    add::<version::Lineage>(&mut all);
+    add::<compare::Comparison>(&mut all);
+    add::<compare::Compared>(&mut all);
+    add::<compare::LineageGraph>(&mut all);
+    add::<compare::Edge>(&mut all);
     add::<prediction::Prediction<'_>>(&mut all);
     add::<prediction::Metrics>(&mut all);
     add::<prediction::Queue>(&mut all);

@@ -2,6 +2,7 @@
 //! Does not fetch anything.
 
 pub(crate) mod batch;
+pub(crate) mod compare;
 pub(crate) mod dataset;
 pub(crate) mod event;
 pub(crate) mod feedback;
