@@ -22,6 +22,7 @@ pub mod schema;
 pub mod task;
 pub mod tensor;
 pub mod time;
+pub mod upload;
 pub mod usage;
 pub mod value;
 pub mod wire;

@@ -8,6 +8,7 @@ mod people;
 mod predictions;
 mod state;
 mod tasks;
+mod uploads;
 mod usage;
 
 use onstage_core::{
@@ -50,6 +51,7 @@ struct State {
     credentials: BTreeMap<Id, Credential>,
     feedback: BTreeMap<Id, Feedback>,
     files: BTreeMap<Id, File>,
+    uploads: BTreeMap<Id, uploads::Known>,
     datasets: BTreeMap<DatasetName, datasets::Versions>,
     state: BTreeMap<(String, String), String>,
     usage: BTreeMap<usage::Key, onstage_core::usage::Amounts>,

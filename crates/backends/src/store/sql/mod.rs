@@ -27,6 +27,7 @@ mod sqlite;
 mod submit;
 mod tasks;
 mod transition;
+mod uploads;
 mod usage;
 mod versions;
 mod writer;

@@ -17,6 +17,7 @@ mod predictions;
 mod state;
 mod submissions;
 mod tasks;
+mod uploads;
 mod usage;
 
 /// Expands every case into a test over a store in memory and one over a fresh SQLite file.
@@ -141,6 +142,11 @@ every_store! {
     files {
         a_file_is_added_listed_and_removed,
         a_doubled_file_is_refused,
+    }
+    uploads {
+        parts_come_in_any_order_and_again,
+        a_complete_upload_takes_no_more_parts,
+        idle_uploads_are_found_and_removed,
     }
     datasets {
         versions_are_numbered_and_found,
