@@ -13,7 +13,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseTransaction, QueryResult,
     sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 const COLUMNS: [&str; 15] = [
     "id",
@@ -41,11 +41,10 @@ impl Predictions for SqlStore {
         if predictions.is_empty() {
             return Ok(());
         }
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { record(transaction, &predictions).await })
-            }))
-            .await
+        self.write(predictions, |transaction, predictions| {
+            Box::pin(record(transaction, predictions))
+        })
+        .await
     }
 
     async fn prediction(&self, id: &Id) -> Result<Option<PredictionRecord>> {
@@ -80,12 +79,10 @@ impl Predictions for SqlStore {
     }
 
     async fn delete_prediction(&self, id: &Id) -> Result<()> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { delete(transaction, &id).await })
-            }))
-            .await
+        self.write(id.clone(), |transaction, id| {
+            Box::pin(delete(transaction, id))
+        })
+        .await
     }
 
     async fn run_count(&self, model: &ModelName) -> Result<u64> {
@@ -121,7 +118,8 @@ pub(super) async fn count_runs(
 
 async fn record(transaction: &DatabaseTransaction, records: &[PredictionRecord]) -> Result<()> {
     let records = last_of_each(records);
-    let mut runs: HashMap<&ModelName, i64> = HashMap::new();
+    // In the models' order, so that two which count some of the same never wait for each other.
+    let mut runs: BTreeMap<&ModelName, i64> = BTreeMap::new();
     for some in records.chunks(INSERT_ROWS_MAX) {
         let mut known = known_ids(transaction, some).await?;
         for record in some {
