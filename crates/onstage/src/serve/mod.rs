@@ -12,7 +12,7 @@ mod task;
 pub(crate) use host::{raise_descriptors, stop_on_signals};
 pub(crate) use lock::DataFolder;
 pub(crate) use logging::start as start_logging;
-pub(crate) use onstage_backends::store::sqlite_version;
+pub(crate) use onstage_backends::store::{sqlite_version, without_secret};
 pub(crate) use task::{TaskOrder, run_task};
 
 use crate::{

@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) name: String,
     pub(crate) owner: String,
+    /// May hold a password: shown only by `onstage_backends::store::without_secret`.
     pub(crate) store: String,
     /// Whether the store is the one in the data folder, whose lock keeps other servers away.
     pub(crate) store_is_ours: bool,

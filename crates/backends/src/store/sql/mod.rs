@@ -26,6 +26,8 @@ mod removal;
 mod row;
 mod running;
 mod server;
+#[cfg(test)]
+mod server_test;
 mod sqlite;
 mod submit;
 mod tasks;

@@ -1,9 +1,9 @@
 //! Database servers by URL: which kind one is, how many connections a process has, what an error at opening means.
 //! Must not know a table; what only one of them does is in `postgres` and `mysql`.
 
-use super::{error::store_error, mysql, postgres};
+use super::{mysql, postgres};
 use onstage_core::{Error, Kind, Result};
-use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, sqlx};
+use sea_orm::{DatabaseConnection, sqlx};
 use sqlx::pool::{PoolConnectionMetadata, PoolOptions};
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ fn cannot_open(url: &str, error: sqlx::Error) -> Error {
             Kind::Invalid,
             "write it like `postgres://user:password@host/database` or `mysql://user:password@host/database`",
         ),
-        sqlx::Error::Tls(_) => (
+        error if is_of_tls(error) => (
             Kind::Denied,
             "does the certificate fit the host's name, and is its authority known (`sslrootcert=` or `ssl-ca=` in the URL)?",
         ),
@@ -85,11 +85,17 @@ fn cannot_open(url: &str, error: sqlx::Error) -> Error {
             "does the server run, and can it be reached from here?",
         ),
     };
-    Error::new(kind, what)
-        .because(store_error(DbErr::Conn(RuntimeErr::SqlxError(
-            error.into(),
-        ))))
-        .hint(hint)
+    // Its text holds that of its causes.
+    Error::new(kind, what).because(error.to_string()).hint(hint)
+}
+
+fn is_of_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        // What rustls refuses during the handshake.
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
