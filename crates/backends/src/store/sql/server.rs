@@ -26,7 +26,7 @@ pub(super) async fn connect(url: &str) -> Result<DatabaseConnection> {
         "postgres" | "postgresql" => postgres::connect(url).await,
         _ => mysql::connect(url).await,
     };
-    opened.map_err(|error| cannot_open(url, error))
+    opened.map_err(|error| cannot_open(url, &error))
 }
 
 /// Whether a URL is one of a database server.
@@ -56,12 +56,12 @@ async fn still_works<C: sqlx::Connection>(
     connection.ping().await.map(|()| true)
 }
 
-fn cannot_open(url: &str, error: sqlx::Error) -> Error {
+fn cannot_open(url: &str, error: &sqlx::Error) -> Error {
     let what = format!(
         "store `{}` cannot be opened",
         super::super::without_secret(url)
     );
-    let (kind, hint) = match &error {
+    let (kind, hint) = match error {
         sqlx::Error::Configuration(_) => (
             Kind::Invalid,
             "write it like `postgres://user:password@host/database` or `mysql://user:password@host/database`",
