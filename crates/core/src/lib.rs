@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod dataset;
 pub mod error;
 pub mod event;
 pub mod feedback;
@@ -21,6 +22,7 @@ pub mod schema;
 pub mod task;
 pub mod tensor;
 pub mod time;
+pub mod usage;
 pub mod value;
 pub mod wire;
 

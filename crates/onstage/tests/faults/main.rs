@@ -22,6 +22,7 @@ mod gauges;
 mod hangs;
 mod load;
 mod memory;
+mod restarts;
 mod rolls;
 mod sockets;
 mod stops;

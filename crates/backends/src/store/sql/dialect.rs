@@ -117,6 +117,14 @@ fn once(backend: DbBackend, mut insert: InsertStatement, key: &[&'static str]) -
     insert
 }
 
+/// The type that a sum of numbers is cast to, which is a decimal otherwise in the larger databases.
+pub(super) fn whole_number(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::MySql => "signed",
+        _ => "bigint",
+    }
+}
+
 /// What an error of the database means to a caller, unique keys apart.
 pub(super) fn kind_of(error: &dyn sqlx::error::DatabaseError) -> Kind {
     let numbered = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
@@ -140,10 +148,18 @@ pub(super) fn no_connection_is_free(error: &DbErr) -> bool {
 
 /// Whether it was the connection that failed and not what was asked.
 pub(super) fn connection_broke(error: &DbErr) -> bool {
-    matches!(
-        cause_of(error),
-        Some(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_))
-    )
+    match cause_of(error) {
+        Some(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) => true,
+        // The server's last word before it cuts the connection: it stops, or an operator told it to.
+        Some(sqlx::Error::Database(said)) => {
+            let numbered = said.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
+            numbered.is_some_and(|said| mysql::ends_connection(said.number()))
+                || said
+                    .code()
+                    .is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
+        }
+        _ => false,
+    }
 }
 
 /// Whether the server itself said that it undid the transaction: a deadlock, or a conflict of two.

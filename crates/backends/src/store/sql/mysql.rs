@@ -114,11 +114,16 @@ pub(super) fn kind_of_number(number: u16) -> Option<Kind> {
         1021 | 1114 => Some(Kind::Full),
         // Too many connections; a lock was waited for too long; a deadlock; read-only, also while another server takes over; a
         // statement took too long; too many transactions; the server stops; the row was changed meanwhile.
-        1040 | 1205 | 1213 | 1290 | 1317 | 1836 | 1969 | 3024 | 1637 | 1053 | 1020 => {
+        1040 | 1205 | 1213 | 1290 | 1317 | 1836 | 1969 | 3024 | 1637 | 1053 | 1020 | 1927 => {
             Some(Kind::Unavailable)
         }
         _ => None,
     }
+}
+
+/// The server stops, or somebody killed the connection.
+pub(super) fn ends_connection(number: u16) -> bool {
+    matches!(number, 1053 | 1927)
 }
 
 #[cfg(test)]
