@@ -100,7 +100,8 @@ async fn share(count: usize, it: &mut Experiment) {
         .await
         .concat();
     for (status, made) in &made {
-        it.check(*status == 202, || made.to_string());
+        // A quick one may have ended before its maker was answered.
+        it.check(matches!(*status, 201 | 202), || made.to_string());
     }
     all_ended(&store).await;
     it.measured(
@@ -178,7 +179,9 @@ async fn f11_two_and_four_fronts_share_the_jobs_and_run_none_twice() {
 async fn use_key(fronts: &[World], file: &str, key: usize, time: usize, n: usize) -> (u16, Value) {
     let front = &fronts[time % fronts.len()];
     let input = json!({"input": {"n": n, "file": file}});
-    let request = front.request(Method::POST, "/v1/models/lab/noted/predictions");
+    let path = format!("{}/v1/models/lab/noted/predictions", front.url);
+    // One person, whichever front is asked: keys of two people never meet.
+    let request = front.client.post(path).bearer_auth(&fronts[0].token);
     let request = request.header("idempotency-key", format!("key {key}"));
     answer(request.json(&input)).await
 }
