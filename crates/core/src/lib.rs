@@ -18,6 +18,7 @@ pub mod people;
 pub mod ports;
 pub mod prediction;
 pub mod schema;
+pub mod shares;
 pub mod task;
 pub mod tensor;
 pub mod time;

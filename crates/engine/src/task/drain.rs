@@ -40,6 +40,10 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
             (worked_at, looks) = (clock.monotonic(), 0);
             continue;
         }
+        if help(desk).await? {
+            (worked_at, looks) = (clock.monotonic(), 0);
+            continue;
+        }
         let idle = clock.monotonic().saturating_sub(worked_at);
         if idle >= linger {
             return Ok(TaskEnd::Idle);
@@ -47,6 +51,19 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
         wait(desk, idle_wait(looks).min(linger - idle)).await;
         looks += 1;
     }
+}
+
+/// Computes for a batch job of another task that shares its rows; false when there is none.
+async fn help(desk: &Desk) -> Result<bool> {
+    let parts = &desk.parts;
+    let found = persist::insist(parts, "looking for a batch job to help with", || {
+        parts.store.help(&desk.settings.version, &desk.incarnation)
+    });
+    let Some((job, lease)) = found.await? else {
+        return Ok(false);
+    };
+    batch::help(desk, &job, lease).await?;
+    Ok(true)
 }
 
 async fn wait(desk: &Desk, pause: Duration) {

@@ -5,7 +5,7 @@ use super::{KnownKey, MemoryStore, State, newest};
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
-    Error, Id, Result, Timestamp,
+    Error, Id, Kind, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
     job::{Job, JobFilter, JobKind, JobState, Lease, NewJob},
@@ -13,6 +13,7 @@ use onstage_core::{
     model::VersionId,
     outcome::Failure,
     ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
+    shares::{ShareStep, Shares},
     task::Incarnation,
 };
 use std::{collections::BTreeMap, ops::Range};
@@ -97,21 +98,43 @@ impl Jobs for MemoryStore {
             .collect()
     }
 
+    async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>> {
+        Ok(self.lock().help(version, owner))
+    }
+
+    async fn share(&self, lease: &Lease, step: ShareStep) -> Result<Option<Shares>> {
+        self.lock().share(lease, step)
+    }
+
+    async fn shares(&self, job: &Id) -> Result<Option<Shares>> {
+        Ok(self.lock().shares.get(job).cloned())
+    }
+
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
-        lifecycle::beat(self.lock().leased(lease)?, lease, said)
+        let mut state = self.lock();
+        match lifecycle::beat(state.leased(lease)?, lease, said) {
+            Err(error) if error.kind == Kind::Lost => state.helper_beat(lease),
+            other => other,
+        }
     }
 
     async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()> {
         let mut state = self.lock();
-        state.leased(lease)?.check_lease(lease)?;
+        state.check_lease(lease)?;
         let place = (lease.job.clone(), chunk.index);
-        state.chunks.entry(place).or_insert(chunk);
+        if state.chunks.contains_key(&place) {
+            return Ok(());
+        }
+        if let Some(shares) = state.shares.get_mut(&lease.job) {
+            shares.committed(lease, &chunk)?;
+        }
+        state.chunks.insert(place, chunk);
         Ok(())
     }
 
     async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>> {
         let state = self.lock();
-        let of_job = (job.clone(), 0)..=(job.clone(), u32::MAX);
+        let of_job = (job.clone(), 0)..=(job.clone(), u64::MAX);
         Ok(state.chunks.range(of_job).map(|(_, c)| c.clone()).collect())
     }
 
@@ -149,8 +172,11 @@ impl Jobs for MemoryStore {
     ) -> Result<Job> {
         let mut state = self.lock();
         let job = state.leased(lease)?;
-        lifecycle::expire(job, lease, observed, failure, now)?;
-        Ok(job.clone())
+        match lifecycle::expire(job, lease, observed, failure, now) {
+            Err(error) if error.kind == Kind::Lost => state.expire_helper(lease, observed),
+            other => other.map(|()| state.moved(&lease.job)),
+        }?;
+        Ok(state.leased(lease)?.clone())
     }
 
     async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job> {
@@ -161,7 +187,9 @@ impl Jobs for MemoryStore {
     }
 
     async fn running(&self) -> Result<Vec<RunningJob>> {
-        Ok(self.lock().jobs.values().filter_map(running).collect())
+        let state = self.lock();
+        let runs = state.jobs.values().filter_map(running);
+        Ok(runs.chain(state.helping()).collect())
     }
 
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>> {
@@ -176,10 +204,13 @@ impl Jobs for MemoryStore {
                 version: job.version.clone(),
                 queued: 0,
                 running: 0,
+                help: 0,
                 oldest_queued_at: None,
             });
             if is_running {
                 demand.running += 1;
+                let shares = state.shares.get(&job.id);
+                demand.help += shares.map_or(0, |shares| u64::from(shares.seats()));
             } else {
                 demand.queued += 1;
                 let oldest = demand.oldest_queued_at.unwrap_or(job.created_at);
@@ -214,7 +245,7 @@ impl Jobs for MemoryStore {
     ) -> Result<u64> {
         let mut state = self.lock();
         match lease {
-            Some(lease) => state.leased(lease)?.check_lease(lease)?,
+            Some(lease) => state.check_lease(lease)?,
             None if !state.jobs.contains_key(job) => return Err(rules::no_job(job)),
             None => {}
         }
@@ -264,7 +295,7 @@ impl State {
     }
 
     /// The job that a lease is on, whether or not it still holds.
-    fn leased(&mut self, lease: &Lease) -> Result<&mut Job> {
+    pub(super) fn leased(&mut self, lease: &Lease) -> Result<&mut Job> {
         self.jobs
             .get_mut(&lease.job)
             .ok_or_else(|| rules::lease_on_nothing(lease))
@@ -278,9 +309,9 @@ impl State {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Job> {
-        let job = self.leased(lease)?;
-        lifecycle::finish(job, lease, end, policy, jitter, now)?;
-        Ok(job.clone())
+        lifecycle::finish(self.leased(lease)?, lease, end, policy, jitter, now)?;
+        self.moved(&lease.job);
+        Ok(self.leased(lease)?.clone())
     }
 
     /// Removes a job with all that hangs on it.
@@ -288,6 +319,7 @@ impl State {
         self.jobs.remove(id);
         self.events.remove(id);
         self.chunks.retain(|(job, _), _| job != id);
+        self.shares.remove(id);
         self.keys.retain(|_, known| known.job != *id);
     }
 }

@@ -5,6 +5,7 @@ mod catalog;
 mod jobs;
 mod people;
 mod predictions;
+mod shares;
 mod state;
 mod tasks;
 
@@ -19,6 +20,7 @@ use onstage_core::{
     people::Credential,
     ports::{Cursor, Listed, Page},
     prediction::PredictionRecord,
+    shares::Shares,
     task::Task,
 };
 use std::{
@@ -38,7 +40,8 @@ struct State {
     models: BTreeMap<ModelName, Model>,
     versions: HashMap<VersionId, Version>,
     jobs: BTreeMap<Id, Job>,
-    chunks: BTreeMap<(Id, u32), Chunk>,
+    chunks: BTreeMap<(Id, u64), Chunk>,
+    shares: BTreeMap<Id, Shares>,
     events: HashMap<Id, Vec<Event>>,
     keys: HashMap<(String, String), KnownKey>,
     tasks: BTreeMap<Id, Task>,

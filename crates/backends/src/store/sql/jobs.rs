@@ -2,12 +2,12 @@
 //! Must not decide how a job moves; `lifecycle` does.
 
 use super::{
-    SqlStore, chunks, damage, error::store_error, events, job_row, row, submit, transition,
+    SqlStore, chunks, damage, error::store_error, events, job_row, row, shares, submit, transition,
 };
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
-    Error, Id, Result, Timestamp,
+    Error, Id, Kind, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
     job::{Job, JobFilter, JobKind, Lease, NewJob},
@@ -15,6 +15,7 @@ use onstage_core::{
     model::VersionId,
     outcome::Failure,
     ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
+    shares::{ShareStep, Shares},
     task::Incarnation,
 };
 use sea_orm::{
@@ -87,14 +88,36 @@ impl Jobs for SqlStore {
         self.claim_due(version, owner, limit, now).await
     }
 
+    async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>> {
+        self.help_out(version, owner).await
+    }
+
+    async fn share(&self, lease: &Lease, step: ShareStep) -> Result<Option<Shares>> {
+        let lease = lease.clone();
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { shares::step(transaction, &lease, &step).await })
+            }))
+            .await
+    }
+
+    async fn shares(&self, job: &Id) -> Result<Option<Shares>> {
+        self.shares_of(job).await
+    }
+
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
         let lease = lease.clone();
         self.writer
             .write(Box::new(move |transaction| {
                 Box::pin(async move {
                     let rule = |job: &mut Job| lifecycle::beat(job, &lease, said.clone());
-                    let (_, cancel) = transition::under_lease(transaction, &lease, rule).await?;
-                    Ok(cancel)
+                    match transition::under_lease(transaction, &lease, rule).await {
+                        Ok((_, cancel)) => Ok(cancel),
+                        Err(error) if error.kind == Kind::Lost => {
+                            shares::beat(transaction, &lease, error).await
+                        }
+                        Err(error) => Err(error),
+                    }
                 })
             }))
             .await
@@ -261,6 +284,11 @@ async fn expire(
     let rule = |job: &mut Job| lifecycle::expire(job, lease, observed, failure.clone(), now);
     match transition::under_lease(transaction, lease, rule).await {
         Ok((job, ())) => Ok(Ok(job)),
+        Err(error) if error.kind == Kind::Lost => {
+            shares::expire(transaction, lease, observed, error)
+                .await
+                .map(Ok)
+        }
         Err(error) if damage::is_why(transaction, &lease.job, &error).await? => {
             damage::expire(transaction, lease, observed, &error, now).await?;
             let text = format!("the record of job `{}` is damaged", lease.job);

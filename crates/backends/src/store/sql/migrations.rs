@@ -2,6 +2,7 @@
 //! Must not change a step that was released: add the next one.
 
 mod first;
+mod jobs;
 
 use super::{dialect, error::store_error, row};
 use onstage_core::{Error, Result};
@@ -21,7 +22,7 @@ pub(super) struct Step {
 
 /// Every step so far; the first makes schema version 1.
 fn steps(backend: DbBackend) -> Vec<Step> {
-    vec![first::step(backend)]
+    vec![first::step(backend), jobs::step(backend)]
 }
 
 const SCHEMA_VERSION: &str = "schema_version";

@@ -22,6 +22,7 @@ mod predictions;
 mod removal;
 mod row;
 mod running;
+mod shares;
 mod sqlite;
 mod submit;
 mod tasks;

@@ -22,7 +22,9 @@ impl SqlStore {
             .from("jobs")
             .and_where(Expr::col("state").eq("running"))
             .take();
-        Ok(row::readable(&self.all(&select).await?, running))
+        let mut found = row::readable(&self.all(&select).await?, running);
+        found.extend(self.helping().await?);
+        Ok(found)
     }
 
     pub(super) async fn finished_jobs(
@@ -63,6 +65,10 @@ impl SqlStore {
         let select = demand_select(now);
         let mut demands = row::readable(&self.all(&select).await?, demand);
         demands.retain(|demand| demand.queued + demand.running > 0);
+        let seats = self.seats().await?;
+        for demand in &mut demands {
+            demand.help = seats.get(&demand.version).copied().unwrap_or(0);
+        }
         demands.sort_by(|a, b| a.version.cmp(&b.version));
         Ok(demands)
     }
@@ -133,6 +139,7 @@ fn demand(row: &QueryResult) -> Result<Demand> {
         version: VersionId(row::get(row, "version")?),
         queued: row::count(row, "queued")?,
         running: row::count(row, "running")?,
+        help: 0,
         oldest_queued_at: row::maybe_time(row, "oldest_queued_at")?,
     })
 }

@@ -176,6 +176,7 @@ pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
         version: version("v-one"),
         queued: 2,
         running: 1,
+        help: 0,
         oldest_queued_at: Some(at(95)),
     };
     assert_eq!(
@@ -186,6 +187,7 @@ pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
         version: version("later"),
         queued: 1,
         running: 0,
+        help: 0,
         oldest_queued_at: Some(at(500)),
     };
     assert_eq!(store.demand(at(500)).await.unwrap(), [later, one]);

@@ -13,6 +13,7 @@ mod leases;
 pub(super) mod make;
 mod people;
 mod predictions;
+mod shares;
 mod state;
 mod submissions;
 mod tasks;
@@ -99,6 +100,13 @@ every_store! {
         a_chunk_is_committed_once,
         of_two_ends_at_once_one_counts,
         a_lease_on_a_deleted_job_is_lost,
+    }
+    shares {
+        helpers_are_taken_in_where_there_is_use_for_them,
+        every_row_is_shared_out_once,
+        what_a_gone_helper_had_is_free_again,
+        helpers_go_with_the_run,
+        a_cancel_reaches_helpers,
     }
     events {
         events_are_numbered_from_one_without_gaps,

@@ -11,9 +11,9 @@ use sea_orm::{
 };
 
 /// Characters of the keys.
-const NAME: u32 = 160;
-const ID: u32 = 80;
-const WORD: u32 = 40;
+pub(super) const NAME: u32 = 160;
+pub(super) const ID: u32 = 80;
+pub(super) const WORD: u32 = 40;
 /// A client's key of at most 255 bytes behind a word of ours.
 const CLIENT_KEY: u32 = 280;
 const STATE_KEY: u32 = 512;
@@ -261,10 +261,10 @@ fn app_state(of: Columns) -> TableCreateStatement {
 /// Text columns, which the databases spell differently. Keys compare byte by byte in all of them: other orders and equalities would
 /// lose pages of a list or mix up two ids.
 #[derive(Clone, Copy)]
-struct Columns(DbBackend);
+pub(super) struct Columns(pub(super) DbBackend);
 
 impl Columns {
-    fn table(self, name: &'static str) -> TableCreateStatement {
+    pub(super) fn table(self, name: &'static str) -> TableCreateStatement {
         let mut table = Table::create().table(name).take();
         if self.0 == DbBackend::MySql {
             table.character_set("utf8mb4").collate("utf8mb4_bin");
@@ -272,11 +272,11 @@ impl Columns {
         table
     }
 
-    fn key(self, name: &'static str, length: u32) -> ColumnDef {
+    pub(super) fn key(self, name: &'static str, length: u32) -> ColumnDef {
         self.maybe_key(name, length).not_null().take()
     }
 
-    fn maybe_key(self, name: &'static str, length: u32) -> ColumnDef {
+    pub(super) fn maybe_key(self, name: &'static str, length: u32) -> ColumnDef {
         let mut column = ColumnDef::new(name).string_len(length).take();
         if self.0 == DbBackend::Postgres {
             column.extra("COLLATE \"C\"");
@@ -284,12 +284,12 @@ impl Columns {
         column
     }
 
-    fn text(self, name: &'static str) -> ColumnDef {
+    pub(super) fn text(self, name: &'static str) -> ColumnDef {
         self.maybe_text(name).not_null().take()
     }
 
     /// MySQL's plain text ends at 64 KiB.
-    fn maybe_text(self, name: &'static str) -> ColumnDef {
+    pub(super) fn maybe_text(self, name: &'static str) -> ColumnDef {
         match self.0 {
             DbBackend::MySql => ColumnDef::new(name).custom("longtext").take(),
             _ => ColumnDef::new(name).text().take(),
@@ -297,16 +297,16 @@ impl Columns {
     }
 }
 
-fn number(name: &'static str) -> ColumnDef {
+pub(super) fn number(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).big_integer().not_null().take()
 }
 
-fn maybe_number(name: &'static str) -> ColumnDef {
+pub(super) fn maybe_number(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).big_integer().take()
 }
 
 /// Rows that go when the row they belong to goes.
-fn belongs(
+pub(super) fn belongs(
     from: &'static str,
     column: &'static str,
     to: &'static str,
@@ -319,7 +319,7 @@ fn belongs(
         .take()
 }
 
-fn index(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
+pub(super) fn index(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     let mut index = Index::create()
         .name(format!("{table}_by_{}", columns.join("_")))
         .table(table)
