@@ -1,7 +1,7 @@
 //! Batch jobs: every row of a table through a model, in chunks that are committed one by one.
 //! Does not read tables.
 
-use crate::value::BlobRef;
+use crate::{dataset::DatasetRef, value::BlobRef};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,6 +48,9 @@ pub struct BatchSpec {
     pub table: BlobRef,
     pub table_name: String,
     pub format: TableFormat,
+    /// The dataset's version that the table is, with its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<DatasetRef>,
     /// Input name to column name; inputs not named take the column of their own name.
     #[serde(default)]
     pub map: BTreeMap<String, String>,

@@ -3,6 +3,7 @@
 
 mod effect;
 
+use crate::{prediction::RecordPart, usage::AtLimit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
@@ -26,7 +27,7 @@ pub struct ModelConfig {
     #[serde(default)]
     pub keep: KeepSection,
     #[serde(default)]
-    pub money: BTreeMap<String, serde_json::Value>,
+    pub money: MoneySection,
     #[serde(default)]
     pub secrets: SecretsSection,
     #[serde(default)]
@@ -192,6 +193,19 @@ pub struct FeedbackSection {
     pub required: bool,
 }
 
+/// What a model may cost by the server's price table, in USD. Absent: any amount.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MoneySection {
+    /// In a calendar month, in UTC.
+    pub month: Option<f64>,
+    /// One batch job or training, by estimate.
+    pub run: Option<f64>,
+    /// What happens where `month` is reached.
+    pub at_limit: AtLimit,
+}
+
+/// For how long the parts of a realtime prediction's record are kept; as long as the record when absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeepSection {
@@ -199,6 +213,19 @@ pub struct KeepSection {
     pub outputs: Option<Span>,
     pub logs: Option<Span>,
     pub redact: Vec<String>,
+}
+
+impl KeepSection {
+    /// The parts that are not kept for ever, and for how long they are.
+    pub fn spans(&self) -> impl Iterator<Item = (RecordPart, Duration)> {
+        [
+            (RecordPart::Input, self.inputs),
+            (RecordPart::Output, self.outputs),
+            (RecordPart::Logs, self.logs),
+        ]
+        .into_iter()
+        .filter_map(|(part, span)| Some((part, span?.0)))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

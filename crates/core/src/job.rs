@@ -4,6 +4,7 @@
 use crate::{
     Error, Id, ModelName, Result, Timestamp,
     batch::{BatchSpec, Counts},
+    dataset::DatasetRef,
     model::VersionId,
     outcome::{Failure, Phase, Progress, Reason, Status},
     task::Incarnation,
@@ -48,6 +49,14 @@ impl JobSpec {
         match self {
             Self::Prediction { .. } => JobKind::Prediction,
             Self::Batch(_) => JobKind::Batch,
+        }
+    }
+
+    /// The versions of datasets that it needs, which stay as long as the job does; each with its number.
+    pub fn datasets(&self) -> Vec<&DatasetRef> {
+        match self {
+            Self::Prediction { .. } => Vec::new(),
+            Self::Batch(spec) => spec.dataset.iter().collect(),
         }
     }
 }

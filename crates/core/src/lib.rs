@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod dataset;
 pub mod error;
 pub mod event;
 pub mod feedback;
@@ -22,6 +23,7 @@ pub mod shares;
 pub mod task;
 pub mod tensor;
 pub mod time;
+pub mod usage;
 pub mod value;
 pub mod wire;
 

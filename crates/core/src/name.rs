@@ -32,7 +32,8 @@ impl ModelName {
     }
 }
 
-fn check(what: &str, text: &str) -> Result<()> {
+/// One segment of a name.
+pub(crate) fn check(what: &str, text: &str) -> Result<()> {
     let fits = (1..=63).contains(&text.len())
         && text
             .bytes()

@@ -36,6 +36,25 @@ pub enum PredictionEnd {
     Failure(Failure),
 }
 
+impl PredictionRecord {
+    /// Whether something of it is not kept any longer.
+    pub fn is_reduced(&self) -> bool {
+        self.input == Stored::Removed || self.end == PredictionEnd::Output(Stored::Removed)
+    }
+
+    /// Takes a part out; answers whether there was one.
+    pub fn remove(&mut self, part: RecordPart) -> bool {
+        let removed =
+            |stored: &mut Stored| std::mem::replace(stored, Stored::Removed) != Stored::Removed;
+        match (part, &mut self.end) {
+            (RecordPart::Input, _) => removed(&mut self.input),
+            (RecordPart::Output, PredictionEnd::Output(output)) => removed(output),
+            (RecordPart::Output, PredictionEnd::Failure(_)) => false,
+            (RecordPart::Logs, _) => !std::mem::take(&mut self.logs).is_empty(),
+        }
+    }
+}
+
 impl PredictionEnd {
     /// `succeeded`, `failed` or `canceled`: the wire's status as the store filters by it.
     pub fn status_name(&self) -> &'static str {
@@ -45,6 +64,14 @@ impl PredictionEnd {
             Self::Failure(_) => "failed",
         }
     }
+}
+
+/// What of a record may be kept for a shorter time than the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecordPart {
+    Input,
+    Output,
+    Logs,
 }
 
 /// Which predictions a list shows. Absent fields do not filter.

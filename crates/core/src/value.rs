@@ -44,6 +44,8 @@ pub enum Stored {
     Inline(String),
     /// A blob with the JSON text.
     Blob(BlobRef),
+    /// It was there and is not kept any longer.
+    Removed,
 }
 
 /// A blob as a record points at it.

@@ -50,6 +50,7 @@ pub async fn load_value(blobs: &dyn Blobs, stored: &Stored) -> Result<Value> {
     let json = match stored {
         Stored::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
         Stored::Blob(blob) => blobs.get(blob).await?,
+        Stored::Removed => return Ok(Value::null()),
     };
     if !contains(&json, b"\"$blob\"") {
         return Ok(Value::json(json));

@@ -128,6 +128,8 @@ export interface Prediction {
   status: Status;
   phase?: string | null;
   reason?: string | null;
+  /** Input or output were taken out because the model does not keep them any longer. */
+  data_removed?: boolean;
   metrics?: { predict_time?: number; queue_time?: number; total_time?: number } | null;
   created_at: string;
   started_at?: string | null;

@@ -21,6 +21,9 @@ import { toneOf } from './runs';
 import '../style/model.css';
 import '../style/run.css';
 
+/** What stands where something was that the model does not keep. */
+const NOT_KEPT = 'No longer kept: the model keeps this for a limited time.';
+
 export default function RunPage({ id }: { id: string }) {
   const { view, problem, watch, cancel } = useRun();
   useEffect(() => watch(id), [watch, id]);
@@ -61,16 +64,19 @@ export default function RunPage({ id }: { id: string }) {
         <section className="panel" aria-label="Input">
           <h2>Input</h2>
           <InputValues record={record} schemas={schemas} />
-          <Link href={`/m/${record.model}?from=${id}`} className="button small start">
-            <AgainIcon /> Run again with changes
-          </Link>
+          {!record.data_removed && (
+            <Link href={`/m/${record.model}?from=${id}`} className="button small start">
+              <AgainIcon /> Run again with changes
+            </Link>
+          )}
         </section>
         <section className="panel panel-result" aria-label="Output">
           <h2>Output</h2>
           {!isFinal(view.status) && (
             <Waiting view={view} onCancel={cancel} background={record.kind === 'background'} linked={false} />
           )}
-          {ready && (
+          {record.data_removed && <p className="fine">{NOT_KEPT}</p>}
+          {ready && !record.data_removed && (
             <Result
               view={view}
               schemas={schemas}
@@ -89,7 +95,7 @@ function InputValues({ record, schemas }: { record: Prediction; schemas: Record<
   const properties = schemas.Input?.properties ?? {};
   const known = ordered(schemas.Input ?? {}).filter((key) => key in record.input);
   const keys = [...known, ...Object.keys(record.input).filter((key) => !known.includes(key))];
-  if (!keys.length) return <p className="fine">No input values.</p>;
+  if (!keys.length) return <p className="fine">{record.data_removed ? NOT_KEPT : 'No input values.'}</p>;
   return (
     <dl className="out-record">
       {keys.map((key) => (

@@ -3,6 +3,7 @@
 
 use onstage_core::{
     Error, Id, ModelName, Result, Timestamp,
+    dataset::DatasetRef,
     job::{Idempotency, Lease},
     model::{Model, NewVersion, Version, VersionState},
     outcome::Phase,
@@ -25,6 +26,28 @@ pub(super) fn lease_on_nothing(lease: &Lease) -> Error {
         "the lease on run {} of job `{}` is lost: the job does not exist",
         lease.run, lease.job
     ))
+}
+
+pub(super) fn no_dataset(which: &DatasetRef) -> Error {
+    match which.number {
+        Some(_) => Error::not_found(format!("dataset version `{which}` does not exist")),
+        None => Error::not_found(format!("dataset `{which}` does not exist")),
+    }
+}
+
+pub(super) fn dataset_in_use(which: &DatasetRef, job: &Id) -> Error {
+    Error::conflict(format!("dataset version `{which}` is used by job `{job}`"))
+        .hint("delete the job first, or keep the dataset")
+}
+
+/// What a job refers to does not change with the next upload.
+pub(super) fn exactly(which: &DatasetRef) -> Result<&DatasetRef> {
+    let open = || {
+        Error::internal(format!(
+            "a job refers to dataset `{which}` without a version"
+        ))
+    };
+    which.number.map(|_| which).ok_or_else(open)
 }
 
 pub(super) fn model_busy(name: &ModelName) -> Error {

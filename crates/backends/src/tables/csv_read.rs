@@ -7,6 +7,7 @@ use super::{
     metered::{Meter, Metered},
     no_rows, on_disk,
     sniff::{self, SAMPLE_BYTES},
+    source::Input,
 };
 use csv::ByteRecord;
 use onstage_core::{
@@ -14,10 +15,7 @@ use onstage_core::{
     ports::{Row, TableReader},
 };
 use serde_json::{Map, Value};
-use std::{
-    fs::File,
-    io::{Chain, Read, Seek, SeekFrom},
-};
+use std::io::{Chain, Cursor, Read};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Read behind the file's last byte, as a row of its own; inside of a cell, it tells that a quote was never closed.
@@ -25,9 +23,8 @@ const END_ROW: &[u8] = b"\n\x02the table ends here\x03\n";
 /// What a cell then holds of it.
 const END: &[u8] = b"\x02the table ends here\x03";
 
-#[derive(Debug)]
 pub(super) struct CsvReader {
-    reader: csv::Reader<Metered<Chain<File, &'static [u8]>>>,
+    reader: csv::Reader<Metered<Chain<Input, &'static [u8]>>>,
     meter: Meter,
     columns: Vec<String>,
     record: ByteRecord,
@@ -38,18 +35,21 @@ pub(super) struct CsvReader {
 }
 
 impl CsvReader {
-    pub(super) fn open(mut file: File) -> Result<Self> {
+    pub(super) fn open(mut input: Input) -> Result<Self> {
         let broken = |error| on_disk("the table cannot be read", error);
         let mut sample = Vec::with_capacity(SAMPLE_BYTES);
-        (&mut file)
+        (&mut input)
             .take(SAMPLE_BYTES as u64)
             .read_to_end(&mut sample)
             .map_err(broken)?;
         let start = sniff::check_encoding(&sample)?;
-        file.seek(SeekFrom::Start(start as u64)).map_err(broken)?;
-        let (metered, meter) = Metered::new(file.chain(END_ROW));
+        let delimiter = sniff::delimiter(&sample[start..]);
+        let mut sample = Cursor::new(sample);
+        sample.set_position(start as u64);
+        let whole: Input = Box::new(sample.chain(input));
+        let (metered, meter) = Metered::new(whole.chain(END_ROW));
         let reader = csv::ReaderBuilder::new()
-            .delimiter(sniff::delimiter(&sample[start..]))
+            .delimiter(delimiter)
             .has_headers(false)
             .flexible(true)
             .buffer_capacity(BUFFER_BYTES)

@@ -1,7 +1,9 @@
 //! Reads JSON lines: one object a line.
 //! A line that cannot be read is that row's error; the next line is the next row.
 
-use super::{ROW_BYTES_MAX, breaks_off, cells::check_names, no_rows, on_disk, sniff};
+use super::{
+    ROW_BYTES_MAX, breaks_off, cells::check_names, no_rows, on_disk, sniff, source::Input,
+};
 use onstage_core::{
     Error, Result,
     ports::{Row, TableReader},
@@ -9,16 +11,14 @@ use onstage_core::{
 use serde_json::{Map, Value};
 use std::{
     collections::VecDeque,
-    fs::File,
     io::{BufRead, BufReader, Read},
 };
 
 /// Rows read ahead to find one that tells the columns.
 const READ_AHEAD_ROWS_MAX: usize = 100;
 
-#[derive(Debug)]
 pub(super) struct JsonlReader {
-    reader: BufReader<File>,
+    reader: BufReader<Input>,
     line: Vec<u8>,
     number: u64,
     ahead: VecDeque<Row>,
@@ -28,8 +28,8 @@ pub(super) struct JsonlReader {
 }
 
 impl JsonlReader {
-    pub(super) fn open(file: File) -> Result<Self> {
-        let mut reader = BufReader::with_capacity(sniff::SAMPLE_BYTES, file);
+    pub(super) fn open(input: Input) -> Result<Self> {
+        let mut reader = BufReader::with_capacity(sniff::SAMPLE_BYTES, input);
         let sample = reader
             .fill_buf()
             .map_err(|error| on_disk("the table cannot be read", error))?;

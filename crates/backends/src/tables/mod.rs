@@ -11,15 +11,17 @@ mod parquet_read;
 mod parquet_types;
 mod parquet_write;
 mod sniff;
+mod source;
 #[cfg(test)]
 mod tests;
 
 use onstage_core::{
     Error, Kind, Result,
     batch::TableFormat,
-    ports::{TableReader, TableWriter, Tables},
+    ports::{ByteSource, TableReader, TableWriter, Tables},
 };
-use std::{fs::File, io, path::Path};
+use source::{Anywhere, InOrder};
+use std::{fs::File, io, path::Path, sync::Arc};
 
 /// One row as text. A quote that is never closed would otherwise make the rest of the file one row.
 pub const ROW_BYTES_MAX: u64 = 16 << 20;
@@ -35,12 +37,28 @@ impl Tables for FileTables {
         let file =
             File::open(path).map_err(|error| on_disk("the table cannot be opened", error))?;
         if file.metadata().is_ok_and(|meta| meta.len() == 0) {
-            return Err(Error::invalid("the table is an empty file"));
+            return Err(empty());
         }
         Ok(match format {
-            TableFormat::Csv => Box::new(csv_read::CsvReader::open(file)?),
-            TableFormat::Jsonl => Box::new(jsonl_read::JsonlReader::open(file)?),
+            TableFormat::Csv => Box::new(csv_read::CsvReader::open(Box::new(file))?),
+            TableFormat::Jsonl => Box::new(jsonl_read::JsonlReader::open(Box::new(file))?),
             TableFormat::Parquet => Box::new(parquet_read::ParquetReader::open(file)?),
+        })
+    }
+
+    fn open_source(
+        &self,
+        source: Arc<dyn ByteSource>,
+        format: TableFormat,
+    ) -> Result<Box<dyn TableReader>> {
+        if source.size_bytes() == 0 {
+            return Err(empty());
+        }
+        let in_order = |source| Box::new(InOrder::new(source, 0));
+        Ok(match format {
+            TableFormat::Csv => Box::new(csv_read::CsvReader::open(in_order(source))?),
+            TableFormat::Jsonl => Box::new(jsonl_read::JsonlReader::open(in_order(source))?),
+            TableFormat::Parquet => Box::new(parquet_read::ParquetReader::open(Anywhere(source))?),
         })
     }
 
@@ -67,6 +85,10 @@ impl Tables for FileTables {
 fn breaks_off(why: &str) -> Error {
     Error::invalid(format!("the table is damaged: {why}"))
         .hint("its rows behind that place cannot be read; correct the file and send it again")
+}
+
+fn empty() -> Error {
+    Error::invalid("the table is an empty file")
 }
 
 fn no_rows() -> Error {

@@ -8,14 +8,14 @@ use onstage_core::{
 };
 use parquet::{
     errors::ParquetError,
-    file::{reader::FileReader, serialized_reader::SerializedFileReader},
+    file::{
+        reader::{ChunkReader, FileReader},
+        serialized_reader::SerializedFileReader,
+    },
     record::{Field, Row as Record, reader::RowIter},
 };
 use serde_json::{Map, Number, Value};
-use std::{
-    fs::File,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(super) struct ParquetReader {
     rows: RowIter<'static>,
@@ -27,7 +27,7 @@ pub(super) struct ParquetReader {
 }
 
 impl ParquetReader {
-    pub(super) fn open(file: File) -> Result<Self> {
+    pub(super) fn open(file: impl ChunkReader + 'static) -> Result<Self> {
         let opened = guarded(|| {
             let reader = SerializedFileReader::new(file)?;
             let meta = reader.metadata().file_metadata();

@@ -4,7 +4,7 @@ use super::FileTables;
 use onstage_core::{
     Error, Result,
     batch::TableFormat::{self, Csv, Jsonl, Parquet},
-    ports::{TableReader, Tables},
+    ports::{ByteSource, TableReader, Tables},
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -12,6 +12,7 @@ use std::{
     fs,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
@@ -398,4 +399,40 @@ fn rows_counted(mut reader: Box<dyn TableReader>) -> u64 {
         count += 1;
     }
     count
+}
+
+/// Bytes in memory that are read at any place.
+struct InMemory(bytes::Bytes);
+
+impl ByteSource for InMemory {
+    fn size_bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read(&self, range: std::ops::Range<u64>) -> Result<bytes::Bytes> {
+        Ok(self.0.slice(range.start as usize..range.end as usize))
+    }
+}
+
+#[test]
+fn what_is_no_file_reads_like_one() {
+    let columns = ["n".to_owned(), "text".to_owned()];
+    for format in [Csv, Jsonl, Parquet] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("table");
+        let mut writer = FileTables.create(&path, format, &columns).unwrap();
+        for n in 0..30_000 {
+            let row = json!({"n": n, "text": format!("a \"quoted\", text\n{n}")});
+            writer.write(row.as_object().unwrap()).unwrap();
+        }
+        writer.finish().unwrap();
+        let expected = rows(FileTables.open(&path, format).unwrap());
+        let source = Arc::new(InMemory(fs::read(&path).unwrap().into()));
+        assert!(source.size_bytes() > 100_000 || format == Parquet);
+        let read = rows(FileTables.open_source(source, format).unwrap());
+        assert!(read == expected && read.len() == 30_000, "{format:?}");
+    }
+    let empty = Arc::new(InMemory(bytes::Bytes::new()));
+    let error = FileTables.open_source(empty, Csv).err().unwrap();
+    assert!(error.to_string().contains("empty"), "{error}");
 }

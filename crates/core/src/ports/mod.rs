@@ -6,6 +6,7 @@ mod check;
 mod driver;
 mod launcher;
 mod page;
+mod place;
 mod store;
 mod tables;
 
@@ -16,8 +17,9 @@ pub use launcher::{
     Attached, Exit, HostMemory, Launcher, Preparing, WorkerProcess, WorkerSpec, not_ready,
 };
 pub use page::{Cursor, Listed, Page};
+pub use place::{DatasetPlace, Placed};
 pub use store::{
-    AppState, Catalog, Demand, FeedbackBook, Files, Finished, Jobs, People, Predictions,
-    RunningJob, StateOp, Store, Submitted, Tasks,
+    AppState, Catalog, Datasets, Demand, FeedbackBook, Files, Finished, Jobs, People, Predictions,
+    RunningJob, StateOp, Store, Submitted, Tasks, UsageBook,
 };
-pub use tables::{Row, TableReader, TableWriter, Tables};
+pub use tables::{ByteSource, Row, TableReader, TableWriter, Tables};

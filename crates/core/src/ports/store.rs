@@ -8,6 +8,7 @@ use super::{Listed, Page};
 use crate::{
     Id, ModelName, Result, Timestamp,
     batch::Chunk,
+    dataset::{Dataset, DatasetName, DatasetRef, DatasetVersion, NewDatasetVersion},
     event::{Event, NewEvent},
     feedback::{Feedback, FeedbackFilter},
     file::File,
@@ -16,20 +17,39 @@ use crate::{
     model::{Model, NewVersion, Version, VersionId, VersionState},
     outcome::Failure,
     people::{Credential, CredentialKind},
-    prediction::{PredictionFilter, PredictionRecord},
+    prediction::{PredictionFilter, PredictionRecord, RecordPart},
     shares::{ShareStep, Shares},
     task::{Incarnation, Task},
+    usage::{Dimension, Usage, UsageFilter, UsageSum},
 };
 use async_trait::async_trait;
 use std::ops::Range;
 
 /// Everything.
 pub trait Store:
-    Catalog + Jobs + Tasks + Predictions + People + FeedbackBook + Files + AppState
+    Catalog
+    + Jobs
+    + Tasks
+    + Predictions
+    + People
+    + FeedbackBook
+    + Files
+    + Datasets
+    + AppState
+    + UsageBook
 {
 }
-impl<T: Catalog + Jobs + Tasks + Predictions + People + FeedbackBook + Files + AppState> Store
-    for T
+impl<T> Store for T where
+    T: Catalog
+        + Jobs
+        + Tasks
+        + Predictions
+        + People
+        + FeedbackBook
+        + Files
+        + Datasets
+        + AppState
+        + UsageBook
 {
 }
 
@@ -210,6 +230,15 @@ pub trait Predictions: Send + Sync + 'static {
         page: Page,
     ) -> Result<Listed<PredictionRecord>>;
     async fn delete_prediction(&self, id: &Id) -> Result<()>;
+    /// Removes a part of those records of a model that were created within a span and have it still, oldest first and
+    /// `limit` at most, but of none that has feedback; answers whose part it was, by which blobs of it are found.
+    async fn forget(
+        &self,
+        model: &ModelName,
+        part: RecordPart,
+        created: Range<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<Id>>;
     /// Realtime and background predictions of a model so far.
     async fn run_count(&self, model: &ModelName) -> Result<u64>;
 }
@@ -246,6 +275,36 @@ pub trait Files: Send + Sync + 'static {
     async fn files(&self, page: Page) -> Result<Listed<File>>;
     /// Not found when there is none.
     async fn remove_file(&self, id: &Id) -> Result<File>;
+}
+
+/// Datasets and their versions.
+#[async_trait]
+pub trait Datasets: Send + Sync + 'static {
+    /// Adds the next version; the bool is false when the newest one is the same, which is then the answer.
+    /// Bytes that any version has are kept once: an answer with another blob key than `new` leaves the new blob to nobody.
+    async fn add_dataset_version(&self, new: NewDatasetVersion) -> Result<(DatasetVersion, bool)>;
+    async fn dataset(&self, name: &DatasetName) -> Result<Option<Dataset>>;
+    async fn dataset_version(&self, which: &DatasetRef) -> Result<Option<DatasetVersion>>;
+    /// By name, ascending; the cursor is a name.
+    async fn datasets(&self, page: Page<String>) -> Result<Listed<Dataset, String>>;
+    /// Newest first; the cursor is a number.
+    async fn dataset_versions(
+        &self,
+        name: &DatasetName,
+        page: Page<u32>,
+    ) -> Result<Listed<DatasetVersion, u32>>;
+    /// Answers the version as it was; the bool is true when no other has its blob, which nobody refers to any more.
+    /// Not found when there is none; conflict while a job that is kept refers to it.
+    async fn remove_dataset_version(&self, which: &DatasetRef) -> Result<(DatasetVersion, bool)>;
+}
+
+/// What was computed, summed up by day.
+#[async_trait]
+pub trait UsageBook: Send + Sync + 'static {
+    /// Adds to the sums.
+    async fn add_usage(&self, usage: Vec<Usage>) -> Result<()>;
+    /// The sums, told apart by some dimensions; in the order of those, days newest first. At most `USAGE_ROWS_MAX`.
+    async fn usage(&self, filter: &UsageFilter, by: &[Dimension]) -> Result<Vec<UsageSum>>;
 }
 
 /// An operation on a model's durable state.

@@ -2,8 +2,9 @@
 //! Both directions hold one row group in memory, never the whole table.
 
 use crate::{Result, batch::TableFormat};
+use bytes::Bytes;
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::{ops::Range, path::Path, sync::Arc};
 
 /// A row by column name, in the table's column order; or why this row cannot be read (ragged, bad encoding) while others can.
 pub type Row = std::result::Result<Map<String, Value>, String>;
@@ -12,6 +13,12 @@ pub type Row = std::result::Result<Map<String, Value>, String>;
 pub trait Tables: Send + Sync + 'static {
     /// Errors: invalid, when the file as a whole is not such a table (no header, wrong encoding, not Parquet).
     fn open(&self, path: &Path, format: TableFormat) -> Result<Box<dyn TableReader>>;
+    /// As `open`, of bytes that are no file of this host.
+    fn open_source(
+        &self,
+        source: Arc<dyn ByteSource>,
+        format: TableFormat,
+    ) -> Result<Box<dyn TableReader>>;
     /// `columns` are the output's columns in order; values of other columns are refused.
     fn create(
         &self,
@@ -19,6 +26,13 @@ pub trait Tables: Send + Sync + 'static {
         format: TableFormat,
         columns: &[String],
     ) -> Result<Box<dyn TableWriter>>;
+}
+
+/// Bytes at rest that can be read at any place. Calls block.
+pub trait ByteSource: Send + Sync + 'static {
+    fn size_bytes(&self) -> u64;
+    /// As many bytes as the range has; it lies inside of the size.
+    fn read(&self, range: Range<u64>) -> Result<Bytes>;
 }
 
 pub trait TableReader: Send {

@@ -1,9 +1,11 @@
 //! The reaper: ends runs whose task is gone, so that another task runs the job again.
 //! Not itself a job, holds no truth: a second reaper beside it does no harm, every verdict is a compare-and-set on the beat it saw.
 
+pub(crate) mod forget;
 mod sweep;
 mod watch;
 
+use forget::Forgetter;
 pub use sweep::{Sweeper, sweep_list};
 pub use watch::{Expiry, LEASE_S, Watch, Why};
 
@@ -74,10 +76,14 @@ pub async fn run(
     }
 }
 
-/// Sweeps what dead runs left behind, until `stop`. A loop of its own: it may take long, and no death waits for it.
+/// Sweeps what dead runs left behind and what is not kept any longer, until `stop`. A loop of its own: it may take long, and no death waits for it.
 pub async fn sweep(parts: Parts, stop: CancellationToken) {
+    let mut forgetter = Forgetter::new(parts.clone());
     let mut sweeper = Sweeper::new(parts);
     loop {
+        if let Err(error) = forgetter.turn().await {
+            tracing::debug!(%error, "what is not kept any longer could not be removed now");
+        }
         if let Err(error) = sweeper.turn().await {
             tracing::debug!(%error, "left-over blobs could not be swept now");
         }

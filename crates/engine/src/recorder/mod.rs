@@ -6,6 +6,7 @@ mod buffer;
 use crate::{
     ask::Keep,
     parts::{Parts, Settings},
+    reaper::forget,
     registry::Registry,
     spawn::spawn,
     ticket::Entry,
@@ -14,6 +15,7 @@ use crate::{
 use buffer::{Bounds, Buffer, Worth};
 use onstage_core::{
     Error, Kind,
+    config::KeepSection,
     prediction::{PredictionEnd, PredictionRecord},
     value::Stored,
 };
@@ -276,7 +278,7 @@ impl Recorder {
             }
             Err(failure) => PredictionEnd::Failure(failure.clone()),
         };
-        Ok(PredictionRecord {
+        let mut record = PredictionRecord {
             id: entry.id.clone(),
             model: entry.loaded.model.clone(),
             version: entry.loaded.version.id.clone(),
@@ -291,7 +293,24 @@ impl Recorder {
             created_at: entry.created_at,
             started_at: finished.started_at.unwrap_or(finished.completed_at),
             completed_at: finished.completed_at,
-        })
+        };
+        self.leave_out(&mut record, &entry.loaded.version.config.keep)
+            .await?;
+        Ok(record)
+    }
+
+    /// What is not kept at all does not get into the record.
+    async fn leave_out(
+        &self,
+        record: &mut PredictionRecord,
+        keep: &KeepSection,
+    ) -> onstage_core::Result<()> {
+        for (part, _) in keep.spans().filter(|(_, span)| span.is_zero()) {
+            if record.remove(part) {
+                forget::remove_blobs(&self.0.parts, &record.id, part).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -320,7 +339,7 @@ fn worth(entry: &Entry) -> Worth {
 fn bytes_of(entry: &Entry) -> usize {
     let input = match &entry.stored_input {
         Stored::Inline(text) => text.len(),
-        Stored::Blob(_) => 0,
+        Stored::Blob(_) | Stored::Removed => 0,
     };
     let ended = entry.finished().map_or(0, |finished| {
         let output = finished.outcome.as_ref().ok();

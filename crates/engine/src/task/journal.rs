@@ -5,8 +5,13 @@ use super::{
     events,
     logs::{Keep, LogKeep},
     persist,
+    tab::Used,
 };
-use crate::{parts::Parts, values::store_value, worker::LogLine};
+use crate::{
+    parts::Parts,
+    values::store_value,
+    worker::{End, LogLine},
+};
 use onstage_core::{
     Kind, Result, Timestamp,
     event::{EventKind, NewEvent},
@@ -36,6 +41,7 @@ pub(crate) struct Journal {
     parts: Parts,
     began: Duration,
     buffer: Mutex<Buffer>,
+    used: Mutex<Used>,
     /// Held while writing, so that groups stay in order.
     writing: tokio::sync::Mutex<()>,
 }
@@ -70,8 +76,23 @@ impl Journal {
             parts: parts.clone(),
             began: parts.clock.monotonic(),
             buffer: Mutex::default(),
+            used: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// A worker has answered an item of the run.
+    pub(crate) fn took(&self, end: &End) {
+        let (End::Output { predict, .. } | End::Failed { predict, .. }) = end else {
+            return;
+        };
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.items += 1;
+        used.time += predict.share;
+    }
+
+    pub(crate) fn used(&self) -> Used {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn event(&self, event: NewEvent) {
@@ -226,6 +247,7 @@ impl Journal {
         let prefix = format!("jobs/{job}/run-{run}/output-{index}");
         let text = match store_value(&*self.parts.blobs, &prefix, value).await? {
             Stored::Inline(text) => text,
+            Stored::Removed => "null".to_owned(),
             Stored::Blob(blob) => json!({"$blob": blob.key, "media_type": "application/json", "size": blob.size_bytes}).to_string(),
         };
         Ok(events::output(index, &text, at))

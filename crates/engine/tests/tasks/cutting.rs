@@ -6,6 +6,7 @@ use bytes::Bytes;
 use onstage_core::{
     Id, ModelName, Result, Timestamp,
     batch::Chunk,
+    dataset::{Dataset, DatasetName, DatasetRef, DatasetVersion, NewDatasetVersion},
     event::{Event, NewEvent},
     feedback::{Feedback, FeedbackFilter},
     file::File,
@@ -15,12 +16,14 @@ use onstage_core::{
     outcome::Failure,
     people::{Credential, CredentialKind},
     ports::{
-        AppState, BlobWriter, Blobs, Catalog, Demand, FeedbackBook, Files, Finished, Jobs, Listed,
-        Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
+        AppState, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files, Finished,
+        Jobs, Listed, Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
+        UsageBook,
     },
-    prediction::{PredictionFilter, PredictionRecord},
+    prediction::{PredictionFilter, PredictionRecord, RecordPart},
     shares::{ShareStep, Shares},
     task::{Incarnation, Task},
+    usage::{Dimension, Usage, UsageFilter, UsageSum},
     value::BlobRef,
 };
 use std::{
@@ -175,6 +178,11 @@ through!(Predictions {
     predictions(filter: &PredictionFilter, page: Page) -> Result<Listed<PredictionRecord>>;
     delete_prediction(id: &Id) -> Result<()>;
     run_count(model: &ModelName) -> Result<u64>;
+    forget(model: &ModelName, part: RecordPart, created: Range<Timestamp>, limit: u32) -> Result<Vec<Id>>;
+});
+through!(UsageBook {
+    add_usage(usage: Vec<Usage>) -> Result<()>;
+    usage(filter: &UsageFilter, by: &[Dimension]) -> Result<Vec<UsageSum>>;
 });
 through!(People {
     add_credential(credential: Credential) -> Result<()>;
@@ -194,6 +202,14 @@ through!(Files {
     file(id: &Id) -> Result<Option<File>>;
     files(page: Page) -> Result<Listed<File>>;
     remove_file(id: &Id) -> Result<File>;
+});
+through!(Datasets {
+    add_dataset_version(new: NewDatasetVersion) -> Result<(DatasetVersion, bool)>;
+    dataset(name: &DatasetName) -> Result<Option<Dataset>>;
+    dataset_version(which: &DatasetRef) -> Result<Option<DatasetVersion>>;
+    datasets(page: Page<String>) -> Result<Listed<Dataset, String>>;
+    dataset_versions(name: &DatasetName, page: Page<u32>) -> Result<Listed<DatasetVersion, u32>>;
+    remove_dataset_version(which: &DatasetRef) -> Result<(DatasetVersion, bool)>;
 });
 through!(AppState {
     state(space: &str, key: &str, op: StateOp) -> Result<String>;

@@ -136,6 +136,7 @@ impl World {
             table,
             table_name: "table.jsonl".into(),
             format: TableFormat::Jsonl,
+            dataset: None,
             map: Default::default(),
             label: None,
             limit_rows: None,

@@ -31,6 +31,7 @@ mod serve;
 mod task;
 mod token;
 mod typed;
+mod usage;
 mod versions;
 mod when;
 
@@ -92,6 +93,8 @@ enum Verb {
     Jobs(jobs::Args),
     /// Show what people said about predictions
     Feedback(feedback::Args),
+    /// Show what was computed, for whom, and what it costs
+    Usage(usage::Args),
     /// Create, list and remove tokens for programs
     Token(token::Args),
     /// Look for what could be wrong on this machine
@@ -157,6 +160,7 @@ impl Verb {
             Self::Rollback(args) => rollback::run(caller, args).await,
             Self::Jobs(args) => jobs::run(caller, args).await,
             Self::Feedback(args) => feedback::run(caller, args).await,
+            Self::Usage(args) => usage::run(caller, args).await,
             Self::Token(args) => token::run(caller, args).await,
             Self::Doctor(args) => doctor::run(caller, args).await,
             Self::Config(args) => config::run(caller, &args),

@@ -71,6 +71,8 @@ pub(crate) struct Settings {
     pub wait_max: Duration,
     /// Of one uploaded file or table.
     pub upload_bytes_max: u64,
+    /// Of one version of a dataset.
+    pub dataset_bytes_max: u64,
     /// Of a pushed bundle.
     pub bundle_bytes_max: u64,
     /// Where uploads lie while they are read.
@@ -94,6 +96,7 @@ impl Default for Settings {
             wait_default: Duration::from_secs(20),
             wait_max: Duration::from_secs(60),
             upload_bytes_max: 4 << 30,
+            dataset_bytes_max: 64 << 30,
             bundle_bytes_max: 1 << 30,
             tempdir: std::path::PathBuf::from("/tmp"),
             incarnation: onstage_core::task::Incarnation("unnamed".to_owned()),

@@ -112,14 +112,16 @@ impl Route {
 
 /// All routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let areas: [(&'static str, Vec<Route>); 12] = [
+    let areas: [(&'static str, Vec<Route>); 14] = [
         ("models", super::models::routes()),
         ("versions", super::versions::routes()),
         ("predictions", super::predictions::routes()),
         ("batches", super::batches::routes()),
         ("jobs", super::jobs::routes()),
         ("files", super::files::routes()),
+        ("datasets", super::datasets::routes()),
         ("feedback", super::feedback::routes()),
+        ("usage", super::usage::routes()),
         ("people", super::people::routes()),
         ("installation", super::installation::routes()),
         ("one model", super::cog::routes()),

@@ -7,6 +7,7 @@ mod lock;
 mod logging;
 mod parts;
 mod scratch;
+mod socket;
 mod task;
 
 pub(crate) use host::{raise_descriptors, stop_on_signals};
@@ -55,14 +56,11 @@ pub(crate) struct Serving {
 
 /// Starts everything on a data folder; it serves when this returns.
 pub(crate) async fn start(settings: Settings, environment: &Environment) -> Result<Serving> {
-    check_reach(&settings)?;
     raise_descriptors();
     let data = DataFolder::take(&settings.data)?;
     // Listening comes first, so that a taken port costs nothing.
-    let listener = gateway::listen(settings.listen).map_err(port_hint)?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Error::internal("the listener has no address").because(error))?;
+    let (listener, address) = socket::open(settings.listen, environment)?;
+    check_reach(address, &settings)?;
     let scratch = Scratch::take(data.path(), "front")?;
     let tempdir = scratch.path().to_owned();
     let parts = parts::for_server(&settings, environment, data.path()).await?;
@@ -81,6 +79,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
                 .unwrap_or_else(|| host::gpus(environment.get("CUDA_VISIBLE_DEVICES"))),
             sole_front: settings.store_is_ours,
             probation: settings.probation,
+            prices: settings.prices.clone(),
             ..onstage_engine::Settings::default()
         },
     )
@@ -155,23 +154,14 @@ impl Serving {
 }
 
 /// Beyond this machine nothing is served that stakeholders could not log in to.
-fn check_reach(settings: &Settings) -> Result<()> {
-    if settings.listen.ip().is_loopback() || settings.password.is_some() {
+fn check_reach(address: SocketAddr, settings: &Settings) -> Result<()> {
+    if address.ip().is_loopback() || settings.password.is_some() {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "listening on `{}` reaches beyond this machine, and no password is set",
-        settings.listen
+        "listening on `{address}` reaches beyond this machine, and no password is set"
     ))
     .hint("set ONSTAGE_PASSWORD to what stakeholders log in with, or listen on `127.0.0.1`"))
-}
-
-fn port_hint(error: Error) -> Error {
-    match error.kind {
-        Kind::Conflict => error.hint("another program listens there; choose another port with `--listen 127.0.0.1:PORT`, or port 0 for any"),
-        Kind::Denied => error.hint("ports below 1024 need rights; choose one above with `--listen`"),
-        _ => error,
-    }
 }
 
 fn gateway_settings(
@@ -192,6 +182,7 @@ fn gateway_settings(
         wait_default: settings.wait_default,
         wait_max: settings.wait_max,
         upload_bytes_max: settings.upload_bytes_max,
+        dataset_bytes_max: settings.dataset_bytes_max,
         tempdir,
         incarnation,
         limits: gateway::Limits {
@@ -251,13 +242,9 @@ mod tests {
     use super::*;
     use crate::settings::{Flags, Layers};
 
-    fn settings(listen: &str, password: &str) -> Settings {
+    fn settings(password: &str) -> Settings {
         let environment = Environment::of([("HOME", "/nowhere"), ("ONSTAGE_PASSWORD", password)]);
-        let flags = Flags {
-            listen: Some(listen.to_owned()),
-            ..Flags::default()
-        };
-        Settings::of(&Layers::load(&environment, &flags).unwrap()).unwrap()
+        Settings::of(&Layers::load(&environment, &Flags::default()).unwrap()).unwrap()
     }
 
     #[test]
@@ -269,11 +256,8 @@ mod tests {
             ("192.168.1.2:8484", "", false),
             ("0.0.0.0:8484", "open sesame", true),
         ] {
-            assert_eq!(
-                check_reach(&settings(listen, password)).is_ok(),
-                fine,
-                "{listen}"
-            );
+            let reached = check_reach(listen.parse().unwrap(), &settings(password));
+            assert_eq!(reached.is_ok(), fine, "{listen}");
         }
     }
 

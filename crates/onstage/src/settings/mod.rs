@@ -9,6 +9,7 @@ pub(crate) use layers::{Flags, Layers, Sourced, mistyped};
 use onstage_core::{
     Error, Result,
     config::{Size, Span},
+    usage::Prices,
 };
 use std::{
     net::{IpAddr, SocketAddr},
@@ -35,12 +36,14 @@ pub(crate) struct Settings {
     pub(crate) wait_default: Duration,
     pub(crate) wait_max: Duration,
     pub(crate) upload_bytes_max: u64,
+    pub(crate) dataset_bytes_max: u64,
     pub(crate) queue_items_max: u32,
     pub(crate) workers_total_max: u32,
     /// None: as many as the machine has.
     pub(crate) gpus: Option<Vec<String>>,
     pub(crate) drain: Duration,
     pub(crate) probation: Duration,
+    pub(crate) prices: Prices,
     pub(crate) log: String,
     /// The settings file, when one was named.
     pub(crate) file: Option<PathBuf>,
@@ -73,17 +76,14 @@ impl Settings {
             tls: parse(layers, "tls", "write `true` or `false`")?,
             wait_default: span(layers, "wait_default")?,
             wait_max: span(layers, "wait_max")?,
-            upload_bytes_max: parse::<Size>(
-                layers,
-                "upload_max",
-                "write it like `512MiB` or `2GB`",
-            )?
-            .0,
+            upload_bytes_max: size(layers, "upload_max")?,
+            dataset_bytes_max: size(layers, "dataset_max")?,
             queue_items_max: parse(layers, "queue_items_max", "write a whole number")?,
             workers_total_max: parse(layers, "workers_total_max", "write a whole number")?,
             gpus: gpus(layers.text("gpus")),
             drain: span(layers, "drain")?,
             probation: span(layers, "probation")?,
+            prices: prices(layers)?,
             log: layers.text("log").to_owned(),
             file: layers.named_file().map(Path::to_owned),
             data,
@@ -106,6 +106,40 @@ fn gpus(text: &str) -> Option<Vec<String>> {
     }
 }
 
+/// The usual ones, but for what is set.
+fn prices(layers: &Layers) -> Result<Prices> {
+    let usual = Prices::usual();
+    let price =
+        |key: &str, usual: f64| match layers.text(key) {
+            "" => Ok(usual),
+            _ => parse(layers, key, "write USD an hour, like `0.04`").and_then(|price: f64| {
+                match price.is_finite() && price >= 0.0 {
+                    true => Ok(price),
+                    false => Err(
+                        Error::invalid(format!("setting `{key}` cannot be `{price}`"))
+                            .hint("write USD an hour, like `0.04`"),
+                    ),
+                }
+            }),
+        };
+    let prices = Prices {
+        vcpu_hour: price("price_vcpu_hour", usual.vcpu_hour)?,
+        gb_hour: price("price_gb_hour", usual.gb_hour)?,
+        gpu_hour: price("price_gpu_hour", usual.gpu_hour)?,
+        source: usual.source.clone(),
+    };
+    if prices == usual {
+        return Ok(prices);
+    }
+    Ok(Prices {
+        source: format!(
+            "this server's settings; what they leave out: {}",
+            usual.source
+        ),
+        ..prices
+    })
+}
+
 fn addresses(layers: &Layers, key: &str) -> Result<Vec<IpAddr>> {
     let Sourced { value, origin, .. } = layers.get(key);
     let parsed: std::result::Result<_, _> = listed(value).map(str::parse).collect();
@@ -119,6 +153,10 @@ fn addresses(layers: &Layers, key: &str) -> Result<Vec<IpAddr>> {
 
 fn span(layers: &Layers, key: &str) -> Result<Duration> {
     parse::<Span>(layers, key, "write it like `250ms`, `30s`, `10m` or `2h`").map(|span| span.0)
+}
+
+fn size(layers: &Layers, key: &str) -> Result<u64> {
+    parse::<Size>(layers, key, "write it like `512MiB` or `2GB`").map(|size| size.0)
 }
 
 fn parse<T: FromStr>(layers: &Layers, key: &str, hint: &str) -> Result<T> {

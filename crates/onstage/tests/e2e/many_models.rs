@@ -1,12 +1,12 @@
 //! More models than there is room for, each touched in turn: they sleep and wake by themselves.
-//! `ONSTAGE_FAULTS=full` has two hundred and the room that an installation has by default.
+//! `FAULTS=full` has two hundred and the room that an installation has by default.
 
 use crate::world::World;
 use serde_json::json;
 
 #[tokio::test]
 async fn more_models_than_workers_take_turns_without_tuning() {
-    let full = std::env::var("ONSTAGE_FAULTS").is_ok_and(|it| it == "full");
+    let full = std::env::var("FAULTS").is_ok_and(|it| it == "full");
     let (models, room) = if full { (200, 16) } else { (8, 3) };
     let world = World::with(&[("ONSTAGE_WORKERS_TOTAL_MAX", &room.to_string())]).await;
     for n in 0..models {

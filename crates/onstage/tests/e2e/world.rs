@@ -20,6 +20,8 @@ pub(crate) struct World {
     pub(crate) url: String,
     pub(crate) token: String,
     pub(crate) client: reqwest::Client,
+    /// Where the server is to listen, when it is handed a socket that outlives it.
+    pub(crate) socket: Option<std::net::TcpListener>,
 }
 
 impl World {
@@ -47,6 +49,7 @@ impl World {
                 .timeout(PATIENCE)
                 .build()
                 .unwrap(),
+            socket: None,
         };
         world.serve().await;
         world
@@ -66,7 +69,7 @@ impl World {
             .open(self.folder.path().join("serve.log"))
             .unwrap();
         let server = self
-            .command()
+            .serving()
             .args(["serve", "--listen", "127.0.0.1:0"])
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -113,9 +116,25 @@ impl World {
         server.wait().unwrap();
     }
 
+    /// `onstage …` for a server, with its socket as the third descriptor as systemd would hand it over.
+    fn serving(&self) -> Command {
+        let Some(socket) = &self.socket else {
+            return self.command();
+        };
+        let mut command = self.prepared(Command::new("sh"));
+        command
+            .args(["-c", r#"exec "$0" "$@" 3<&0 </dev/null"#, BINARY])
+            .env("LISTEN_FDS", "1")
+            .stdin(std::os::fd::OwnedFd::from(socket.try_clone().unwrap()));
+        command
+    }
+
     /// `onstage …` in this world.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(BINARY);
+        self.prepared(Command::new(BINARY))
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
         command
             .env_remove("ONSTAGE_URL")
             .env_remove("ONSTAGE_TOKEN")

@@ -18,6 +18,7 @@ mod gauges;
 mod hangs;
 mod load;
 mod memory;
+mod restarts;
 mod rolls;
 mod sockets;
 mod stops;

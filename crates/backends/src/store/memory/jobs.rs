@@ -28,6 +28,11 @@ impl Jobs for MemoryStore {
         if state.jobs.contains_key(&new.id) {
             return Err(Error::conflict(format!("job `{}` exists already", new.id)));
         }
+        for which in new.spec.datasets() {
+            if state.dataset_version(rules::exactly(which)?).is_none() {
+                return Err(rules::no_dataset(which));
+            }
+        }
         let key = new.idempotency.clone();
         let job = lifecycle::submitted(new);
         if let Some(key) = key {

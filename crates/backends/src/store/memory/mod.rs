@@ -2,16 +2,19 @@
 //! Must not know SQL; what it answers is what every other store has to answer.
 
 mod catalog;
+mod datasets;
 mod jobs;
 mod people;
 mod predictions;
 mod shares;
 mod state;
 mod tasks;
+mod usage;
 
 use onstage_core::{
     Id, ModelName, Timestamp,
     batch::Chunk,
+    dataset::DatasetName,
     event::Event,
     feedback::Feedback,
     file::File,
@@ -50,7 +53,9 @@ struct State {
     credentials: BTreeMap<Id, Credential>,
     feedback: BTreeMap<Id, Feedback>,
     files: BTreeMap<Id, File>,
+    datasets: BTreeMap<DatasetName, datasets::Versions>,
     state: BTreeMap<(String, String), String>,
+    usage: BTreeMap<usage::Key, onstage_core::usage::Amounts>,
 }
 
 /// An idempotency key that was used.

@@ -4,11 +4,12 @@
 use super::{MemoryStore, newest};
 use async_trait::async_trait;
 use onstage_core::{
-    Error, Id, ModelName, Result,
+    Error, Id, ModelName, Result, Timestamp,
     feedback::{Feedback, FeedbackFilter},
     ports::{FeedbackBook, Listed, Page, Predictions},
-    prediction::{PredictionFilter, PredictionRecord},
+    prediction::{PredictionFilter, PredictionRecord, RecordPart},
 };
+use std::{collections::HashSet, ops::Range};
 
 #[async_trait]
 impl Predictions for MemoryStore {
@@ -57,6 +58,29 @@ impl Predictions for MemoryStore {
         removed
             .map(|_| ())
             .ok_or_else(|| Error::not_found(format!("prediction `{id}` does not exist")))
+    }
+
+    async fn forget(
+        &self,
+        model: &ModelName,
+        part: RecordPart,
+        created: Range<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<Id>> {
+        let mut state = self.lock();
+        let liked: HashSet<Id> = (state.feedback.values())
+            .map(|feedback| feedback.prediction.clone())
+            .collect();
+        let mut due: Vec<&mut PredictionRecord> = (state.predictions.values_mut())
+            .filter(|row| row.model == *model && created.contains(&row.created_at))
+            .filter(|row| !liked.contains(&row.id))
+            .collect();
+        due.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        Ok(due
+            .into_iter()
+            .filter_map(|row| row.remove(part).then(|| row.id.clone()))
+            .take(limit as usize)
+            .collect())
     }
 
     async fn run_count(&self, model: &ModelName) -> Result<u64> {

@@ -52,6 +52,14 @@ fn once(backend: DbBackend, mut insert: InsertStatement, key: &[&'static str]) -
     insert
 }
 
+/// The type that a sum of numbers is cast to, which is a decimal otherwise in the larger databases.
+pub(super) fn whole_number(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::MySql => "signed",
+        _ => "bigint",
+    }
+}
+
 /// What an error of the database means to a caller, unique keys apart.
 pub(super) fn kind_of(error: &dyn sqlx::error::DatabaseError) -> Kind {
     let Some(code) = error.code() else {

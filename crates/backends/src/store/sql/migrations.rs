@@ -1,8 +1,10 @@
 //! The tables, as a numbered list of steps; opening a store applies the ones it lacks, in one transaction.
 //! Must not change a step that was released: add the next one.
 
+mod datasets;
 mod first;
 mod jobs;
+mod usage;
 
 use super::{dialect, error::store_error, row};
 use onstage_core::{Error, Result};
@@ -22,7 +24,12 @@ pub(super) struct Step {
 
 /// Every step so far; the first makes schema version 1.
 fn steps(backend: DbBackend) -> Vec<Step> {
-    vec![first::step(backend), jobs::step(backend)]
+    vec![
+        first::step(backend),
+        datasets::step(backend),
+        usage::step(backend),
+        jobs::step(backend),
+    ]
 }
 
 const SCHEMA_VERSION: &str = "schema_version";

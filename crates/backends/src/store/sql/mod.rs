@@ -6,6 +6,7 @@ mod catalog;
 mod chunks;
 mod claim;
 mod damage;
+mod datasets;
 mod dialect;
 mod error;
 mod events;
@@ -27,6 +28,7 @@ mod sqlite;
 mod submit;
 mod tasks;
 mod transition;
+mod usage;
 mod versions;
 mod writer;
 

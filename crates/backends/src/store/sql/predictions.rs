@@ -4,16 +4,20 @@
 use super::{SqlStore, error::store_error, row};
 use async_trait::async_trait;
 use onstage_core::{
-    Error, Id, ModelName, Result,
+    Error, Id, ModelName, Result, Timestamp,
     model::VersionId,
     ports::{Listed, Page, Predictions},
-    prediction::{PredictionFilter, PredictionRecord},
+    prediction::{PredictionEnd, PredictionFilter, PredictionRecord, RecordPart},
+    value::Stored,
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, QueryResult,
-    sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement},
 };
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 const COLUMNS: [&str; 15] = [
     "id",
@@ -84,6 +88,21 @@ impl Predictions for SqlStore {
         self.writer
             .write(Box::new(move |transaction| {
                 Box::pin(async move { delete(transaction, &id).await })
+            }))
+            .await
+    }
+
+    async fn forget(
+        &self,
+        model: &ModelName,
+        part: RecordPart,
+        created: Range<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<Id>> {
+        let due = due(model, part, &created, limit);
+        self.writer
+            .write(Box::new(move |transaction| {
+                Box::pin(async move { forget(transaction, &due, part).await })
             }))
             .await
     }
@@ -191,6 +210,66 @@ async fn delete(transaction: &DatabaseTransaction, id: &Id) -> Result<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Ids of records that still have the part and no feedback.
+fn due(
+    model: &ModelName,
+    part: RecordPart,
+    created: &Range<Timestamp>,
+    limit: u32,
+) -> SelectStatement {
+    let (column, removed) = removed(part);
+    let liked = Query::select()
+        .column("prediction")
+        .from("feedback")
+        .and_where(Expr::col("model").eq(model.to_string()))
+        .take();
+    Query::select()
+        .column("id")
+        .from("predictions")
+        .and_where(Expr::col("model").eq(model.to_string()))
+        .and_where(Expr::col("created_at").gte(created.start.0))
+        .and_where(Expr::col("created_at").lt(created.end.0))
+        .and_where(Expr::col(column).ne(removed))
+        // A failure has no output; what it has instead stays.
+        .and_where_option((part == RecordPart::Output).then(|| Expr::col("status").eq("succeeded")))
+        .and_where(Expr::col("id").not_in_subquery(liked))
+        .order_by("created_at", Order::Asc)
+        .order_by("id", Order::Asc)
+        .limit(u64::from(limit))
+        .take()
+}
+
+/// The column of a part, and what it holds when the part is removed.
+fn removed(part: RecordPart) -> (&'static str, String) {
+    match part {
+        RecordPart::Input => ("input_json", row::to_json(&Stored::Removed)),
+        RecordPart::Output => {
+            let end = PredictionEnd::Output(Stored::Removed);
+            ("end_json", row::to_json(&end))
+        }
+        RecordPart::Logs => ("logs", String::new()),
+    }
+}
+
+async fn forget(
+    transaction: &DatabaseTransaction,
+    due: &SelectStatement,
+    part: RecordPart,
+) -> Result<Vec<Id>> {
+    let rows = transaction.query_all(due).await.map_err(store_error)?;
+    let ids = rows.iter().map(row::id).collect::<Result<Vec<Id>>>()?;
+    let (column, removed) = removed(part);
+    for some in ids.chunks(INSERT_ROWS_MAX) {
+        let update = Query::update()
+            .table("predictions")
+            .value(column, removed.as_str())
+            .and_where(Expr::col("id").is_in(some.iter().map(Id::as_str)))
+            .take();
+        transaction.execute(&update).await.map_err(store_error)?;
+    }
+    Ok(ids)
 }
 
 fn select() -> SelectStatement {

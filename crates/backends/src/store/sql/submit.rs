@@ -1,7 +1,9 @@
 //! The submission of a job: the job and its idempotency key in one transaction.
 //! Must not know who submits.
 
-use super::{dialect, error::store_error, job_row, predictions::count_runs, row, transition};
+use super::{
+    datasets, dialect, error::store_error, job_row, predictions::count_runs, row, transition,
+};
 use crate::store::rules;
 use onstage_core::{
     Error, Id, Result, Timestamp,
@@ -24,6 +26,7 @@ pub(super) async fn submit(transaction: &DatabaseTransaction, new: NewJob) -> Re
     let key = new.idempotency.clone();
     let job = lifecycle::submitted(new);
     insert(transaction, &job).await?;
+    datasets::use_by(transaction, &job).await?;
     if let Some(key) = key {
         remember(transaction, &key, &job).await?;
     }

@@ -4,6 +4,7 @@
 mod bench;
 mod catalog;
 mod claims;
+mod datasets;
 mod durable;
 mod events;
 mod feedback;
@@ -17,6 +18,7 @@ mod shares;
 mod state;
 mod submissions;
 mod tasks;
+mod usage;
 
 /// Expands every case into a test over a store in memory and one over a fresh SQLite file.
 macro_rules! every_store {
@@ -128,6 +130,7 @@ every_store! {
         lists_are_ordered_by_time_whatever_the_ids,
         a_deleted_one_is_gone,
         runs_are_counted_once_each,
+        parts_are_forgotten_but_of_what_has_feedback,
     }
     people {
         a_credential_is_found_by_its_secret,
@@ -146,6 +149,19 @@ every_store! {
     files {
         a_file_is_added_listed_and_removed,
         a_doubled_file_is_refused,
+    }
+    datasets {
+        versions_are_numbered_and_found,
+        the_newest_bytes_again_are_no_new_version,
+        equal_bytes_are_kept_until_the_last_version_goes,
+        a_number_is_never_given_twice,
+        datasets_and_versions_are_listed_in_pages,
+        what_a_job_refers_to_stays_as_long_as_the_job,
+        concurrent_uploads_get_different_numbers,
+    }
+    usage {
+        usage_adds_up,
+        usage_is_told_apart_and_filtered,
     }
     state {
         values_are_put_got_and_deleted,

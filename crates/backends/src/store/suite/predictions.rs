@@ -1,12 +1,12 @@
 //! Cases for records of realtime predictions.
 //! Each starts with an empty store.
 
-use super::make::{after, at, id, ids, kind_of, name, new_job, page, prediction};
+use super::make::{after, at, feedback, id, ids, kind_of, name, new_job, page, prediction};
 use onstage_core::{
     Kind,
     outcome::{Failure, Reason},
     ports::{Cursor, Store},
-    prediction::{PredictionEnd, PredictionFilter, PredictionRecord},
+    prediction::{PredictionEnd, PredictionFilter, PredictionRecord, RecordPart},
     value::Stored,
 };
 
@@ -153,4 +153,55 @@ pub(super) async fn lists_are_ordered_by_time_whatever_the_ids(store: &dyn Store
     assert_eq!(first.next, Some(Cursor::of(at(20), &id("0"))));
     let rest = list(after(20, &id("0"), 3)).await;
     assert_eq!((rest.rows[0].id.clone(), rest.next), (id("zz"), None));
+}
+
+pub(super) async fn parts_are_forgotten_but_of_what_has_feedback(store: &dyn Store) {
+    let mut records = ["1", "2", "3", "4"].map(prediction).to_vec();
+    records[2] = failed("3", Reason::Exception);
+    for (record, when) in records.iter_mut().zip([10, 20, 30, 40]) {
+        record.created_at = at(when);
+    }
+    let elsewhere = PredictionRecord {
+        model: name("lab/sex"),
+        created_at: at(10),
+        ..prediction("5")
+    };
+    store.record(records.clone()).await.unwrap();
+    store.record(vec![elsewhere.clone()]).await.unwrap();
+    store.put_feedback(feedback("f", "2", "ada")).await.unwrap();
+    let forget = async |part, until, limit| {
+        let model = name("lab/age");
+        let forgotten = store.forget(&model, part, at(0)..at(until), limit).await;
+        ids(forgotten.unwrap().iter())
+    };
+    let all = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| id(text).to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(forget(RecordPart::Input, 40, 1).await, all(&["1"]));
+    assert_eq!(
+        forget(RecordPart::Input, 40, 9).await,
+        all(&["3"]),
+        "2 has feedback, 4 is too young"
+    );
+    assert_eq!(
+        forget(RecordPart::Input, 40, 9).await,
+        all(&[]),
+        "once each"
+    );
+    assert_eq!(
+        forget(RecordPart::Output, 41, 9).await,
+        all(&["1", "4"]),
+        "3 has no output"
+    );
+    assert_eq!(forget(RecordPart::Logs, 20, 9).await, all(&["1"]));
+    assert!(records[0].remove(RecordPart::Input) && records[0].remove(RecordPart::Output));
+    assert!(records[0].remove(RecordPart::Logs) && records[2].remove(RecordPart::Input));
+    assert!(records[3].remove(RecordPart::Output) && !records[2].remove(RecordPart::Output));
+    for record in records.into_iter().chain([elsewhere]) {
+        let kept = store.prediction(&record.id).await.unwrap();
+        assert_eq!(kept, Some(record));
+    }
 }

@@ -18,6 +18,7 @@ pub(super) async fn a_job_comes_back_as_it_was_submitted(store: &dyn Store) {
         table: blob("tables/1"),
         table_name: "fish.csv".to_owned(),
         format: TableFormat::Csv,
+        dataset: None,
         map: [("n".to_owned(), "N".to_owned())].into(),
         label: Some("true".to_owned()),
         limit_rows: Some(10),

@@ -115,6 +115,7 @@ mod tests {
             },
             table_name: "t.csv".into(),
             format: TableFormat::Csv,
+            dataset: None,
             map: map
                 .iter()
                 .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))

@@ -308,6 +308,7 @@ impl Pump<'_> {
         .await?;
         Ok(Ok(match stored {
             Stored::Inline(text) => text,
+            Stored::Removed => "null".to_owned(),
             Stored::Blob(blob) => json!({"$blob": blob.key, "name": format!("row-{}.json", row.index), "media_type": "application/json", "size": blob.size_bytes}).to_string(),
         }))
     }

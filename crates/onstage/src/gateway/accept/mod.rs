@@ -33,6 +33,8 @@ use watch::{Pulse, Watch};
 
 /// Connections the kernel holds until they are accepted.
 const BACKLOG: u32 = 4096;
+/// After the end was asked for, how long a connection that has not asked for anything yet may still do so.
+const FIRST_REQUEST_WAIT: Duration = Duration::from_secs(1);
 /// How often dawdling connections are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// The pause after `accept` failed for want of descriptors.
@@ -220,12 +222,18 @@ impl Floor {
                 }
                 () = watch.overdue.notified() => return,
                 () = self.cut.cancelled() => return,
-                () = self.shutdown.cancelled(), if !draining => {
+                () = self.told_to_drain(&watch), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
             }
         }
+    }
+
+    /// Who connected just before the end is answered: hyper would close a connection that has not asked yet.
+    async fn told_to_drain(&self, watch: &Watch) {
+        self.shutdown.cancelled().await;
+        let _ = tokio::time::timeout(FIRST_REQUEST_WAIT, watch.first_request()).await;
     }
 
     fn watches(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Watch>>> {

@@ -90,6 +90,8 @@ pub(crate) struct Watch {
     stalled_bytes: AtomicU64,
     /// Told once when the connection must end.
     pub(crate) overdue: Notify,
+    /// Holds a permit once a request has come whole.
+    asked: Notify,
 }
 
 impl Watch {
@@ -104,6 +106,7 @@ impl Watch {
             stalled_since_s: AtomicU32::new(0),
             stalled_bytes: AtomicU64::new(0),
             overdue: Notify::new(),
+            asked: Notify::new(),
         }
     }
 
@@ -121,8 +124,16 @@ impl Watch {
 
     /// An answer is being made; a body that still comes stays under its own rule.
     pub(crate) fn answering(&self) {
+        self.asked.notify_one();
         if self.stage() == Stage::Idle {
             self.enter(Stage::Answering);
+        }
+    }
+
+    /// Waits until the head of the first request has come.
+    pub(crate) async fn first_request(&self) {
+        if matches!(self.stage(), Stage::FirstByte | Stage::Head) {
+            self.asked.notified().await;
         }
     }
 

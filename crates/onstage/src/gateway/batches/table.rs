@@ -4,19 +4,23 @@
 use crate::gateway::{
     body::{self, form, upload},
     call::{Call, shortened},
-    files,
+    datasets, files,
     input::{FileRef, parse_ref},
     problem::Problem,
     wire::batch::NewBatch,
 };
-use onstage_core::{Id, Kind, batch::TableFormat, value::BlobRef};
+use onstage_core::{Id, Kind, batch::TableFormat, dataset::DatasetRef, value::BlobRef};
 use sha2::{Digest, Sha256};
+
+const DATASET_SCHEME: &str = "onstage://datasets/";
 
 /// A table at rest and what was said about it.
 pub(crate) struct Table {
     pub(crate) blob: BlobRef,
     pub(crate) name: String,
     pub(crate) format: TableFormat,
+    /// The dataset's version that it is.
+    pub(crate) dataset: Option<DatasetRef>,
     pub(crate) wish: NewBatch,
     /// Of everything that was sent, for telling a repetition from a conflict.
     pub(crate) body_sha256: String,
@@ -31,15 +35,8 @@ pub(crate) async fn take(call: &mut Call, id: &Id) -> Result<Table, Problem> {
     let wish: NewBatch = body::parse(&bytes)?;
     let body_sha256 = crate::gateway::hex(&Sha256::digest(&bytes));
     let text = wish.table.clone().ok_or_else(no_table)?;
-    let (blob, name, media_type) = resolve(call, id, &text).await?;
-    let format = format(wish.format.as_deref(), &name, &media_type)?;
-    Ok(Table {
-        blob,
-        name,
-        format,
-        wish,
-        body_sha256,
-    })
+    let found = resolve(call, id, &text).await?;
+    found.table(wish, body_sha256)
 }
 
 /// Removes the blob that `take` may have made for a job that will not be.
@@ -65,30 +62,24 @@ async fn of_form(call: &mut Call, id: &Id) -> Result<Table, Problem> {
             let (name, media_type) = form::described(&field);
             let blob = upload::field_to_blob(call, field, &format!("batches/{id}/table")).await?;
             hash.update(&blob.sha256);
-            table = Some((
+            table = Some(Found {
                 blob,
-                name.unwrap_or_else(|| "table".to_owned()),
-                media_type.unwrap_or_default(),
-            ));
+                name: name.unwrap_or_else(|| "table".to_owned()),
+                media_type: media_type.unwrap_or_default(),
+                dataset: None,
+            });
             continue;
         }
         let text = form::read_text(call, field).await?;
         hash.update(format!("{part}={text}\0"));
         set(&mut wish, &part, text)?;
     }
-    let (blob, name, media_type) = match (table, wish.table.clone()) {
+    let found = match (table, wish.table.clone()) {
         (Some(table), _) => table,
         (None, Some(text)) => resolve(call, id, &text).await?,
         (None, None) => return Err(no_table()),
     };
-    let format = format(wish.format.as_deref(), &name, &media_type)?;
-    Ok(Table {
-        blob,
-        name,
-        format,
-        wish,
-        body_sha256: crate::gateway::hex(&hash.finalize()),
-    })
+    found.table(wish, crate::gateway::hex(&hash.finalize()))
 }
 
 fn set(wish: &mut NewBatch, part: &str, text: String) -> Result<(), Problem> {
@@ -111,21 +102,45 @@ fn set(wish: &mut NewBatch, part: &str, text: String) -> Result<(), Problem> {
 fn no_table() -> Problem {
     Problem::field(
         "/table",
-        "a table: `onstage://files/<id>`, a data URL, or a part of the form",
+        "a table: `onstage://files/<id>`, `onstage://datasets/<name>`, a data URL, or a part of the form",
         "missing",
     )
 }
 
-async fn resolve(call: &Call, id: &Id, text: &str) -> Result<(BlobRef, String, String), Problem> {
+/// Where a table lies and what is known about it.
+struct Found {
+    blob: BlobRef,
+    name: String,
+    media_type: String,
+    dataset: Option<DatasetRef>,
+}
+
+impl Found {
+    fn table(self, wish: NewBatch, body_sha256: String) -> Result<Table, Problem> {
+        Ok(Table {
+            format: format(wish.format.as_deref(), &self.name, &self.media_type)?,
+            blob: self.blob,
+            name: self.name,
+            dataset: self.dataset,
+            wish,
+            body_sha256,
+        })
+    }
+}
+
+async fn resolve(call: &Call, id: &Id, text: &str) -> Result<Found, Problem> {
+    if let Some(which) = text.strip_prefix(DATASET_SCHEME) {
+        return of_dataset(call, which).await;
+    }
     let own = call.own_host();
-    match parse_ref(text, |host| host.eq_ignore_ascii_case(own)) {
+    let (blob, name, media_type) = match parse_ref(text, |host| host.eq_ignore_ascii_case(own)) {
         Some(FileRef::Uploaded(file)) => {
             let file = files::find(call, &file).await?;
-            Ok((file.blob, file.name, file.media_type))
+            (file.blob, Some(file.name), file.media_type)
         }
         Some(FileRef::Data { media_type, bytes }) => {
             let blob = upload::bytes_to_blob(call, bytes, &format!("batches/{id}/table")).await?;
-            Ok((blob, "table".to_owned(), media_type))
+            (blob, None, media_type)
         }
         Some(FileRef::Inside {
             id: from,
@@ -137,14 +152,33 @@ async fn resolve(call: &Call, id: &Id, text: &str) -> Result<(BlobRef, String, S
                 .bytes(call, call.state.settings.upload_bytes_max)
                 .await?;
             let blob = upload::bytes_to_blob(call, bytes, &format!("batches/{id}/table")).await?;
-            Ok((
-                blob,
-                file.name.unwrap_or_else(|| "table".to_owned()),
-                file.media_type,
-            ))
+            (blob, file.name, file.media_type)
         }
-        Some(FileRef::FormPart(_)) | None => Err(no_table()),
+        Some(FileRef::FormPart(_)) | None => return Err(no_table()),
+    };
+    Ok(Found {
+        blob,
+        name: name.unwrap_or_else(|| "table".to_owned()),
+        media_type,
+        dataset: None,
+    })
+}
+
+/// Datasets are the owner's.
+async fn of_dataset(call: &Call, which: &str) -> Result<Found, Problem> {
+    if !call.is_owner() {
+        return Err(Problem::forbidden(
+            "owner_only",
+            "Only the owner of this installation may read datasets.",
+        ));
     }
+    let version = datasets::find(call, &which.parse()?).await?;
+    Ok(Found {
+        dataset: Some(version.reference()),
+        media_type: version.format.media_type().to_owned(),
+        blob: version.blob,
+        name: version.file_name,
+    })
 }
 
 /// What the client says, else the name's ending, else the media type.

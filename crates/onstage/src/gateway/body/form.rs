@@ -2,7 +2,7 @@
 //! Does not know what the parts are for.
 
 use super::{cut_off, refuse_encoding, refuse_length, too_large, unsupported};
-use crate::gateway::{call::Call, problem::Problem};
+use crate::gateway::{call::Call, input::percent_decoded, problem::Problem};
 use axum::{
     body::Body,
     extract::{
@@ -135,6 +135,27 @@ pub(crate) fn plain_name(name: &str) -> String {
         .collect()
 }
 
+/// The file name that a `Content-Disposition` header gives.
+pub(crate) fn disposition_name(header: &str) -> Option<String> {
+    let parameter = |name: &str| {
+        header.split(';').skip(1).find_map(|part| {
+            let (key, value) = part.split_once('=')?;
+            key.trim()
+                .eq_ignore_ascii_case(name)
+                .then(|| value.trim().trim_matches('"'))
+        })
+    };
+    let extended = parameter("filename*").and_then(|value| {
+        let (charset, rest) = value.split_once('\'')?;
+        let (_, encoded) = rest.split_once('\'')?;
+        let bytes = charset
+            .eq_ignore_ascii_case("utf-8")
+            .then(|| percent_decoded(encoded))??;
+        String::from_utf8(bytes.to_vec()).ok()
+    });
+    extended.or_else(|| parameter("filename").map(str::to_owned))
+}
+
 pub(crate) async fn read_text(call: &mut Call, field: Field<'_>) -> Result<String, Problem> {
     let bytes = read_part(call, field, JSON_BODY_BYTES_MAX).await?;
     String::from_utf8(bytes.to_vec())
@@ -185,6 +206,26 @@ fn broken(error: &MultipartError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_give_names() {
+        for (header, name) in [
+            ("attachment; filename=\"a b.csv\"", Some("a b.csv")),
+            ("attachment; FileName=a.csv", Some("a.csv")),
+            (
+                "attachment; filename=\"a_.csv\"; filename*=UTF-8''a%C3%A9.csv",
+                Some("a\u{e9}.csv"),
+            ),
+            (
+                "attachment; filename=\"a.csv\"; filename*=UTF-8''%FF",
+                Some("a.csv"),
+            ),
+            ("attachment", None),
+            ("filename=a.csv", None),
+        ] {
+            assert_eq!(disposition_name(header).as_deref(), name, "{header}");
+        }
+    }
 
     #[test]
     fn names_lose_folders_and_control_characters() {

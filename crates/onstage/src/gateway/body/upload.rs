@@ -3,9 +3,10 @@
 
 use super::form;
 use crate::gateway::{call::Call, problem::Problem};
-use axum::extract::multipart::Field;
+use axum::{body::BodyDataStream, extract::multipart::Field};
 use bytes::Bytes;
 use futures::StreamExt;
+use http::StatusCode;
 use onstage_core::{Error, value::BlobRef};
 use std::path::Path;
 use tokio::io::AsyncWriteExt;
@@ -31,27 +32,76 @@ pub(crate) async fn bytes_to_blob(
     Ok(call.state.parts.blobs.put(key, bytes).await?)
 }
 
+/// A body piece by piece, at most so many bytes of it.
+struct Pieces {
+    body: BodyDataStream,
+    bytes_max: u64,
+    read_bytes: u64,
+}
+
+impl Pieces {
+    fn open(call: &mut Call, bytes_max: u64) -> Result<Self, Problem> {
+        super::refuse_encoding(&call.headers)?;
+        super::refuse_length(&call.headers, bytes_max)?;
+        Ok(Self {
+            body: call.take_body().into_data_stream(),
+            bytes_max,
+            read_bytes: 0,
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let Some(piece) = self.body.next().await else {
+            return Ok(None);
+        };
+        let piece = piece.map_err(|_| super::cut_off())?;
+        self.read_bytes += piece.len() as u64;
+        if self.read_bytes > self.bytes_max {
+            return Err(super::too_large(self.bytes_max));
+        }
+        Ok(Some(piece))
+    }
+}
+
 /// Streams the whole body into a file. Errors: 413; 400 when it was cut off.
 pub(crate) async fn body_to_file(
     call: &mut Call,
     path: &Path,
     bytes_max: u64,
 ) -> Result<u64, Problem> {
-    super::refuse_encoding(&call.headers)?;
-    super::refuse_length(&call.headers, bytes_max)?;
+    let mut pieces = Pieces::open(call, bytes_max)?;
     let mut file = tokio::fs::File::create(path).await.map_err(unwritable)?;
-    let mut pieces = call.take_body().into_data_stream();
-    let mut written = 0;
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| super::cut_off())?;
-        written += piece.len() as u64;
-        if written > bytes_max {
-            return Err(super::too_large(bytes_max));
-        }
+    while let Some(piece) = pieces.next().await? {
         file.write_all(&piece).await.map_err(unwritable)?;
     }
     file.flush().await.map_err(unwritable)?;
-    Ok(written)
+    Ok(pieces.read_bytes)
+}
+
+/// Streams the whole body into a blob; answers its first `head_bytes` as well. Errors: 413; 400 when it was cut off; 422 when it is empty.
+pub(crate) async fn body_to_blob(
+    call: &mut Call,
+    key: &str,
+    bytes_max: u64,
+    head_bytes: usize,
+) -> Result<(BlobRef, Vec<u8>), Problem> {
+    let mut pieces = Pieces::open(call, bytes_max)?;
+    let mut writer = call.state.parts.blobs.writer(key).await?;
+    let mut head = Vec::new();
+    while let Some(piece) = pieces.next().await? {
+        let more = (head_bytes - head.len()).min(piece.len());
+        head.extend_from_slice(&piece[..more]);
+        writer.write(piece).await?;
+    }
+    if pieces.read_bytes == 0 {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "empty_body",
+            "The body is empty.",
+        )
+        .hint("with curl: `--upload-file FILE`"));
+    }
+    Ok((writer.finish().await?, head))
 }
 
 /// Errors of the disk: full is one of them.

@@ -208,7 +208,7 @@ fn data(rest: &str) -> Option<FileRef> {
     })
 }
 
-fn percent_decoded(text: &str) -> Option<Bytes> {
+pub(crate) fn percent_decoded(text: &str) -> Option<Bytes> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

@@ -4,7 +4,7 @@
 mod file;
 mod secret;
 
-pub(crate) use file::{FileRef, PART_SCHEME, parse_ref};
+pub(crate) use file::{FileRef, PART_SCHEME, parse_ref, percent_decoded};
 pub(crate) use secret::{hidden_fields, hide};
 
 use super::{

@@ -3,7 +3,7 @@
 
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
-    wire::{batch, feedback, file, job, model, people, prediction, version},
+    wire::{batch, dataset, feedback, file, job, model, people, prediction, usage, version},
 };
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
@@ -35,8 +35,16 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<job::EndedRun>(&mut all);
     add::<job::Task>(&mut all);
     add::<file::File>(&mut all);
+    add::<dataset::Dataset>(&mut all);
+    add::<dataset::DatasetVersion>(&mut all);
+    add::<dataset::DatasetPreview>(&mut all);
+    add::<dataset::PreviewColumn>(&mut all);
     add::<feedback::Feedback>(&mut all);
     add::<feedback::NewFeedback>(&mut all);
+    add::<usage::UsageReport>(&mut all);
+    add::<usage::UsageLine>(&mut all);
+    add::<usage::UsageAmounts>(&mut all);
+    add::<usage::UsagePrices>(&mut all);
     add::<people::Account>(&mut all);
     add::<people::Installation>(&mut all);
     add::<people::Token>(&mut all);

@@ -202,6 +202,7 @@ fn bare(ticket: &Ticket, input: Bytes) -> Known {
         queue_ms: None,
         progress: None,
         queue: None,
+        data_removed: false,
         source: ticket.source().to_owned(),
         created_at: ticket.created_at(),
         started_at: None,
@@ -255,6 +256,7 @@ pub(crate) async fn of_job(call: &Call, job: &Job, detail: Detail) -> Result<Kno
             .map(|at| at.since(job.created_at).as_secs_f64() * 1000.0),
         progress: job.progress.clone(),
         queue,
+        data_removed: false,
         source: job.source.clone(),
         created_at: job.created_at,
         started_at: job.started_at,
@@ -317,6 +319,7 @@ pub(crate) async fn of_record(
         queue_ms: Some(record.queue_ms),
         progress: None,
         queue: None,
+        data_removed: record.is_reduced(),
         source: record.source.clone(),
         created_at: record.created_at,
         started_at: Some(record.started_at),
@@ -331,6 +334,10 @@ async fn shown(
     part: Part,
     detail: Detail,
 ) -> Result<Bytes, Problem> {
+    // An input is an object, whatever has become of it.
+    if part == Part::Input && *stored == Stored::Removed {
+        return Ok(Bytes::from_static(b"{}"));
+    }
     if detail == Detail::Row && matches!(stored, Stored::Blob(_)) {
         return Ok(Bytes::from_static(b"null"));
     }

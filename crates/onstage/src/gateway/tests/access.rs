@@ -33,6 +33,7 @@ GET /v1/predictions/{id}/stream S
 GET /v1/predictions/{id}/logs S
 POST /v1/predictions/{id}/feedback S
 GET /v1/feedback O
+GET /v1/usage O
 POST /v1/models/{owner}/{name}/batches S
 POST /v1/models/{owner}/{name}/batches/preview S
 GET /v1/batches S
@@ -53,6 +54,15 @@ GET /v1/files S
 GET /v1/files/{id} S
 GET /v1/files/{id}/content S
 DELETE /v1/files/{id} S
+PUT /v1/datasets/{name} O
+GET /v1/datasets O
+GET /v1/datasets/{name} O
+DELETE /v1/datasets/{name} O
+GET /v1/datasets/{name}/versions O
+GET /v1/datasets/{name}/versions/{version} O
+DELETE /v1/datasets/{name}/versions/{version} O
+GET /v1/datasets/{name}/versions/{version}/content O
+GET /v1/datasets/{name}/versions/{version}/preview O
 POST /v1/login P
 POST /v1/logout S
 GET /v1/account S

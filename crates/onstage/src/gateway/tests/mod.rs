@@ -5,6 +5,7 @@ mod ask;
 mod batches;
 mod bodies;
 mod browser;
+mod datasets;
 mod description;
 mod feedback;
 mod files;

@@ -76,7 +76,7 @@ pub(crate) struct TableInfo {
 /// What starts a batch job.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(crate) struct NewBatch {
-    /// `onstage://files/<id>`, a data URL, or the address of an uploaded file.
+    /// `onstage://files/<id>`, `onstage://datasets/<name>[@v3]`, a data URL, or the address of an uploaded file.
     pub(crate) table: Option<String>,
     /// `csv`, `jsonl` or `parquet`; by the file's name when absent.
     pub(crate) format: Option<String>,

@@ -36,6 +36,8 @@ pub(crate) struct Known {
     pub(crate) queue_ms: Option<f64>,
     pub(crate) progress: Option<Progress>,
     pub(crate) queue: Option<Queue>,
+    /// Input or output are not kept any longer.
+    pub(crate) data_removed: bool,
     pub(crate) source: String,
     pub(crate) created_at: Timestamp,
     pub(crate) started_at: Option<Timestamp>,
@@ -73,6 +75,8 @@ pub(crate) struct Prediction<'a> {
     #[schema(value_type = Option<Object>)]
     progress: Option<&'a Progress>,
     queue: Option<&'a Queue>,
+    /// Whether input or output were taken out because the model does not keep them any longer.
+    data_removed: bool,
     source: &'a str,
     feedback: Option<Feedback>,
     /// A command that does it again; for the owner of one that failed.
@@ -147,6 +151,7 @@ impl Known {
             completed_at: maybe_time(self.completed_at),
             progress: self.progress.as_ref(),
             queue: self.queue.as_ref(),
+            data_removed: self.data_removed,
             source: &self.source,
             feedback,
             rerun: (owner && self.failure.is_some()).then(|| self.rerun()),

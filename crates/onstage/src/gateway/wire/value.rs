@@ -59,6 +59,7 @@ pub(crate) async fn text(blobs: &dyn Blobs, stored: &Stored) -> Result<Bytes> {
     match stored {
         Stored::Inline(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
         Stored::Blob(blob) => blobs.get(blob).await,
+        Stored::Removed => Ok(Bytes::from_static(b"null")),
     }
 }
 
