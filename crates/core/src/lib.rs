@@ -6,6 +6,7 @@ pub mod config;
 pub mod dataset;
 pub mod error;
 pub mod event;
+pub mod fair;
 pub mod feedback;
 pub mod file;
 pub mod id;

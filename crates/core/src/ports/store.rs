@@ -137,7 +137,8 @@ pub trait Jobs: Send + Sync + 'static {
         completed: Range<Timestamp>,
         page: Page,
     ) -> Result<Listed<Finished>>;
-    /// Claims up to `limit` due jobs of a version, oldest first, each by compare-and-set.
+    /// Claims up to `limit` due jobs of a version, each by compare-and-set: people take turns (`fair::deal`), and of one person the
+    /// most urgent come first, then the oldest.
     /// One whose record is damaged is ended as failed and the next one claimed in its place.
     async fn claim(
         &self,
@@ -192,7 +193,7 @@ pub trait Jobs: Send + Sync + 'static {
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>>;
     /// Whether a due job of this kind waits for the version.
     async fn waits(&self, version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool>;
-    /// How many queued jobs of the same version are ahead of this one.
+    /// About how many queued jobs of the same version come before this one (`fair::ahead`).
     async fn ahead(&self, job: &Job) -> Result<u64>;
     /// Appends to the job's event log; answers the last number. With a lease, only while it holds.
     async fn append_events(

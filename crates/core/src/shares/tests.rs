@@ -40,6 +40,7 @@ fn job() -> (Job, Lease) {
         version: VersionId("v".into()),
         version_number: 1,
         spec: JobSpec::Batch(spec),
+        urgency: crate::fair::Urgency::default(),
         by: "person-1".parse().unwrap(),
         source: "api".into(),
         created_at: Timestamp(0),

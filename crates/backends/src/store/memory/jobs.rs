@@ -8,6 +8,7 @@ use onstage_core::{
     Error, Id, Kind, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
+    fair::{self, Urgency, Waiting},
     job::{Job, JobFilter, JobKind, JobState, Lease, NewJob},
     lifecycle::{self, Beat, RetryPolicy, RunEnd},
     model::VersionId,
@@ -16,7 +17,10 @@ use onstage_core::{
     shares::{ShareStep, Shares},
     task::Incarnation,
 };
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 #[async_trait]
 impl Jobs for MemoryStore {
@@ -91,16 +95,14 @@ impl Jobs for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<Job>> {
         let mut state = self.lock();
-        let mut due: Vec<&mut Job> = state
-            .jobs
-            .values_mut()
-            .filter(|job| job.version == *version && is_due(job, now))
-            .collect();
-        due.sort_by(|a, b| place(a).cmp(&place(b)));
-        due.truncate(limit as usize);
-        due.into_iter()
-            .map(|job| lifecycle::claim(job, owner.clone(), now).map(|_| job.clone()))
-            .collect()
+        let mut claimed = Vec::new();
+        loop {
+            let more = state.claim(version, owner, limit - claimed.len() as u32, now)?;
+            if more.is_empty() {
+                return Ok(claimed);
+            }
+            claimed.extend(more);
+        }
     }
 
     async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>> {
@@ -234,12 +236,19 @@ impl Jobs for MemoryStore {
 
     async fn ahead(&self, job: &Job) -> Result<u64> {
         let state = self.lock();
-        let ahead = |other: &&Job| {
-            other.version == job.version
-                && matches!(other.state, JobState::Queued { .. })
-                && place(other) < place(job)
+        let queued = |other: &&Job| {
+            other.version == job.version && matches!(other.state, JobState::Queued { .. })
         };
-        Ok(state.jobs.values().filter(ahead).count() as u64)
+        let mut others: BTreeMap<&Id, u64> = BTreeMap::new();
+        let mut own = 0;
+        for other in state.jobs.values().filter(queued) {
+            if other.by != job.by {
+                *others.entry(&other.by).or_default() += 1;
+            } else if place(other) < place(job) {
+                own += 1;
+            }
+        }
+        Ok(fair::ahead(own, others.into_values()))
     }
 
     async fn append_events(
@@ -299,6 +308,62 @@ impl State {
         }
     }
 
+    /// One round of turns.
+    fn claim(
+        &mut self,
+        version: &VersionId,
+        owner: &Incarnation,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Job>> {
+        let people = self.people(version);
+        let of_version = self.turns.iter().filter(|((of, _), _)| of == version);
+        let mut latest = of_version.map(|(_, turn)| *turn).max().unwrap_or(0);
+        let (count, mut claimed) = (people.len(), Vec::new());
+        for (at, one) in people.into_iter().enumerate() {
+            let left = limit - claimed.len() as u32;
+            let quota = fair::quota(left, count - at);
+            let mut theirs: Vec<&mut Job> = self
+                .jobs
+                .values_mut()
+                .filter(|job| job.version == *version && job.by == one.by && is_due(job, now))
+                .collect();
+            theirs.sort_by(|a, b| place(a).cmp(&place(b)));
+            theirs.truncate(quota as usize);
+            if theirs.is_empty() {
+                continue;
+            }
+            for job in theirs {
+                lifecycle::claim(job, owner.clone(), now)?;
+                claimed.push(job.clone());
+            }
+            latest += 1;
+            self.turns.insert((version.clone(), one.by), latest);
+        }
+        Ok(claimed)
+    }
+
+    /// Everybody with queued jobs of a version, in turn.
+    fn people(&self, version: &VersionId) -> Vec<Waiting> {
+        let queued =
+            |job: &&Job| job.version == *version && matches!(job.state, JobState::Queued { .. });
+        let people: BTreeSet<&Id> = self
+            .jobs
+            .values()
+            .filter(queued)
+            .map(|job| &job.by)
+            .collect();
+        let waiting = people.into_iter().map(|by| Waiting {
+            by: by.clone(),
+            turn: self
+                .turns
+                .get(&(version.clone(), by.clone()))
+                .copied()
+                .unwrap_or(0),
+        });
+        fair::in_turn(waiting.collect())
+    }
+
     /// The job that a lease is on, whether or not it still holds.
     pub(super) fn leased(&mut self, lease: &Lease) -> Result<&mut Job> {
         self.jobs
@@ -333,9 +398,9 @@ fn is_due(job: &Job, now: Timestamp) -> bool {
     matches!(job.state, JobState::Queued { not_before } if not_before <= now)
 }
 
-/// Where a job stands in its version's queue.
-fn place(job: &Job) -> (Timestamp, &Id) {
-    (job.created_at, &job.id)
+/// Where a job stands among those of the same person.
+fn place(job: &Job) -> (Urgency, Timestamp, &Id) {
+    (job.urgency, job.created_at, &job.id)
 }
 
 fn running(job: &Job) -> Option<RunningJob> {
@@ -360,4 +425,5 @@ fn fits(job: &Job, filter: &JobFilter) -> bool {
             .as_ref()
             .is_none_or(|state| job.state.name() == state)
         && filter.by.as_ref().is_none_or(|by| job.by == *by)
+        && filter.dead.is_none_or(|dead| job.dead.is_some() == dead)
 }

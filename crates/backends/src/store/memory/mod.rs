@@ -45,6 +45,8 @@ struct State {
     jobs: BTreeMap<Id, Job>,
     chunks: BTreeMap<(Id, u64), Chunk>,
     shares: BTreeMap<Id, Shares>,
+    /// When each person's last turn was.
+    turns: HashMap<(VersionId, Id), u64>,
     events: HashMap<Id, Vec<Event>>,
     keys: HashMap<(String, String), KnownKey>,
     tasks: BTreeMap<Id, Task>,

@@ -65,6 +65,10 @@ impl Jobs for SqlStore {
                     .map(ToString::to_string)
                     .map(is("principal")),
             )
+            .and_where_option(filter.dead.map(|dead| match dead {
+                true => Expr::col("dead").is_not_null(),
+                false => Expr::col("dead").is_null(),
+            }))
             .take();
         self.newest(select, "created_at", &page, job_row::job).await
     }

@@ -12,13 +12,14 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
     sea_query::{
         ColumnDef, Expr, ExprTrait, IndexCreateStatement, OnConflict, Query, Table,
-        TableCreateStatement,
+        TableAlterStatement, TableCreateStatement,
     },
 };
 
-/// One step: tables, then their indexes.
+/// One step: tables, then changes of earlier ones, then indexes.
 pub(super) struct Step {
     pub(super) tables: Vec<TableCreateStatement>,
+    pub(super) changes: Vec<TableAlterStatement>,
     pub(super) indexes: Vec<IndexCreateStatement>,
 }
 
@@ -66,6 +67,9 @@ async fn apply(transaction: &DatabaseTransaction) -> Result<()> {
     for step in steps.iter().skip(there as usize) {
         for table in &step.tables {
             transaction.execute(table).await.map_err(store_error)?;
+        }
+        for change in &step.changes {
+            transaction.execute(change).await.map_err(store_error)?;
         }
         for index in &step.indexes {
             transaction.execute(index).await.map_err(store_error)?;

@@ -28,6 +28,7 @@ mod sqlite;
 mod submit;
 mod tasks;
 mod transition;
+mod turns;
 mod usage;
 mod versions;
 mod writer;

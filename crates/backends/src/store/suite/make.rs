@@ -5,6 +5,7 @@ use onstage_core::{
     Id, Kind, ModelName, Result, Timestamp,
     batch::{BatchSpec, Chunk, Counts, TableFormat},
     event::{EventKind, NewEvent},
+    fair::Urgency,
     feedback::Feedback,
     file::File,
     job::{Idempotency, Job, JobOutput, JobSpec, Lease, NewJob},
@@ -92,6 +93,7 @@ pub(in crate::store) fn new_job(text: &str) -> NewJob {
         spec: JobSpec::Prediction {
             input: Stored::Inline("{\"n\":1}".to_owned()),
         },
+        urgency: Urgency::default(),
         by: id("person"),
         source: "api".to_owned(),
         created_at: at(100),

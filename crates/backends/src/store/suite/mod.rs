@@ -75,6 +75,7 @@ every_store! {
     jobs {
         lists_are_filtered_and_in_pages,
         lists_are_ordered_by_time_whatever_the_ids,
+        dead_jobs_are_listed,
         ended_jobs_are_listed_by_their_end_and_runs,
         a_waiting_kind_is_seen,
         demand_counts_due_and_running_jobs,
@@ -90,6 +91,11 @@ every_store! {
         a_job_is_not_claimed_before_its_time,
         only_jobs_of_the_version_are_claimed,
         concurrent_claims_get_each_job_once,
+        people_take_turns_however_much_each_has_queued,
+        many_are_claimed_from_all_alike,
+        urgent_jobs_come_first_among_ones_own,
+        a_turn_is_not_lost_while_nothing_is_due,
+        places_in_the_queue_count_turns,
     }
     leases {
         a_beat_keeps_phase_and_progress,

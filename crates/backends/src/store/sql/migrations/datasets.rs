@@ -14,6 +14,7 @@ pub(super) fn step(backend: DbBackend) -> Step {
     let of = Columns(backend);
     Step {
         tables: vec![datasets(of), dataset_versions(of), dataset_uses(of)],
+        changes: Vec::new(),
         indexes: vec![
             index("dataset_versions", &["blob_sha256"]),
             index("dataset_uses", &["dataset", "number"]),
