@@ -24,6 +24,7 @@ pub mod shares;
 pub mod task;
 pub mod tensor;
 pub mod time;
+pub mod upload;
 pub mod usage;
 pub mod value;
 pub mod wire;

@@ -20,7 +20,9 @@ use crate::{
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
     shares::{ShareStep, Shares},
     task::{Incarnation, Task},
+    upload::{Made, Upload, UploadPart},
     usage::{Dimension, Usage, UsageFilter, UsageSum},
+    value::BlobRef,
 };
 use async_trait::async_trait;
 use std::ops::Range;
@@ -34,6 +36,7 @@ pub trait Store:
     + People
     + FeedbackBook
     + Files
+    + Uploads
     + Datasets
     + AppState
     + UsageBook
@@ -47,6 +50,7 @@ impl<T> Store for T where
         + People
         + FeedbackBook
         + Files
+        + Uploads
         + Datasets
         + AppState
         + UsageBook
@@ -276,6 +280,23 @@ pub trait Files: Send + Sync + 'static {
     async fn files(&self, page: Page) -> Result<Listed<File>>;
     /// Not found when there is none.
     async fn remove_file(&self, id: &Id) -> Result<File>;
+}
+
+/// Uploads that come in parts.
+#[async_trait]
+pub trait Uploads: Send + Sync + 'static {
+    async fn add_upload(&self, upload: Upload) -> Result<()>;
+    /// With the parts that came, by number.
+    async fn upload(&self, id: &Id) -> Result<Option<(Upload, Vec<UploadPart>)>>;
+    /// Notes a part that came; answers the blob of the one with that number before, which nobody refers to any more.
+    /// Not found when the upload is gone, conflict when it is complete.
+    async fn put_part(&self, id: &Id, part: UploadPart, now: Timestamp) -> Result<Option<BlobRef>>;
+    /// Notes what the upload has become; answers its parts, which nobody refers to any more.
+    async fn complete_upload(&self, id: &Id, made: Made) -> Result<Vec<UploadPart>>;
+    /// Answers its parts. Not found when there is none.
+    async fn remove_upload(&self, id: &Id) -> Result<Vec<UploadPart>>;
+    /// Some to which nothing came since a time.
+    async fn idle_uploads(&self, since: Timestamp, limit: u32) -> Result<Vec<Id>>;
 }
 
 /// Datasets and their versions.

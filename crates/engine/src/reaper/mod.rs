@@ -3,10 +3,12 @@
 
 pub(crate) mod forget;
 mod sweep;
+mod uploads;
 mod watch;
 
 use forget::Forgetter;
 pub use sweep::{Sweeper, sweep_list};
+pub use uploads::sweep_uploads;
 pub use watch::{Expiry, LEASE_S, Watch, Why};
 
 use crate::{

@@ -6,6 +6,7 @@ use super::{
     auth::{cache::Cache, password::Password, throttle::Throttle},
     body::budget::Budget,
     hosts::Hosts,
+    uploads::Assemblies,
 };
 use async_trait::async_trait;
 use onstage_core::{ModelName, Result, config::ModelConfig, model::VersionId, value::BlobRef};
@@ -79,6 +80,8 @@ pub(crate) struct Settings {
     pub tempdir: std::path::PathBuf,
     /// The engine's name for leases; the same as in its settings.
     pub incarnation: onstage_core::task::Incarnation,
+    /// No other front can be beside this one: what it does not know, nobody does.
+    pub sole_front: bool,
     pub limits: Limits,
 }
 
@@ -100,6 +103,7 @@ impl Default for Settings {
             bundle_bytes_max: 1 << 30,
             tempdir: std::path::PathBuf::from("/tmp"),
             incarnation: onstage_core::task::Incarnation("unnamed".to_owned()),
+            sole_front: true,
             limits: Limits::default(),
         }
     }
@@ -120,6 +124,7 @@ pub(crate) struct Inner {
     pub(crate) password: Option<Password>,
     pub(crate) throttle: Throttle,
     pub(crate) bodies: Budget,
+    pub(crate) assemblies: Assemblies,
     /// Streams and long polls end when this is cancelled.
     pub(crate) shutdown: CancellationToken,
     /// Names requests: a random start and a count.
@@ -145,6 +150,7 @@ impl State {
                 .map(|password| Password::new(password, entropy())),
             throttle: Throttle::default(),
             bodies: Budget::default(),
+            assemblies: Assemblies::default(),
             shutdown: CancellationToken::new(),
             request_prefix: format!("{:08x}", entropy() as u32),
             requests: AtomicU64::new(0),

@@ -59,7 +59,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "store",
         "ONSTAGE_STORE",
         "",
-        "records, as a URL; default an SQLite file in the data folder",
+        "records, as a URL: `postgres://…`, `mysql://…` or `sqlite://…`; default an SQLite file in the data folder",
     ),
     entry(
         "blobs",

@@ -9,6 +9,7 @@ mod predictions;
 mod shares;
 mod state;
 mod tasks;
+mod uploads;
 mod usage;
 
 use onstage_core::{
@@ -55,6 +56,7 @@ struct State {
     credentials: BTreeMap<Id, Credential>,
     feedback: BTreeMap<Id, Feedback>,
     files: BTreeMap<Id, File>,
+    uploads: BTreeMap<Id, uploads::Known>,
     datasets: BTreeMap<DatasetName, datasets::Versions>,
     state: BTreeMap<(String, String), String>,
     usage: BTreeMap<usage::Key, onstage_core::usage::Amounts>,

@@ -1,7 +1,7 @@
 //! Claiming: due jobs of a version, people in turn, each job by compare-and-set.
 //! Must not start anything.
 
-use super::{SqlStore, damage, error::store_error, job_row, transition, turns};
+use super::{SqlStore, damage, dialect, error::store_error, job_row, transition, turns};
 use onstage_core::{
     Id, Result, Timestamp, fair, job::Job, lifecycle, model::VersionId, task::Incarnation,
 };
@@ -25,12 +25,11 @@ impl SqlStore {
         if limit == 0 || self.one(&any_due(version, now)).await?.is_none() {
             return Ok(Vec::new());
         }
-        let (version, owner) = (version.clone(), owner.clone());
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { claim(transaction, &version, &owner, limit, now).await })
-            }))
-            .await
+        let who = (version.clone(), owner.clone());
+        self.write(who, move |transaction, (version, owner)| {
+            Box::pin(claim(transaction, version, owner, limit, now))
+        })
+        .await
     }
 }
 
@@ -53,7 +52,7 @@ async fn claim(
             if quota == 0 {
                 break;
             }
-            let theirs = due_of(version, &one.by, quota, now);
+            let theirs = dialect::pass_over_locked(due_of(version, &one.by, quota, now));
             let rows = transaction.query_all(&theirs).await.map_err(store_error)?;
             let (jobs, ended) = claim_rows(transaction, &rows, owner, now).await?;
             moved |= ended || !jobs.is_empty();

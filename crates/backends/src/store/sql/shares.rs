@@ -42,12 +42,11 @@ impl SqlStore {
         if !shared.iter().any(is_open) {
             return Ok(None);
         }
-        let (version, owner) = (version.clone(), owner.clone());
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { join(transaction, &version, &owner).await })
-            }))
-            .await
+        let who = (version.clone(), owner.clone());
+        self.write(who, |transaction, (version, owner)| {
+            Box::pin(join(transaction, version, owner))
+        })
+        .await
     }
 
     pub(super) async fn shares_of(&self, job: &Id) -> Result<Option<Shares>> {

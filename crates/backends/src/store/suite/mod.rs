@@ -1,5 +1,5 @@
 //! The conformance suite of the `Store` port: one named test per case and store, so that no store can leave one out.
-//! A case knows only the port; what a file adds (two openings, reopening) is in `durable`.
+//! A case knows only the port; what a store adds that outlives its process (two openings, reopening) is in `durable`.
 
 mod bench;
 mod catalog;
@@ -13,35 +13,34 @@ mod jobs;
 mod leases;
 pub(super) mod make;
 mod people;
+pub(super) mod places;
 mod predictions;
 mod shares;
 mod state;
 mod submissions;
 mod tasks;
+mod uploads;
 mod usage;
 
-/// Expands every case into a test over a store in memory and one over a fresh SQLite file.
+/// Expands every case into a test over each kind of store, empty at its start.
 macro_rules! every_store {
     ($($area:ident { $($case:ident),+ $(,)? })+) => {
-        mod memory { $(
-            mod $area { $(
+        every_store! { @memory $($area { $($case)+ })+ }
+        every_store! { @sqlite $($area { $($case)+ })+ }
+        every_store! { @postgres $($area { $($case)+ })+ }
+        every_store! { @mysql $($area { $($case)+ })+ }
+    };
+    (@$place:ident $($area:ident { $($case:ident)+ })+) => {
+        mod $place {
+            use crate::store::suite;
+            $(mod $area { $(
                 #[tokio::test]
                 async fn $case() {
-                    crate::store::suite::$area::$case(&*crate::store::memory()).await;
+                    let place = super::suite::places::$place().await;
+                    super::suite::$area::$case(&*place.open().await).await;
                 }
-            )+ }
-        )+ }
-        mod sqlite { $(
-            mod $area { $(
-                #[tokio::test]
-                async fn $case() {
-                    let folder = tempfile::tempdir().unwrap();
-                    let url = format!("sqlite://{}/store.db", folder.path().display());
-                    let store = crate::store::open(&url).await.unwrap();
-                    crate::store::suite::$area::$case(&*store).await;
-                }
-            )+ }
-        )+ }
+            )+ })+
+        }
     };
 }
 
@@ -155,6 +154,11 @@ every_store! {
     files {
         a_file_is_added_listed_and_removed,
         a_doubled_file_is_refused,
+    }
+    uploads {
+        parts_come_in_any_order_and_again,
+        a_complete_upload_takes_no_more_parts,
+        idle_uploads_are_found_and_removed,
     }
     datasets {
         versions_are_numbered_and_found,

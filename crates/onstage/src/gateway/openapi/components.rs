@@ -3,7 +3,9 @@
 
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
-    wire::{batch, dataset, feedback, file, job, model, people, prediction, usage, version},
+    wire::{
+        batch, dataset, feedback, file, job, model, people, prediction, upload, usage, version,
+    },
 };
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
@@ -35,6 +37,9 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<job::EndedRun>(&mut all);
     add::<job::Task>(&mut all);
     add::<file::File>(&mut all);
+    add::<upload::NewUpload>(&mut all);
+    add::<upload::Upload>(&mut all);
+    add::<upload::UploadPart>(&mut all);
     add::<dataset::Dataset>(&mut all);
     add::<dataset::DatasetVersion>(&mut all);
     add::<dataset::DatasetPreview>(&mut all);
