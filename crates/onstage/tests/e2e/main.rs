@@ -12,6 +12,7 @@ mod bad_tables;
 mod batches;
 mod builds;
 mod cancel;
+mod datasets;
 mod dev;
 mod disks;
 mod docs;

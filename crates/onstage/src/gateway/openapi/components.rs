@@ -44,6 +44,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<dataset::PreviewColumn>(&mut all);
     add::<feedback::Feedback>(&mut all);
     add::<feedback::NewFeedback>(&mut all);
+    add::<feedback::NewExport>(&mut all);
     add::<people::Account>(&mut all);
     add::<people::Installation>(&mut all);
     add::<people::Token>(&mut all);
