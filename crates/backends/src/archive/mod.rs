@@ -2,12 +2,15 @@
 //! Does not know what they are for; the libraries' own unpacking is never used.
 
 mod extract;
+mod pack;
 pub(crate) mod path;
 mod pax;
 pub(crate) mod tar;
 #[cfg(test)]
 mod tests;
 pub(crate) mod zip;
+
+pub use pack::pack;
 
 pub(crate) use extract::{Extraction, Limits, Nothing, Refused, Watch};
 

@@ -208,7 +208,7 @@ impl Dispatch {
         demand: &[Demand],
     ) -> Result<BTreeMap<VersionId, Standing>> {
         let mut standing = BTreeMap::new();
-        for one in demand.iter().filter(|one| one.queued > 0) {
+        for one in demand.iter().filter(|one| one.wants_tasks()) {
             let found = match self.lane(lane).ready.get(&one.version) {
                 Some(needs) => Standing::Ready(needs.clone()),
                 None => {

@@ -21,7 +21,6 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
     let linger = desk.settings.linger.unwrap_or(desk.limits().linger);
     let mut measured = Measured::default();
     let mut worked_at = began;
-    let mut looks = 0;
     loop {
         if desk.stop.is_cancelled() {
             return Ok(TaskEnd::Stopped);
@@ -29,19 +28,24 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
         if clock.monotonic().saturating_sub(began) >= desk.settings.stop_after {
             return Ok(TaskEnd::TimeUp);
         }
+        let looked_at = clock.monotonic();
         if work(desk, &mut measured).await? {
             if let Some(failure) = desk.staff.hopeless() {
                 return Ok(TaskEnd::NoWorker(failure.message));
             }
-            (worked_at, looks) = (clock.monotonic(), 0);
+            worked_at = clock.monotonic();
             continue;
         }
-        let idle = clock.monotonic().saturating_sub(worked_at);
+        if desk.settings.lane == Lane::Jobs && help(desk).await? {
+            worked_at = clock.monotonic();
+            continue;
+        }
+        let now = clock.monotonic();
+        let (look, idle) = (now.saturating_sub(looked_at), now.saturating_sub(worked_at));
         if idle >= linger {
             return Ok(TaskEnd::Idle);
         }
-        wait(desk, idle_wait(looks).min(linger - idle)).await;
-        looks += 1;
+        wait(desk, idle_wait(look).min(linger - idle)).await;
     }
 }
 
@@ -71,6 +75,19 @@ async fn claim_training(desk: &Desk) -> Result<Option<Job>> {
         parts.store.claim_training(version, &desk.incarnation, now)
     })
     .await
+}
+
+/// Computes for a batch job of another task that shares its rows; false when there is none.
+async fn help(desk: &Desk) -> Result<bool> {
+    let parts = &desk.parts;
+    let found = persist::insist(parts, "looking for a batch job to help with", || {
+        parts.store.help(&desk.settings.version, &desk.incarnation)
+    });
+    let Some((job, lease)) = found.await? else {
+        return Ok(false);
+    };
+    batch::help(desk, &job, lease).await?;
+    Ok(true)
 }
 
 async fn wait(desk: &Desk, pause: Duration) {

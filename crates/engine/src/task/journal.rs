@@ -161,8 +161,12 @@ impl Journal {
         self.buffer().entries.push(Entry::Chunk(index, output, at));
     }
 
-    /// Whether something other than the run's start waits to be written.
+    /// Whether something other than the run's start waits to be written, or is being written: a store may well finish
+    /// first what was begun later.
     pub(crate) fn has_news(&self) -> bool {
+        if self.writing.try_lock().is_err() {
+            return true;
+        }
         let is_news =
             |entry: &Entry| !matches!(entry, Entry::Event(event) if event.kind == EventKind::Start);
         self.buffer().entries.iter().any(is_news)

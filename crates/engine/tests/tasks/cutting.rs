@@ -21,6 +21,7 @@ use onstage_core::{
         Uploads, UsageBook,
     },
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
+    shares::{ShareStep, Shares},
     task::{Incarnation, Task},
     training::{Checkpoint, Trained},
     upload::{Made, Upload, UploadPart},
@@ -157,6 +158,9 @@ through!(Jobs {
     commit_checkpoint(lease: &Lease, checkpoint: Checkpoint, keep: u32) -> Result<Vec<Checkpoint>>;
     checkpoints(job: &Id) -> Result<Vec<Checkpoint>>;
     finish_training(lease: &Lease, trained: Trained, now: Timestamp) -> Result<Job>;
+    help(version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>>;
+    share(lease: &Lease, step: ShareStep) -> Result<Option<Shares>>;
+    shares(job: &Id) -> Result<Option<Shares>>;
     beat(lease: &Lease, said: Beat) -> Result<bool>;
     commit_chunk(lease: &Lease, chunk: Chunk) -> Result<()>;
     chunks(job: &Id) -> Result<Vec<Chunk>>;

@@ -18,6 +18,8 @@ use std::{
     time::Duration,
 };
 
+pub(crate) const SQLITE_SCHEME: &str = "sqlite://";
+
 /// What `serve` and `task` need to know.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -25,9 +27,10 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) name: String,
     pub(crate) owner: String,
+    /// May hold a password: shown only by `onstage_backends::store::without_secret`.
     pub(crate) store: String,
-    /// Whether the store is the one in the data folder, whose lock keeps other servers away.
-    pub(crate) store_is_ours: bool,
+    /// Whether the store is a file, whose lock keeps other servers away; a database server has any number of fronts.
+    pub(crate) sole_front: bool,
     pub(crate) blobs: String,
     pub(crate) password: Option<String>,
     pub(crate) hosts: Vec<String>,
@@ -39,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) dataset_bytes_max: u64,
     pub(crate) queue_items_max: u32,
     pub(crate) workers_total_max: u32,
+    /// None: as many as the machine has cores.
+    pub(crate) tasks_total_max: Option<u32>,
     /// None: as many as the machine has.
     pub(crate) gpus: Option<Vec<String>>,
     pub(crate) drain: Duration,
@@ -65,8 +70,8 @@ impl Settings {
             )?,
             name: layers.text("name").to_owned(),
             owner: layers.text("owner").to_owned(),
-            store_is_ours: layers.text("store").is_empty(),
-            store: or_in_data("store", "sqlite://", "onstage.db"),
+            sole_front: is_file(layers.text("store")),
+            store: or_in_data("store", SQLITE_SCHEME, "onstage.db"),
             blobs: or_in_data("blobs", "file://", "blobs"),
             password: Some(layers.text("password"))
                 .filter(|text| !text.is_empty())
@@ -80,6 +85,10 @@ impl Settings {
             dataset_bytes_max: size(layers, "dataset_max")?,
             queue_items_max: parse(layers, "queue_items_max", "write a whole number")?,
             workers_total_max: parse(layers, "workers_total_max", "write a whole number")?,
+            tasks_total_max: match layers.text("tasks_total_max") {
+                "" => None,
+                _ => Some(parse(layers, "tasks_total_max", "write a whole number")?),
+            },
             gpus: gpus(layers.text("gpus")),
             drain: span(layers, "drain")?,
             probation: span(layers, "probation")?,
@@ -89,6 +98,10 @@ impl Settings {
             data,
         })
     }
+}
+
+fn is_file(store: &str) -> bool {
+    store.is_empty() || store.starts_with(SQLITE_SCHEME)
 }
 
 /// The parts of a list with commas.

@@ -59,7 +59,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "store",
         "ONSTAGE_STORE",
         "",
-        "records, as a URL; default an SQLite file in the data folder",
+        "records, as a URL: `postgres://…`, `mysql://…` or `sqlite://…`; default an SQLite file in the data folder",
     ),
     entry(
         "blobs",
@@ -127,6 +127,12 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "ONSTAGE_WORKERS_TOTAL_MAX",
         "16",
         "workers of all models together on this machine",
+    ),
+    entry(
+        "tasks_total_max",
+        "ONSTAGE_TASKS_TOTAL_MAX",
+        "",
+        "tasks of all models together on this machine; default one a core, at least 2; with 0 jobs wait",
     ),
     entry(
         "gpus",

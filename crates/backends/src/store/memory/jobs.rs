@@ -5,18 +5,23 @@ use super::{KnownKey, MemoryStore, State, newest};
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
-    Error, Id, Result, Timestamp,
+    Error, Id, Kind, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
+    fair::{self, Urgency, Waiting},
     job::{Job, JobFilter, JobKind, JobState, Lease, NewJob},
     lifecycle::{self, Beat, RetryPolicy, RunEnd},
     model::VersionId,
     outcome::Failure,
     ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
+    shares::{ShareStep, Shares},
     task::{Incarnation, Lane},
     training::{Checkpoint, Trained},
 };
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 #[async_trait]
 impl Jobs for MemoryStore {
@@ -90,8 +95,8 @@ impl Jobs for MemoryStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>> {
-        let mut state = self.lock();
-        state.claim(version, Lane::Jobs, owner, limit, now)
+        self.lock()
+            .claim_all(version, Lane::Jobs, owner, limit, now)
     }
 
     async fn claim_training(
@@ -101,25 +106,47 @@ impl Jobs for MemoryStore {
         now: Timestamp,
     ) -> Result<Option<Job>> {
         let mut state = self.lock();
-        let claimed = state.claim(version, Lane::Trainings, owner, 1, now);
+        let claimed = state.claim_all(version, Lane::Trainings, owner, 1, now);
         Ok(claimed?.pop())
     }
 
+    async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>> {
+        Ok(self.lock().help(version, owner))
+    }
+
+    async fn share(&self, lease: &Lease, step: ShareStep) -> Result<Option<Shares>> {
+        self.lock().share(lease, step)
+    }
+
+    async fn shares(&self, job: &Id) -> Result<Option<Shares>> {
+        Ok(self.lock().shares.get(job).cloned())
+    }
+
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
-        lifecycle::beat(self.lock().leased(lease)?, lease, said)
+        let mut state = self.lock();
+        match lifecycle::beat(state.leased(lease)?, lease, said) {
+            Err(error) if error.kind == Kind::Lost => state.helper_beat(lease),
+            other => other,
+        }
     }
 
     async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()> {
         let mut state = self.lock();
-        state.leased(lease)?.check_lease(lease)?;
+        state.check_lease(lease)?;
         let place = (lease.job.clone(), chunk.index);
-        state.chunks.entry(place).or_insert(chunk);
+        if state.chunks.contains_key(&place) {
+            return Ok(());
+        }
+        if let Some(shares) = state.shares.get_mut(&lease.job) {
+            shares.committed(lease, &chunk)?;
+        }
+        state.chunks.insert(place, chunk);
         Ok(())
     }
 
     async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>> {
         let state = self.lock();
-        let of_job = (job.clone(), 0)..=(job.clone(), u32::MAX);
+        let of_job = (job.clone(), 0)..=(job.clone(), u64::MAX);
         Ok(state.chunks.range(of_job).map(|(_, c)| c.clone()).collect())
     }
 
@@ -179,8 +206,11 @@ impl Jobs for MemoryStore {
     ) -> Result<Job> {
         let mut state = self.lock();
         let job = state.leased(lease)?;
-        lifecycle::expire(job, lease, observed, failure, now)?;
-        Ok(job.clone())
+        match lifecycle::expire(job, lease, observed, failure, now) {
+            Err(error) if error.kind == Kind::Lost => state.expire_helper(lease, observed),
+            other => other.map(|()| state.moved(&lease.job)),
+        }?;
+        Ok(state.leased(lease)?.clone())
     }
 
     async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job> {
@@ -191,7 +221,9 @@ impl Jobs for MemoryStore {
     }
 
     async fn running(&self) -> Result<Vec<RunningJob>> {
-        Ok(self.lock().jobs.values().filter_map(running).collect())
+        let state = self.lock();
+        let runs = state.jobs.values().filter_map(running);
+        Ok(runs.chain(state.helping()).collect())
     }
 
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>> {
@@ -210,10 +242,13 @@ impl Jobs for MemoryStore {
                     lane,
                     queued: 0,
                     running: 0,
+                    help: 0,
                     oldest_queued_at: None,
                 });
             if is_running {
                 demand.running += 1;
+                let shares = state.shares.get(&job.id);
+                demand.help += shares.map_or(0, |shares| u64::from(shares.seats()));
             } else {
                 demand.queued += 1;
                 let oldest = demand.oldest_queued_at.unwrap_or(job.created_at);
@@ -232,12 +267,20 @@ impl Jobs for MemoryStore {
 
     async fn ahead(&self, job: &Job) -> Result<u64> {
         let state = self.lock();
-        let ahead = |other: &&Job| {
-            other.version == job.version
-                && matches!(other.state, JobState::Queued { .. })
-                && place(other) < place(job)
+        let lane = Lane::of(job.spec.kind());
+        let queued = |other: &&Job| {
+            is_of(other, &job.version, lane) && matches!(other.state, JobState::Queued { .. })
         };
-        Ok(state.jobs.values().filter(ahead).count() as u64)
+        let mut others: BTreeMap<&Id, u64> = BTreeMap::new();
+        let mut own = 0;
+        for other in state.jobs.values().filter(queued) {
+            if other.by != job.by {
+                *others.entry(&other.by).or_default() += 1;
+            } else if place(other) < place(job) {
+                own += 1;
+            }
+        }
+        Ok(fair::ahead(own, others.into_values()))
     }
 
     async fn append_events(
@@ -248,7 +291,7 @@ impl Jobs for MemoryStore {
     ) -> Result<u64> {
         let mut state = self.lock();
         match lease {
-            Some(lease) => state.leased(lease)?.check_lease(lease)?,
+            Some(lease) => state.check_lease(lease)?,
             None if !state.jobs.contains_key(job) => return Err(rules::no_job(job)),
             None => {}
         }
@@ -297,6 +340,26 @@ impl State {
         }
     }
 
+    fn claim_all(
+        &mut self,
+        version: &VersionId,
+        lane: Lane,
+        owner: &Incarnation,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Job>> {
+        let mut claimed = Vec::new();
+        loop {
+            let left = limit - claimed.len() as u32;
+            let more = self.claim(version, lane, owner, left, now)?;
+            if more.is_empty() {
+                return Ok(claimed);
+            }
+            claimed.extend(more);
+        }
+    }
+
+    /// One round of turns.
     fn claim(
         &mut self,
         version: &VersionId,
@@ -305,16 +368,52 @@ impl State {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>> {
-        let is_ours = |job: &Job| job.version == *version && Lane::of(job.spec.kind()) == lane;
-        let jobs = self.jobs.values_mut();
-        let mut due: Vec<&mut Job> = jobs
-            .filter(|job| is_ours(job) && is_due(job, now))
+        let people = self.people(version, lane);
+        let of_version = self.turns.iter().filter(|((of, _), _)| of == version);
+        let mut latest = of_version.map(|(_, turn)| *turn).max().unwrap_or(0);
+        let (count, mut claimed) = (people.len(), Vec::new());
+        for (at, one) in people.into_iter().enumerate() {
+            let left = limit - claimed.len() as u32;
+            let quota = fair::quota(left, count - at);
+            let mut theirs: Vec<&mut Job> = self
+                .jobs
+                .values_mut()
+                .filter(|job| is_of(job, version, lane) && job.by == one.by && is_due(job, now))
+                .collect();
+            theirs.sort_by(|a, b| place(a).cmp(&place(b)));
+            theirs.truncate(quota as usize);
+            if theirs.is_empty() {
+                continue;
+            }
+            for job in theirs {
+                lifecycle::claim(job, owner.clone(), now)?;
+                claimed.push(job.clone());
+            }
+            latest += 1;
+            self.turns.insert((version.clone(), one.by), latest);
+        }
+        Ok(claimed)
+    }
+
+    /// Everybody with queued jobs of a version and lane, in turn.
+    fn people(&self, version: &VersionId, lane: Lane) -> Vec<Waiting> {
+        let queued =
+            |job: &&Job| is_of(job, version, lane) && matches!(job.state, JobState::Queued { .. });
+        let people: BTreeSet<&Id> = self
+            .jobs
+            .values()
+            .filter(queued)
+            .map(|job| &job.by)
             .collect();
-        due.sort_by(|a, b| place(a).cmp(&place(b)));
-        due.truncate(limit as usize);
-        due.into_iter()
-            .map(|job| lifecycle::claim(job, owner.clone(), now).map(|_| job.clone()))
-            .collect()
+        let waiting = people.into_iter().map(|by| Waiting {
+            by: by.clone(),
+            turn: self
+                .turns
+                .get(&(version.clone(), by.clone()))
+                .copied()
+                .unwrap_or(0),
+        });
+        fair::in_turn(waiting.collect())
     }
 
     /// The job that a lease is on, whether or not it still holds.
@@ -332,9 +431,9 @@ impl State {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Job> {
-        let job = self.leased(lease)?;
-        lifecycle::finish(job, lease, end, policy, jitter, now)?;
-        Ok(job.clone())
+        lifecycle::finish(self.leased(lease)?, lease, end, policy, jitter, now)?;
+        self.moved(&lease.job);
+        Ok(self.leased(lease)?.clone())
     }
 
     /// Removes a job with all that hangs on it.
@@ -343,17 +442,22 @@ impl State {
         self.events.remove(id);
         self.chunks.retain(|(job, _), _| job != id);
         self.checkpoints.retain(|(job, _), _| job != id);
+        self.shares.remove(id);
         self.keys.retain(|_, known| known.job != *id);
     }
+}
+
+fn is_of(job: &Job, version: &VersionId, lane: Lane) -> bool {
+    job.version == *version && Lane::of(job.spec.kind()) == lane
 }
 
 fn is_due(job: &Job, now: Timestamp) -> bool {
     matches!(job.state, JobState::Queued { not_before } if not_before <= now)
 }
 
-/// Where a job stands in its version's queue.
-fn place(job: &Job) -> (Timestamp, &Id) {
-    (job.created_at, &job.id)
+/// Where a job stands among those of the same person.
+fn place(job: &Job) -> (Urgency, Timestamp, &Id) {
+    (job.urgency, job.created_at, &job.id)
 }
 
 fn running(job: &Job) -> Option<RunningJob> {
@@ -378,4 +482,5 @@ fn fits(job: &Job, filter: &JobFilter) -> bool {
             .as_ref()
             .is_none_or(|state| job.state.name() == state)
         && filter.by.as_ref().is_none_or(|by| job.by == *by)
+        && filter.dead.is_none_or(|dead| job.dead.is_some() == dead)
 }

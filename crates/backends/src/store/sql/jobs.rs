@@ -2,13 +2,14 @@
 //! Must not decide how a job moves; `lifecycle` does.
 
 use super::{
-    SqlStore, chunks, damage, error::store_error, events, job_row, row, submit, trainings,
-    transition,
+    SqlStore, chunks, damage,
+    error::{ends_transaction, store_error},
+    events, job_row, row, shares, submit, trainings, transition,
 };
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
-    Error, Id, Result, Timestamp,
+    Error, Id, Kind, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
     job::{Job, JobFilter, JobKind, Lease, NewJob},
@@ -16,6 +17,7 @@ use onstage_core::{
     model::VersionId,
     outcome::Failure,
     ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
+    shares::{ShareStep, Shares},
     task::{Incarnation, Lane},
     training::{Checkpoint, Trained},
 };
@@ -28,11 +30,10 @@ use std::ops::Range;
 #[async_trait]
 impl Jobs for SqlStore {
     async fn submit(&self, new: NewJob) -> Result<Submitted> {
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(submit::submit(transaction, new))
-            }))
-            .await
+        self.write(new, |transaction, new| {
+            Box::pin(submit::submit(transaction, new.clone()))
+        })
+        .await
     }
 
     async fn job(&self, id: &Id) -> Result<Option<Job>> {
@@ -66,6 +67,10 @@ impl Jobs for SqlStore {
                     .map(ToString::to_string)
                     .map(is("principal")),
             )
+            .and_where_option(filter.dead.map(|dead| match dead {
+                true => Expr::col("dead").is_not_null(),
+                false => Expr::col("dead").is_null(),
+            }))
             .take();
         self.newest(select, "created_at", &page, job_row::job).await
     }
@@ -98,26 +103,42 @@ impl Jobs for SqlStore {
         self.claim_one_training(version, owner, now).await
     }
 
+    async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>> {
+        self.help_out(version, owner).await
+    }
+
+    async fn share(&self, lease: &Lease, step: ShareStep) -> Result<Option<Shares>> {
+        self.write((lease.clone(), step), |transaction, (lease, step)| {
+            Box::pin(shares::step(transaction, lease, step))
+        })
+        .await
+    }
+
+    async fn shares(&self, job: &Id) -> Result<Option<Shares>> {
+        self.shares_of(job).await
+    }
+
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
-        let lease = lease.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move {
-                    let rule = |job: &mut Job| lifecycle::beat(job, &lease, said.clone());
-                    let (_, cancel) = transition::under_lease(transaction, &lease, rule).await?;
-                    Ok(cancel)
-                })
-            }))
-            .await
+        self.write((lease.clone(), said), |transaction, (lease, said)| {
+            Box::pin(async move {
+                let rule = |job: &mut Job| lifecycle::beat(job, lease, said.clone());
+                match transition::under_lease(transaction, lease, rule).await {
+                    Ok((_, cancel)) => Ok(cancel),
+                    Err(error) if error.kind == Kind::Lost => {
+                        shares::beat(transaction, lease, error).await
+                    }
+                    Err(error) => Err(error),
+                }
+            })
+        })
+        .await
     }
 
     async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()> {
-        let lease = lease.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { chunks::commit(transaction, &lease, &chunk).await })
-            }))
-            .await
+        self.write((lease.clone(), chunk), |transaction, (lease, chunk)| {
+            Box::pin(chunks::commit(transaction, lease, chunk))
+        })
+        .await
     }
 
     async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>> {
@@ -131,14 +152,11 @@ impl Jobs for SqlStore {
         checkpoint: Checkpoint,
         keep: u32,
     ) -> Result<Vec<Checkpoint>> {
-        let lease = lease.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(
-                    async move { trainings::commit(transaction, &lease, &checkpoint, keep).await },
-                )
-            }))
-            .await
+        let values = (lease.clone(), checkpoint);
+        self.write(values, move |transaction, (lease, checkpoint)| {
+            Box::pin(trainings::commit(transaction, lease, checkpoint, keep))
+        })
+        .await
     }
 
     async fn checkpoints(&self, job: &Id) -> Result<Vec<Checkpoint>> {
@@ -151,12 +169,11 @@ impl Jobs for SqlStore {
         trained: Trained,
         now: Timestamp,
     ) -> Result<Job> {
-        let lease = lease.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { trainings::finish(transaction, &lease, trained, now).await })
-            }))
-            .await
+        let values = (lease.clone(), trained);
+        self.write(values, move |transaction, (lease, trained)| {
+            Box::pin(trainings::finish(transaction, lease, trained, now))
+        })
+        .await
     }
 
     async fn finish(
@@ -167,14 +184,11 @@ impl Jobs for SqlStore {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Job> {
-        let (lease, policy) = (lease.clone(), policy.clone());
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(
-                    async move { finish(transaction, &lease, &end, &policy, jitter, now).await },
-                )
-            }))
-            .await
+        let values = (lease.clone(), end, policy.clone());
+        self.write(values, move |transaction, (lease, end, policy)| {
+            Box::pin(finish(transaction, lease, end, policy, jitter, now))
+        })
+        .await
     }
 
     async fn finish_all(
@@ -184,24 +198,11 @@ impl Jobs for SqlStore {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Vec<Result<Job>>> {
-        let policy = policy.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move {
-                    let mut outcomes = Vec::with_capacity(ends.len());
-                    for (lease, end) in &ends {
-                        let ended = finish(transaction, lease, end, &policy, jitter, now).await;
-                        match ended {
-                            Err(error) if super::error::ends_transaction(&error) => {
-                                return Err(error);
-                            }
-                            outcome => outcomes.push(outcome),
-                        }
-                    }
-                    Ok(outcomes)
-                })
-            }))
-            .await
+        let values = (ends, policy.clone());
+        self.write(values, move |transaction, (ends, policy)| {
+            Box::pin(finish_all(transaction, ends, policy, jitter, now))
+        })
+        .await
     }
 
     async fn expire(
@@ -211,28 +212,25 @@ impl Jobs for SqlStore {
         failure: Failure,
         now: Timestamp,
     ) -> Result<Job> {
-        let lease = lease.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { expire(transaction, &lease, observed, failure, now).await })
-            }))
-            .await?
+        let values = (lease.clone(), failure);
+        self.write(values, move |transaction, (lease, failure)| {
+            Box::pin(expire(transaction, lease, observed, failure, now))
+        })
+        .await?
     }
 
     async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move {
-                    let rule = |job: &mut Job| {
-                        lifecycle::request_cancel(job, now);
-                        Ok(())
-                    };
-                    let (job, ()) = transition::by_id(transaction, &id, rule).await?;
-                    Ok(job)
-                })
-            }))
-            .await
+        self.write(id.clone(), move |transaction, id| {
+            Box::pin(async move {
+                let rule = |job: &mut Job| {
+                    lifecycle::request_cancel(job, now);
+                    Ok(())
+                };
+                let (job, ()) = transition::by_id(transaction, id, rule).await?;
+                Ok(job)
+            })
+        })
+        .await
     }
 
     async fn running(&self) -> Result<Vec<RunningJob>> {
@@ -257,14 +255,11 @@ impl Jobs for SqlStore {
         lease: Option<&Lease>,
         events: Vec<NewEvent>,
     ) -> Result<u64> {
-        let (job, lease) = (job.clone(), lease.cloned());
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(
-                    async move { events::append(transaction, &job, lease.as_ref(), events).await },
-                )
-            }))
-            .await
+        let values = (job.clone(), lease.cloned(), events);
+        self.write(values, |transaction, (job, lease, events)| {
+            Box::pin(events::append(transaction, job, lease.as_ref(), events))
+        })
+        .await
     }
 
     async fn events(&self, job: &Id, after: u64, limit: u32) -> Result<Vec<Event>> {
@@ -273,12 +268,10 @@ impl Jobs for SqlStore {
     }
 
     async fn delete_job(&self, id: &Id) -> Result<()> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { delete(transaction, &id).await })
-            }))
-            .await
+        self.write(id.clone(), |transaction, id| {
+            Box::pin(delete(transaction, id))
+        })
+        .await
     }
 }
 
@@ -295,17 +288,50 @@ async fn finish(
     Ok(job)
 }
 
+/// Ordered by job, so that two which end some of the same jobs never wait for each other.
+async fn finish_all(
+    transaction: &DatabaseTransaction,
+    ends: &[(Lease, RunEnd)],
+    policy: &RetryPolicy,
+    jitter: f64,
+    now: Timestamp,
+) -> Result<Vec<Result<Job>>> {
+    let mut order: Vec<usize> = (0..ends.len()).collect();
+    order.sort_by_key(|place| &ends[*place].0.job);
+    let mut outcomes: Vec<Option<Result<Job>>> = ends.iter().map(|_| None).collect();
+    for place in order {
+        let (lease, end) = &ends[place];
+        match finish(transaction, lease, end, policy, jitter, now).await {
+            Err(error) if ends_transaction(&error) => return Err(error),
+            // After an error of its own, PostgreSQL would take back silently what went well before.
+            Err(error)
+                if error.kind == Kind::Internal
+                    && !damage::is_why(transaction, &lease.job, &error).await? =>
+            {
+                return Err(error);
+            }
+            outcome => outcomes[place] = Some(outcome),
+        }
+    }
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
 /// The inner error is an answer that comes with a commit: a job whose row cannot be read was ended all the same.
 async fn expire(
     transaction: &DatabaseTransaction,
     lease: &Lease,
     observed: u64,
-    failure: Failure,
+    failure: &Failure,
     now: Timestamp,
 ) -> Result<Result<Job>> {
     let rule = |job: &mut Job| lifecycle::expire(job, lease, observed, failure.clone(), now);
     match transition::under_lease(transaction, lease, rule).await {
         Ok((job, ())) => Ok(Ok(job)),
+        Err(error) if error.kind == Kind::Lost => {
+            shares::expire(transaction, lease, observed, error)
+                .await
+                .map(Ok)
+        }
         Err(error) if damage::is_why(transaction, &lease.job, &error).await? => {
             damage::expire(transaction, lease, observed, &error, now).await?;
             let text = format!("the record of job `{}` is damaged", lease.job);

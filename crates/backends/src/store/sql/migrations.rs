@@ -3,6 +3,7 @@
 
 mod datasets;
 mod first;
+mod jobs;
 mod trainings;
 mod usage;
 
@@ -29,16 +30,20 @@ fn steps(backend: DbBackend) -> Vec<Step> {
         first::step(backend),
         datasets::step(backend),
         usage::step(backend),
+        jobs::step(backend),
         trainings::step(backend),
     ]
 }
 
 const SCHEMA_VERSION: &str = "schema_version";
 
-/// Applies what is missing. Conflict when a newer Onstage made the tables.
+/// Applies what is missing, once: whoever comes second waits and finds it done. Conflict when a newer Onstage made the tables.
 pub(super) async fn bring_up_to_date(connection: &DatabaseConnection) -> Result<()> {
     let transaction = dialect::begin(connection).await.map_err(store_error)?;
-    match apply(&transaction).await {
+    dialect::lock_for_tables(&transaction).await?;
+    let applied = apply(&transaction).await;
+    dialect::unlock_for_tables(&transaction).await?;
+    match applied {
         Ok(()) => transaction.commit().await.map_err(store_error),
         Err(error) => {
             transaction.rollback().await.map_err(store_error)?;
@@ -65,15 +70,7 @@ async fn apply(transaction: &DatabaseTransaction) -> Result<()> {
     let ours = steps.len() as u64;
     check_not_newer(there, ours)?;
     for step in steps.iter().skip(there as usize) {
-        for table in &step.tables {
-            transaction.execute(table).await.map_err(store_error)?;
-        }
-        for change in &step.changes {
-            transaction.execute(change).await.map_err(store_error)?;
-        }
-        for index in &step.indexes {
-            transaction.execute(index).await.map_err(store_error)?;
-        }
+        dialect::make_tables(transaction, &step.tables, &step.changes, &step.indexes).await?;
     }
     if there == ours {
         return Ok(());

@@ -92,7 +92,7 @@ pub(super) async fn commit(
 pub(super) async fn finish(
     transaction: &DatabaseTransaction,
     lease: &Lease,
-    trained: Trained,
+    trained: &Trained,
     now: Timestamp,
 ) -> Result<Job> {
     let found = transition::read(transaction, &lease.job).await?;

@@ -32,11 +32,16 @@ impl UsageBook for SqlStore {
         if usage.is_empty() {
             return Ok(());
         }
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { add(transaction, &usage).await })
-            }))
-            .await
+        let mut usage = usage;
+        // In one order, so that two which add to some of the same rows never wait for each other.
+        usage.sort_by_cached_key(|one| {
+            let who = (one.by.to_string(), one.kind.name());
+            (one.day, one.model.to_string(), one.version_number, who)
+        });
+        self.write(usage, |transaction, usage| {
+            Box::pin(add(transaction, usage))
+        })
+        .await
     }
 
     async fn usage(&self, filter: &UsageFilter, by: &[Dimension]) -> Result<Vec<UsageSum>> {

@@ -60,6 +60,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<dataset::PreviewColumn>(&mut all);
     add::<feedback::Feedback>(&mut all);
     add::<feedback::NewFeedback>(&mut all);
+    add::<feedback::NewExport>(&mut all);
     add::<usage::UsageReport>(&mut all);
     add::<usage::UsageLine>(&mut all);
     add::<usage::UsageAmounts>(&mut all);

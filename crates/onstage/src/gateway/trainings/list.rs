@@ -33,6 +33,7 @@ pub(crate) async fn run(call: Call) -> Answer {
         model: query.model.as_deref().map(model_of).transpose()?,
         state: state_of(query.status.as_deref())?,
         by: None,
+        dead: None,
     };
     let listed = call.state.parts.store.jobs(&filter, paging.page()?).await?;
     let next = page::link(&call, listed.next.as_ref());
