@@ -15,6 +15,7 @@ import type {
   Preview,
   Training,
   TrainingSeries,
+  UsageReport,
   Version,
 } from './types';
 
@@ -119,6 +120,9 @@ export const deleteDatasetVersion = (name: string, version: number): Promise<voi
   fetchJson(datasetVersionPath(name, version), { method: 'DELETE' });
 export const datasetPutPath = (name: string, file: string): string =>
   `v1/datasets/${enc(name)}${query({ filename: file })}`;
+
+export const usage = (by: string, since: string, until: string): Promise<UsageReport> =>
+  fetchJson(`v1/usage${query({ by, since, until })}`);
 
 export const giveFeedback = (prediction: string, draft: FeedbackDraft): Promise<Feedback> =>
   fetchJson(`v1/predictions/${enc(prediction)}/feedback`, { json: draft });

@@ -235,6 +235,30 @@ export interface DatasetPreview {
   note: string | null;
 }
 
+export interface UsageAmounts {
+  runs: number;
+  compute_s: number;
+  cpu_s: number;
+  gpu_s: number;
+  memory_gib_s: number;
+  usd: number;
+}
+
+export interface UsageLine extends UsageAmounts {
+  day?: string;
+  model?: string;
+  kind?: 'realtime' | 'background' | 'batch' | 'training';
+}
+
+export interface UsageReport {
+  since: string;
+  until: string | null;
+  results: UsageLine[];
+  complete: boolean;
+  total: UsageAmounts;
+  prices: { vcpu_hour: number; gb_hour: number; gpu_hour: number; source: string };
+}
+
 export interface Batch {
   id: string;
   model: string;
