@@ -86,3 +86,25 @@ test('a gate that is none is refused in words', async ({ page, watch }) => {
   await expect(page.getByRole('alert').first()).toBeVisible();
   await expect(page).toHaveURL(/\/train$/);
 });
+
+test('versions say where they come from, and stand side by side', async ({ page }) => {
+  await page.goto('m/lab/flowers/versions');
+  const trained = page.locator('.version').filter({ hasText: 'Trained by' }).first();
+  await expect(trained).toContainText('lab/flowers v');
+  await expect(trained.getByRole('link', { name: /@v\d+/ })).toBeVisible();
+  await expect(trained).toContainText('accuracy');
+  const download = page.waitForEvent('download');
+  await trained.getByRole('link', { name: /^Weights: / }).click();
+  const weights = JSON.parse(readFileSync(await (await download).path(), 'utf8')) as unknown[];
+  expect(weights).toHaveLength(3);
+  await page.getByLabel('First version').selectOption({ label: 'v1' });
+  const both = page.getByRole('region', { name: 'Differences' });
+  await expect(both.getByRole('row', { name: /^loss/ })).toContainText('–');
+  await expect(both.getByRole('row', { name: /^Trained by/ })).toContainText('pushed');
+  await accessible(page);
+  await shot(page, 'versions-trained');
+  await page.setViewportSize({ width: 390, height: 800 });
+  await noSideScroll(page);
+  await trained.getByRole('link', { name: 'Lines and log' }).click();
+  await expect(page).toHaveURL(/\/trainings\//);
+});

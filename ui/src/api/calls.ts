@@ -4,6 +4,7 @@ import type {
   Account,
   Batch,
   BatchItem,
+  Comparison,
   Dataset,
   DatasetPreview,
   DatasetVersion,
@@ -47,6 +48,9 @@ export const versionLogs = (owner: string, name: string, id: string): Promise<st
   send(`${modelPath(owner, name)}/versions/${enc(id)}/logs`, { headers: { accept: 'text/plain' } }).then(
     (r) => r.text(),
   );
+
+export const compare = (owner: string, name: string, ids: string[]): Promise<Comparison> =>
+  fetchJson(`${modelPath(owner, name)}/compare${query({ versions: ids.join(',') })}`);
 
 export const predictPath = (owner: string, name: string): string => `${modelPath(owner, name)}/predictions`;
 export const prediction = (id: string): Promise<Prediction> => fetchJson(`v1/predictions/${enc(id)}`);

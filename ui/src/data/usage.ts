@@ -39,7 +39,7 @@ export function barsOf(lines: UsageLine[], since: string, until: string): Record
         title: 'day of the month (UTC)',
         axis: { labelAngle: 0, labelOverlap: true },
       },
-      y: { field: 'usd', type: 'quantitative', title: 'USD', axis: { tickCount: 4 } },
+      y: { field: 'usd', type: 'quantitative', title: 'USD', axis: { tickCount: 4, format: '~g' } },
     },
   };
 }
