@@ -3,7 +3,7 @@
 
 mod effect;
 
-use crate::prediction::RecordPart;
+use crate::{prediction::RecordPart, usage::AtLimit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
@@ -27,7 +27,7 @@ pub struct ModelConfig {
     #[serde(default)]
     pub keep: KeepSection,
     #[serde(default)]
-    pub money: BTreeMap<String, serde_json::Value>,
+    pub money: MoneySection,
     #[serde(default)]
     pub secrets: SecretsSection,
     #[serde(default)]
@@ -191,6 +191,18 @@ pub struct FeedbackSection {
     /// Reasons offered with a thumb.
     pub ask: Vec<String>,
     pub required: bool,
+}
+
+/// What a model may cost by the server's price table, in USD. Absent: any amount.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MoneySection {
+    /// In a calendar month, in UTC.
+    pub month: Option<f64>,
+    /// One batch job or training, by estimate.
+    pub run: Option<f64>,
+    /// What happens where `month` is reached.
+    pub at_limit: AtLimit,
 }
 
 /// For how long the parts of a realtime prediction's record are kept; as long as the record when absent.

@@ -21,6 +21,8 @@ pub enum Kind {
     Denied,
     /// A queue or a limit is full; try again after a while.
     Busy,
+    /// It would cost more than the model's owner allows.
+    OverBudget,
     /// A deadline passed.
     Timeout,
     /// An outside thing (disk, database, process) does not answer now; safe to try again.
@@ -90,6 +92,9 @@ impl Error {
     }
     pub fn busy(message: impl Into<String>) -> Self {
         Self::new(Kind::Busy, message)
+    }
+    pub fn over_budget(message: impl Into<String>) -> Self {
+        Self::new(Kind::OverBudget, message)
     }
     pub fn timeout(message: impl Into<String>) -> Self {
         Self::new(Kind::Timeout, message)

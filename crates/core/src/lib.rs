@@ -23,6 +23,7 @@ pub mod task;
 pub mod tensor;
 pub mod time;
 pub mod upload;
+pub mod usage;
 pub mod value;
 pub mod wire;
 

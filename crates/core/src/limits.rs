@@ -23,5 +23,7 @@ pub const STATE_KEY_BYTES_MAX: usize = 512;
 pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Entries one `items` call answers.
 pub const STATE_ITEMS_MAX: usize = 10_000;
+/// Sums that one call for usage answers.
+pub const USAGE_ROWS_MAX: usize = 10_000;
 /// Rows of a page of results.
 pub const PAGE_ROWS_MAX: u32 = 200;

@@ -54,6 +54,11 @@ pub enum Refused {
         retry_after: Duration,
         queued: u32,
     },
+    /// The model has cost what it may in this month; the message says how much.
+    OverBudget {
+        message: String,
+        hint: Option<String>,
+    },
     ShuttingDown,
 }
 

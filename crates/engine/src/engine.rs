@@ -1,6 +1,7 @@
 //! The engine's handle: what the gateway holds.
 //! Does not know HTTP; owns no state of its own but the parts it started.
 
+use crate::meter::Meter;
 use crate::{
     adopt,
     ask::{Ask, Loaded, Readiness, Refused},
@@ -18,7 +19,7 @@ use crate::{
     ticket::Ticket,
     watchdog,
 };
-use onstage_core::{Id, ModelName, Result, job::Lease, model::VersionId};
+use onstage_core::{Id, ModelName, Result, job::Lease, model::VersionId, usage::Prices};
 use std::{
     sync::{
         Arc,
@@ -60,6 +61,7 @@ impl Engine {
         let settings = Arc::new(settings);
         let registry = Arc::new(Registry::default());
         let recorder = Recorder::start(parts.clone(), &settings, registry.clone());
+        let meter = Meter::start(parts.clone(), settings.prices.clone());
         let catalog = Catalog::new(parts.clone());
         let stage = Stage {
             host: Host::new(
@@ -70,6 +72,7 @@ impl Engine {
             parts,
             settings,
             recorder,
+            meter,
             registry,
         };
         let house = House::new(stage, catalog);
@@ -240,6 +243,16 @@ impl Engine {
         }
     }
 
+    /// What compute costs here.
+    pub fn prices(&self) -> &Prices {
+        &self.0.house.stage.settings.prices
+    }
+
+    /// What the model has cost in this month, in USD.
+    pub async fn spent(&self, model: &ModelName) -> Result<f64> {
+        self.0.house.stage.meter.read_spent(model).await
+    }
+
     /// Stops taking, finishes what runs within `grace`, hands back the rest, writes the records.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.stop.cancel();
@@ -263,6 +276,10 @@ impl Engine {
             tracing::warn!("adopted jobs were left to the reaper");
         }
         self.0.house.stage.recorder.flush(FLUSH_MAX).await;
+        let written = tokio::time::timeout(FLUSH_MAX, self.0.house.stage.meter.write()).await;
+        if !matches!(written, Ok(Ok(()))) {
+            tracing::warn!("the usage of the last seconds was not written before the shutdown");
+        }
     }
 }
 

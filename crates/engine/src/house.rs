@@ -49,6 +49,12 @@ impl House {
     }
 
     pub(crate) fn predict(&self, mut ask: Ask) -> Result<Ticket, Refused> {
+        if let Err(error) = self.stage.meter.check_month(&ask.version) {
+            return Err(Refused::OverBudget {
+                message: error.message,
+                hint: error.hint,
+            });
+        }
         loop {
             let pool = self.pool(&ask.version).ok_or(Refused::ShuttingDown)?;
             match pool.accept(ask) {

@@ -16,6 +16,7 @@ mod house;
 mod junction;
 mod lazy;
 pub mod logs;
+mod meter;
 mod packing;
 pub mod parts;
 mod pool;

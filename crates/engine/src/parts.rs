@@ -6,6 +6,7 @@ use onstage_core::{
     ports::{Blobs, Driver, InputCheck, Launcher, OutputCheck, Store, Tables},
     schema::ModelSchema,
     task::Incarnation,
+    usage::Prices,
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -73,6 +74,8 @@ pub struct Settings {
     pub drain_max: Duration,
     /// How long a version that went live over an older one is watched, the older one held ready; zero: not at all.
     pub probation: Duration,
+    /// What compute costs, for the limits of models.
+    pub prices: Prices,
     /// How often the catalog's revision is read, beside every change that this front makes.
     pub catalog_poll: Duration,
     /// Versions built at once.
@@ -100,6 +103,7 @@ impl Default for Settings {
             cancel_grace: Duration::from_secs(2),
             drain_max: Duration::from_secs(120),
             probation: Duration::from_secs(60),
+            prices: Prices::usual(),
             catalog_poll: Duration::from_millis(500),
             builds_max: 2,
             records_waiting_max: 10_000,

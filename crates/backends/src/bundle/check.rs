@@ -4,7 +4,7 @@
 use crate::archive::path;
 use onstage_core::{
     Error, ModelName, Result,
-    config::{EnvironmentSection, ModelConfig, RealtimeSection, Requirements},
+    config::{EnvironmentSection, ModelConfig, MoneySection, RealtimeSection, Requirements},
 };
 use std::path::Path;
 
@@ -23,8 +23,17 @@ pub(super) fn config(folder: &Path, config: &ModelConfig) -> Result<()> {
     realtime(&config.realtime)?;
     one_of("[jobs] tasks", config.jobs.tasks >= 1, "at least 1")?;
     secrets(&config.secrets.names)?;
+    money(&config.money)?;
     // Also for bundles that no command line has looked at.
     config.refuse_unkept_promises()
+}
+
+fn money(money: &MoneySection) -> Result<()> {
+    for (key, usd) in [("[money] month", money.month), ("[money] run", money.run)] {
+        let fine = usd.is_none_or(|usd| usd.is_finite() && usd >= 0.0);
+        one_of(key, fine, "an amount in USD, like 20 or 0.5")?;
+    }
+    Ok(())
 }
 
 pub(super) fn no_predictor(entry: &str) -> Error {

@@ -14,18 +14,32 @@ use onstage_core::{Error, Result, ports::Store};
 use std::{path::Path, sync::Arc};
 
 const SQLITE_SCHEME: &str = "sqlite://";
+/// Parameters of a URL that hold no secret.
+const SHOWN: [&str; 8] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "host",
+    "socket",
+    "dbname",
+];
 
-/// Opens the store at `url`: `sqlite:///folder/onstage.db`, or `memory:` for one that forgets.
-/// Makes the file when it is not there and brings an older one up to date.
+/// Opens the store at `url`: `sqlite:///folder/onstage.db`, `postgres://…`, `mysql://…`, or `memory:` for one that forgets.
+/// Makes the file or the tables when they are not there and brings older ones up to date.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
     if url == "memory:" {
         return Ok(memory());
+    }
+    if sql::is_server(url) {
+        return Ok(Arc::new(sql::open_server(url).await?));
     }
     match url.strip_prefix(SQLITE_SCHEME) {
         Some(path) if path.starts_with('/') => sqlite(Path::new(path)).await,
         _ => Err(
             Error::invalid(format!("store `{}` is not known", without_secret(url)))
-                .hint("write it like `sqlite:///data/onstage.db`"),
+                .hint("write it like `sqlite:///data/onstage.db`, `postgres://user:password@host/database` or `mysql://user:password@host/database`"),
         ),
     }
 }
@@ -45,10 +59,52 @@ pub fn memory() -> Arc<dyn Store> {
     Arc::new(memory::MemoryStore::default())
 }
 
-/// The URL without user and password, so that a message can show it.
-fn without_secret(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://…@{place}"),
-        _ => url.to_owned(),
+/// The URL without its password, so that a message can show it.
+pub fn without_secret(url: &str) -> String {
+    let (place, query) = match url.split_once('?') {
+        Some((place, query)) => (place, Some(query)),
+        None => (url, None),
+    };
+    let mut shown = match (place.split_once("://"), place.rsplit_once('@')) {
+        (Some((scheme, rest)), Some((_, host))) => {
+            let user = rest.split([':', '@']).next().unwrap_or_default();
+            format!("{scheme}://{user}:…@{host}")
+        }
+        // A password with an unescaped `?`: who knows where it ends.
+        (Some((scheme, _)), None) if url.contains('@') => return format!("{scheme}://…"),
+        _ => place.to_owned(),
+    };
+    let open = |pair: &&str| SHOWN.contains(&pair.split('=').next().unwrap_or_default());
+    for (place, pair) in query
+        .unwrap_or_default()
+        .split('&')
+        .filter(open)
+        .enumerate()
+    {
+        shown.push(if place == 0 { '?' } else { '&' });
+        shown.push_str(pair);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secret;
+
+    #[test]
+    fn a_url_is_shown_without_what_is_secret() {
+        for (url, shown) in [
+            ("sqlite:///data/onstage.db", "sqlite:///data/onstage.db"),
+            ("memory:", "memory:"),
+            ("postgres://db/onstage", "postgres://db/onstage"),
+            ("postgres://kim:pa@ss:w/o@db:5/x", "postgres://kim:…@db:5/x"),
+            ("mysql://kim:p?s@db/x", "mysql://…"),
+            (
+                "postgres://kim@db/x?sslmode=verify-full&password=geheim&sslrootcert=/ca.pem",
+                "postgres://kim:…@db/x?sslmode=verify-full&sslrootcert=/ca.pem",
+            ),
+        ] {
+            assert_eq!(without_secret(url), shown);
+        }
     }
 }

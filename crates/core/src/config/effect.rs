@@ -66,13 +66,7 @@ impl ModelConfig {
                 .hint("leave it out, or write `who = \"people\"`"));
             }
         }
-        match self.money.keys().next() {
-            None => Ok(()),
-            Some(key) => Err(Error::invalid(format!(
-                "`[money] {key}` asks for what this version does not do: it neither counts nor limits what a model costs"
-            ))
-            .hint("leave `[money]` out; `[realtime] workers` and `[jobs] tasks` limit how much runs at once")),
-        }
+        Ok(())
     }
 }
 
@@ -126,7 +120,6 @@ mod tests {
         for wrong in [
             json!({"access": {"who": "public"}}),
             json!({"access": {"who": "people", "until": "2027-01-01"}}),
-            json!({"money": {"month": 20}}),
         ] {
             let error = config(&wrong).refuse_unkept_promises().unwrap_err();
             assert!(error.hint.is_some(), "{wrong}: {error}");

@@ -20,6 +20,7 @@ use crate::{
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
     task::{Incarnation, Task},
     upload::{Made, Upload, UploadPart},
+    usage::{Dimension, Usage, UsageFilter, UsageSum},
     value::BlobRef,
 };
 use async_trait::async_trait;
@@ -27,7 +28,17 @@ use std::ops::Range;
 
 /// Everything.
 pub trait Store:
-    Catalog + Jobs + Tasks + Predictions + People + FeedbackBook + Files + Uploads + Datasets + AppState
+    Catalog
+    + Jobs
+    + Tasks
+    + Predictions
+    + People
+    + FeedbackBook
+    + Files
+    + Uploads
+    + Datasets
+    + AppState
+    + UsageBook
 {
 }
 impl<T> Store for T where
@@ -41,6 +52,7 @@ impl<T> Store for T where
         + Uploads
         + Datasets
         + AppState
+        + UsageBook
 {
 }
 
@@ -288,6 +300,15 @@ pub trait Datasets: Send + Sync + 'static {
     /// Answers the version as it was; the bool is true when no other has its blob, which nobody refers to any more.
     /// Not found when there is none; conflict while a job that is kept refers to it.
     async fn remove_dataset_version(&self, which: &DatasetRef) -> Result<(DatasetVersion, bool)>;
+}
+
+/// What was computed, summed up by day.
+#[async_trait]
+pub trait UsageBook: Send + Sync + 'static {
+    /// Adds to the sums.
+    async fn add_usage(&self, usage: Vec<Usage>) -> Result<()>;
+    /// The sums, told apart by some dimensions; in the order of those, days newest first. At most `USAGE_ROWS_MAX`.
+    async fn usage(&self, filter: &UsageFilter, by: &[Dimension]) -> Result<Vec<UsageSum>>;
 }
 
 /// An operation on a model's durable state.

@@ -2,6 +2,7 @@
 //! Does not decide how many there are.
 
 use super::{Mode, Pool, host::Room};
+use crate::worker::Took;
 use crate::{
     spawn::spawn,
     worker::{Ended, Start, Worker},
@@ -141,7 +142,7 @@ impl Pool {
 
     fn fail_all(&self, stranded: Vec<(Arc<crate::ticket::Entry>, Failure)>) {
         for (entry, failure) in stranded {
-            entry.finish(Err(failure), Duration::ZERO);
+            entry.finish(Err(failure), Took::default());
         }
     }
 }

@@ -2,6 +2,7 @@
 //! Thin; does not touch requests but to tell those whose deadline passed.
 
 use super::{Mode, Pool, expire};
+use crate::worker::Took;
 use crate::{
     packing::Lack,
     scaler::{self, Bounds, Step},
@@ -240,7 +241,7 @@ impl Pool {
                 onstage_core::outcome::Reason::WorkerLost,
                 "the server stopped before it was its turn",
             );
-            waiting.it.finish(Err(why), Duration::ZERO);
+            waiting.it.finish(Err(why), Took::default());
         }
         futures::future::join_all(workers.iter().map(|worker| worker.stop(grace))).await;
         self.news.send_modify(|news| *news += 1);

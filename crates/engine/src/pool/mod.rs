@@ -29,6 +29,11 @@ use crate::{
     ticket::{Entry, Fact, Finished, NewEntry, Size, Ticket},
     worker::{Item, Source, Take},
 };
+use crate::{
+    meter::{self, Meter, PoolMeter},
+    worker::Took,
+};
+use onstage_core::usage::Amounts;
 use onstage_core::{
     Clock,
     config::ModelConfig,
@@ -65,6 +70,7 @@ pub(crate) struct Stage {
     pub settings: Arc<Settings>,
     pub host: Arc<Host>,
     pub recorder: Recorder,
+    pub meter: Meter,
     pub registry: Arc<Registry>,
 }
 
@@ -78,6 +84,7 @@ pub(crate) struct Pool {
     look: Notify,
     numbers: AtomicU64,
     pub tally: Tally,
+    meter: Arc<PoolMeter>,
     /// The most memory that one of its workers was seen to use.
     memory_seen: AtomicU64,
     /// It answers for its model, so `workers.min` holds.
@@ -130,6 +137,7 @@ impl Pool {
         };
         let pool = Arc::new(Self {
             clock: stage.parts.clock.clone(),
+            meter: stage.meter.of_pool(loaded.clone()),
             inside: Mutex::new(Inside {
                 queue: Queue::new(items_max),
                 roster: Roster::default(),
@@ -192,7 +200,7 @@ impl Pool {
         self.tally.accepted.fetch_add(1, Relaxed);
         if let Some(failure) = failed {
             drop(inside);
-            entry.finish(Err(failure), Duration::ZERO);
+            entry.finish(Err(failure), Took::default());
             return Ok(Ticket(entry));
         }
         if let Some((phase, text)) = inside.starting_text.clone() {
@@ -272,7 +280,7 @@ impl Pool {
         match waiting {
             Some(_) => entry.finish(
                 Err(Failure::new(Reason::Canceled, "it was canceled")),
-                Duration::ZERO,
+                Took::default(),
             ),
             None => self.tell_workers_to_cancel(number),
         }
@@ -292,13 +300,24 @@ impl Pool {
         entry: &Arc<Entry>,
         finished: &Finished,
         waited: Duration,
-        predict: Duration,
+        predict: Took,
+        bytes_in: usize,
     ) {
         let reason = match &finished.outcome {
             Ok(_) => Reason::Ok,
             Err(failure) => failure.reason,
         };
-        self.tally.answered(reason, waited, predict);
+        self.tally.answered(reason, waited, predict.whole);
+        let memory_seen = self.memory_seen.load(Relaxed);
+        let output = finished.outcome.as_ref().ok();
+        let amounts = Amounts {
+            runs: 1,
+            bytes_in: bytes_in as u64,
+            bytes_out: output.map_or(0, onstage_core::value::Value::len) as u64,
+            ..meter::realtime_worker(&self.loaded.version.config, memory_seen)
+                .in_time(predict.share)
+        };
+        self.meter.add(&entry.by, amounts);
         self.stage.recorder.add(entry.clone());
     }
 
@@ -464,6 +483,6 @@ fn expire(entry: &Arc<Entry>) {
             Reason::Timeout,
             "its deadline passed while it waited in the queue",
         )),
-        Duration::ZERO,
+        Took::default(),
     );
 }

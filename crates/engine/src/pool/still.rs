@@ -38,6 +38,7 @@ mod tests {
         ask::{Ask, Keep, Loaded},
         catalog::Catalog,
         house::House,
+        meter::Meter,
         parts::{Settings, tests::parts_with},
         pool::{Host, Stage},
         recorder::Recorder,
@@ -103,6 +104,7 @@ mod tests {
         let stage = Stage {
             host: Host::new(4, &[], parts.launcher.clone()),
             recorder: Recorder::start(parts.clone(), &settings, registry.clone()),
+            meter: Meter::start(parts.clone(), settings.prices.clone()),
             parts: parts.clone(),
             settings,
             registry,

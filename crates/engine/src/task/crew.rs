@@ -44,6 +44,7 @@ impl Crew for WorkerCrew {
     }
 }
 
+#[async_trait]
 impl Hands for Worker {
     fn submit(&self, microbatch: Vec<Item>) {
         self.run(microbatch);
@@ -59,6 +60,10 @@ impl Hands for Worker {
 
     fn is_alive(&self) -> bool {
         !self.has_ended()
+    }
+
+    async fn memory_bytes(&self) -> Option<u64> {
+        Worker::memory_bytes(self).await
     }
 }
 

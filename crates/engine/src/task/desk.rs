@@ -7,6 +7,7 @@ use super::{
     journal::Journal,
     persist,
     staff::{Hands, Staff},
+    tab::Tab,
 };
 use crate::{ask::Loaded, parts::Parts};
 use onstage_core::{
@@ -39,6 +40,7 @@ pub(crate) struct Desk {
     pub(crate) policy: RetryPolicy,
     pub(crate) staff: Staff,
     pub(crate) stop: CancellationToken,
+    pub(crate) tab: Tab,
     items: AtomicU64,
 }
 
@@ -85,6 +87,7 @@ impl Desk {
             policy,
             staff,
             stop,
+            tab: Tab::default(),
             items: AtomicU64::new(1),
         }
     }
@@ -144,7 +147,10 @@ impl Desk {
         // Together, because writes at the same moment share a commit.
         let told = journals.iter().zip(finished).map(async |(journal, job)| {
             match job {
-                Some(job) => self.say_after(journal, &job).await,
+                Some(job) => {
+                    self.note(&job, journal.used());
+                    self.say_after(journal, &job).await;
+                }
                 None => {
                     tracing::warn!(job = %journal.lease.job, run = journal.lease.run, "a run's end came too late: its lease was lost");
                 }

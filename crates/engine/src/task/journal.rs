@@ -5,8 +5,13 @@ use super::{
     events,
     logs::{Keep, LogKeep},
     persist,
+    tab::Used,
 };
-use crate::{parts::Parts, values::store_value, worker::LogLine};
+use crate::{
+    parts::Parts,
+    values::store_value,
+    worker::{End, LogLine},
+};
 use onstage_core::{
     Kind, Result, Timestamp,
     event::{EventKind, NewEvent},
@@ -36,6 +41,7 @@ pub(crate) struct Journal {
     parts: Parts,
     began: Duration,
     buffer: Mutex<Buffer>,
+    used: Mutex<Used>,
     /// Held while writing, so that groups stay in order.
     writing: tokio::sync::Mutex<()>,
 }
@@ -70,8 +76,23 @@ impl Journal {
             parts: parts.clone(),
             began: parts.clock.monotonic(),
             buffer: Mutex::default(),
+            used: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// A worker has answered an item of the run.
+    pub(crate) fn took(&self, end: &End) {
+        let (End::Output { predict, .. } | End::Failed { predict, .. }) = end else {
+            return;
+        };
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.items += 1;
+        used.time += predict.share;
+    }
+
+    pub(crate) fn used(&self) -> Used {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn event(&self, event: NewEvent) {
@@ -140,8 +161,12 @@ impl Journal {
         self.buffer().entries.push(Entry::Chunk(index, output, at));
     }
 
-    /// Whether something other than the run's start waits to be written.
+    /// Whether something other than the run's start waits to be written, or is being written: a store may well finish
+    /// first what was begun later.
     pub(crate) fn has_news(&self) -> bool {
+        if self.writing.try_lock().is_err() {
+            return true;
+        }
         let is_news =
             |entry: &Entry| !matches!(entry, Entry::Event(event) if event.kind == EventKind::Start);
         self.buffer().entries.iter().any(is_news)

@@ -14,6 +14,7 @@ mod logs;
 mod persist;
 mod prediction;
 mod staff;
+mod tab;
 
 pub use batch::line::Line as ChunkLine;
 pub use staff::{Crew, Hands};
@@ -143,8 +144,14 @@ pub async fn run_task_with(
                 staff,
                 stop,
             );
-            let end = drain::drain(&desk).await;
+            let end = tokio::select! {
+                end = drain::drain(&desk) => end,
+                never = desk.settle_often() => never,
+            };
             desk.staff.kill();
+            if let Err(error) = desk.settle().await {
+                tracing::warn!(%error, "the usage of the last jobs was not written");
+            }
             end?
         }
         Err(why) => TaskEnd::NoVersion(why),

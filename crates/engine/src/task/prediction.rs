@@ -8,6 +8,7 @@ use super::{
     hold::{Hold, Voice},
     journal::{FLUSH_EVERY_MS, Journal},
 };
+use crate::worker::Took;
 use crate::{
     spawn::spawn,
     values::{join, load_value, store_value},
@@ -180,7 +181,7 @@ impl Group<'_> {
                     let failure = failure.clone();
                     sink.end(End::Failed {
                         failure,
-                        predict: Duration::ZERO,
+                        predict: Took::default(),
                     });
                 }
             }
@@ -249,7 +250,7 @@ impl Group<'_> {
         one: &Running,
         output: Value,
         chunks: Option<u64>,
-        predict: Duration,
+        predict: Took,
     ) -> RunEnd {
         let output = match chunks {
             Some(_) => join(&one.sink.take_pieces()),
@@ -267,7 +268,7 @@ impl Group<'_> {
         match stored.await {
             Ok(output) => RunEnd::Succeeded(JobOutput::Prediction {
                 output,
-                predict_ms: predict.as_millis() as u64,
+                predict_ms: predict.whole.as_millis() as u64,
             }),
             Err(error) => RunEnd::Failed(Failure::new(
                 Reason::NoCapacity,
@@ -382,6 +383,7 @@ impl Sink for JobSink {
     }
 
     fn end(&self, end: End) {
+        self.journal.took(&end);
         // Nobody listens any more when the job was given up.
         let _ = self.ends.send(end);
     }

@@ -25,6 +25,7 @@ pub trait Crew: Send + Sync {
 }
 
 /// A started worker.
+#[async_trait]
 pub trait Hands: Send + Sync {
     /// Takes a microbatch behind those it has. Every item's sink hears its end, also when the worker dies.
     fn submit(&self, microbatch: Vec<Item>);
@@ -33,6 +34,10 @@ pub trait Hands: Send + Sync {
     /// Kills its process group now.
     fn kill(&self);
     fn is_alive(&self) -> bool;
+    /// What it uses now, where that can be told.
+    async fn memory_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// The one worker of a task.

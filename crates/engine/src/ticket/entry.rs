@@ -5,6 +5,7 @@ use super::{
     Finished,
     log::{EventLog, Fact},
 };
+use crate::worker::Took;
 use crate::{
     ask::{Keep, Loaded},
     logs::KeptLog,
@@ -183,7 +184,7 @@ impl Entry {
     }
 
     /// The one end. Later calls change nothing.
-    pub(crate) fn finish(&self, outcome: Result<Value, Failure>, predict: Duration) {
+    pub(crate) fn finish(&self, outcome: Result<Value, Failure>, predict: Took) {
         let now = self.pool.clock.now();
         let mut state = self.state();
         if self.finished.get().is_some() {
@@ -198,7 +199,7 @@ impl Entry {
             Err(failure) if failure.reason == Reason::Canceled => "canceled",
             Err(_) => "failed",
         };
-        state.input = Value::default();
+        let bytes_in = std::mem::take(&mut state.input).len();
         state.running = false;
         state.events.push(now, Fact::Completed { status });
         let logs = if state.logs.is_empty() {
@@ -210,7 +211,7 @@ impl Entry {
             outcome,
             logs,
             queue_ms: waited.as_secs_f64() * 1000.0,
-            predict_ms: predict.as_secs_f64() * 1000.0,
+            predict_ms: predict.whole.as_secs_f64() * 1000.0,
             started_at: started.map(|(_, at)| at),
             completed_at: now,
         });
@@ -218,13 +219,14 @@ impl Entry {
         drop(state);
         // Counted before anybody is told, so that whoever has an answer finds it in the counts.
         if first {
-            self.pool.finished(&self.me(), &finished, waited, predict);
+            self.pool
+                .finished(&self.me(), &finished, waited, predict, bytes_in);
         }
         self.ended.notify_waiters();
         self.changed.notify_waiters();
     }
 
-    fn output(&self, output: Value, chunks: Option<u64>, predict: Duration) {
+    fn output(&self, output: Value, chunks: Option<u64>, predict: Took) {
         let value = match chunks {
             Some(_) => values::join(&self.state().chunks),
             None if self.loaded.schema.streams => values::join(&[]),
@@ -244,10 +246,10 @@ impl Entry {
         let given_up = state.tries > TRIES_MAX;
         drop(state);
         if given_up {
-            return self.finish(Err(why), Duration::ZERO);
+            return self.finish(Err(why), Took::default());
         }
         if let Err(failure) = self.pool.take_back(self.me(), alone) {
-            self.finish(Err(failure), Duration::ZERO);
+            self.finish(Err(failure), Took::default());
         }
     }
 }
@@ -320,7 +322,7 @@ impl Sink for Entry {
                 format!("the pieces of the output are over the limit of {STREAM_BYTES_MAX} bytes");
             self.finish(
                 Err(Failure::new(Reason::BadOutput, message)),
-                Duration::ZERO,
+                Took::default(),
             );
             return self.pool.tell_workers_to_cancel(self.number);
         }
@@ -333,7 +335,7 @@ impl Sink for Entry {
     fn given_back(&self) {
         self.state().running = false;
         if let Err(failure) = self.pool.take_back(self.me(), false) {
-            self.finish(Err(failure), Duration::ZERO);
+            self.finish(Err(failure), Took::default());
         }
     }
 

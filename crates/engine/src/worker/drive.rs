@@ -420,7 +420,7 @@ fn give_back(items: Vec<Item>, why: &Failure) {
 fn give_up(item: &Item) {
     item.sink.end(super::End::Failed {
         failure: Failure::new(onstage_core::outcome::Reason::Canceled, "it was canceled"),
-        predict: Duration::ZERO,
+        predict: super::Took::default(),
     });
 }
 

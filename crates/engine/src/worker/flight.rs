@@ -1,7 +1,7 @@
 //! The microbatches that a worker has and has not answered: who still waits, whose time is up, who is to blame when it dies.
 //! Pure: takes `now`, tells sinks what happened and answers what to say to the worker; does no IO.
 
-use super::item::{End, Item};
+use super::item::{End, Item, Took};
 use onstage_core::{
     outcome::{Failure, Reason},
     value::Value,
@@ -108,7 +108,7 @@ impl Flight {
         };
         let microbatch = &mut self.microbatches[at];
         let flying = microbatch.items.remove(place);
-        let took = now.saturating_sub(microbatch.since);
+        let took = microbatch.took(self.together, now);
         if flying.mood == Mood::Forgotten {
             self.strays += 1;
         }
@@ -156,7 +156,7 @@ impl Flight {
         if microbatch.items[place].mood == Mood::Forgotten {
             return false;
         }
-        let took = now.saturating_sub(microbatch.since);
+        let took = microbatch.took(self.together, now);
         microbatch.items[place].give_up(Failure::new(Reason::Canceled, "it was canceled"), took);
         microbatch.mark_unwanted(now);
         true
@@ -165,8 +165,9 @@ impl Flight {
     /// Whoever's time is up is told so.
     pub(super) fn look(&mut self, now: Duration) -> Due {
         let mut due = Due::default();
+        let together = self.together;
         for microbatch in &mut self.microbatches {
-            microbatch.expire_callers(now, &mut due);
+            microbatch.expire_callers(now, together, &mut due);
         }
         if let Some(first) = self.microbatches.front_mut() {
             first.expire_limit(now, self.together, &mut due);
@@ -236,7 +237,7 @@ impl Flight {
     /// The worker is gone. Only an item that was alone in the microbatch being computed is to blame.
     pub(super) fn lost(&mut self, why: &Failure, now: Duration) {
         for (place, microbatch) in self.microbatches.drain(..).enumerate() {
-            let took = now.saturating_sub(microbatch.since);
+            let took = microbatch.took(self.together, now);
             let unanswered = microbatch.items.len();
             // The last first: whoever puts them back at the head of a queue gets the old order.
             for flying in microbatch.items.into_iter().rev() {
@@ -301,8 +302,13 @@ impl Microbatch {
             .map_or(Duration::ZERO, |flying| flying.item.limit)
     }
 
-    fn expire_callers(&mut self, now: Duration, due: &mut Due) {
-        let took = now.saturating_sub(self.since);
+    fn took(&self, together: bool, now: Duration) -> Took {
+        let whole = now.saturating_sub(self.since);
+        Took::together(whole, if together { self.size } else { 1 })
+    }
+
+    fn expire_callers(&mut self, now: Duration, together: bool, due: &mut Due) {
+        let took = self.took(together, now);
         for flying in &mut self.items {
             if flying.mood != Mood::Forgotten && flying.item.until.is_some_and(|until| until <= now)
             {
@@ -321,7 +327,7 @@ impl Microbatch {
         if self.unwanted_since.is_some() || now < self.since + limit {
             return;
         }
-        let took = now.saturating_sub(self.since);
+        let took = self.took(together, now);
         let blame_all = together || self.items.len() == 1;
         for flying in &mut self.items {
             if flying.is_wanted() {
@@ -356,7 +362,7 @@ impl Flying {
         matches!(self.mood, Mood::Wanted | Mood::Offered)
     }
 
-    fn answered(self, answer: Answer, took: Duration) {
+    fn answered(self, answer: Answer, took: Took) {
         match (self.mood, answer.outcome) {
             (Mood::Forgotten, _) => {}
             (Mood::Offered, Err(error)) if error.kind == RECALLED => self.item.sink.given_back(),
@@ -381,12 +387,12 @@ impl Flying {
         }
     }
 
-    fn give_up(&mut self, failure: Failure, predict: Duration) {
+    fn give_up(&mut self, failure: Failure, predict: Took) {
         self.mood = Mood::Forgotten;
         self.item.sink.end(End::Failed { failure, predict });
     }
 
-    fn lost(self, why: &Failure, computing: bool, unanswered: usize, took: Duration) {
+    fn lost(self, why: &Failure, computing: bool, unanswered: usize, took: Took) {
         let blame = (computing && unanswered == 1) || self.chunks > 0;
         let end = match self.mood {
             Mood::Forgotten => return,

@@ -55,6 +55,26 @@ pub struct LogLine<'a> {
     pub text: &'a str,
 }
 
+/// How long a worker had an item, and which part of that was for it alone: of a microbatch computed together, an equal share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Took {
+    pub whole: Duration,
+    pub share: Duration,
+}
+
+impl Took {
+    pub fn together(whole: Duration, items: usize) -> Self {
+        Self {
+            whole,
+            share: whole / u32::try_from(items.max(1)).unwrap_or(u32::MAX),
+        }
+    }
+
+    pub fn alone(whole: Duration) -> Self {
+        Self::together(whole, 1)
+    }
+}
+
 /// What became of an item.
 #[derive(Debug, Clone)]
 pub enum End {
@@ -63,10 +83,10 @@ pub enum End {
         output: Value,
         chunks: Option<u64>,
         metrics: BTreeMap<String, f64>,
-        predict: Duration,
+        predict: Took,
     },
     /// It failed for good: the author's code, its deadline, a cancel, or it killed its worker while it was alone.
-    Failed { failure: Failure, predict: Duration },
+    Failed { failure: Failure, predict: Took },
     /// The worker went away under a microbatch of several: run it again, `alone` so that only the guilty one fails next time; not `alone` when it had not started.
     Returned { alone: bool, why: Failure },
 }

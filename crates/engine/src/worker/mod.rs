@@ -20,7 +20,7 @@ mod start;
 mod state;
 mod told;
 
-pub use item::{End, Item, LogLine, Sink};
+pub use item::{End, Item, LogLine, Sink, Took};
 pub use source::{Source, Take};
 pub use start::Start;
 

@@ -9,7 +9,7 @@ use onstage_core::{
 use onstage_engine::{
     spawn::spawn,
     task::{Crew, Hands},
-    worker::{End, Item, LogLine},
+    worker::{End, Item, LogLine, Took},
 };
 use std::{
     collections::VecDeque,
@@ -244,14 +244,14 @@ fn answer(item: &Item, json: String, chunks: Option<u64>) {
         output: Value::json(json),
         chunks,
         metrics: Default::default(),
-        predict: Duration::from_millis(3),
+        predict: Took::alone(Duration::from_millis(3)),
     });
 }
 
 fn fail(item: &Item, failure: Failure) {
     item.sink.end(End::Failed {
         failure,
-        predict: Duration::ZERO,
+        predict: Took::default(),
     });
 }
 

@@ -18,11 +18,12 @@ use onstage_core::{
     ports::{
         AppState, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files, Finished,
         Jobs, Listed, Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
-        Uploads,
+        Uploads, UsageBook,
     },
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
     task::{Incarnation, Task},
     upload::{Made, Upload, UploadPart},
+    usage::{Dimension, Usage, UsageFilter, UsageSum},
     value::BlobRef,
 };
 use std::{
@@ -175,6 +176,10 @@ through!(Predictions {
     delete_prediction(id: &Id) -> Result<()>;
     run_count(model: &ModelName) -> Result<u64>;
     forget(model: &ModelName, part: RecordPart, created: Range<Timestamp>, limit: u32) -> Result<Vec<Id>>;
+});
+through!(UsageBook {
+    add_usage(usage: Vec<Usage>) -> Result<()>;
+    usage(filter: &UsageFilter, by: &[Dimension]) -> Result<Vec<UsageSum>>;
 });
 through!(People {
     add_credential(credential: Credential) -> Result<()>;

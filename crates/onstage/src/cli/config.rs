@@ -2,7 +2,10 @@
 //! Reads the same layers as `serve`; changes nothing.
 
 use super::{caller::Caller, exit::Failure, print};
-use crate::settings::{Settings, Sourced, mistyped};
+use crate::{
+    serve::without_secret,
+    settings::{Settings, Sourced, mistyped},
+};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -28,7 +31,7 @@ pub(super) fn run(caller: &Caller, args: &Args) -> Result<(), Failure> {
     }
     let settings = Settings::of(&layers)?;
     let shown = |sourced: &Sourced| match (sourced.entry.key, sourced.value.as_str()) {
-        ("store", "") => settings.store.clone(),
+        ("store", _) => without_secret(&settings.store),
         ("blobs", "") => settings.blobs.clone(),
         (_, "") => String::new(),
         _ if sourced.entry.secret => MASK.to_owned(),

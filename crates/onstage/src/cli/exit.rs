@@ -36,7 +36,7 @@ impl From<Error> for Failure {
 fn code(kind: Kind) -> u8 {
     match kind {
         Kind::Invalid => USAGE,
-        Kind::Denied | Kind::Conflict => REFUSED,
+        Kind::Denied | Kind::Conflict | Kind::OverBudget => REFUSED,
         Kind::Unavailable => UNREACHABLE,
         Kind::NotFound
         | Kind::Lost

@@ -32,6 +32,7 @@ mod serve;
 mod task;
 mod token;
 mod typed;
+mod usage;
 mod versions;
 mod when;
 
@@ -95,6 +96,8 @@ enum Verb {
     Data(data::Args),
     /// Show what people said about predictions
     Feedback(feedback::Args),
+    /// Show what was computed, for whom, and what it costs
+    Usage(usage::Args),
     /// Create, list and remove tokens for programs
     Token(token::Args),
     /// Look for what could be wrong on this machine
@@ -161,6 +164,7 @@ impl Verb {
             Self::Jobs(args) => jobs::run(caller, args).await,
             Self::Data(args) => data::run(caller, args).await,
             Self::Feedback(args) => feedback::run(caller, args).await,
+            Self::Usage(args) => usage::run(caller, args).await,
             Self::Token(args) => token::run(caller, args).await,
             Self::Doctor(args) => doctor::run(caller, args).await,
             Self::Config(args) => config::run(caller, &args),

@@ -85,6 +85,7 @@ fn kind(status: StatusCode) -> Kind {
         408 | 504 => Kind::Timeout,
         429 => Kind::Busy,
         502 | 503 => Kind::Unavailable,
+        402 => Kind::OverBudget,
         507 => Kind::Full,
         400..500 => Kind::Invalid,
         _ => Kind::Internal,

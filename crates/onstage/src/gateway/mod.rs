@@ -27,6 +27,7 @@ mod router;
 mod state;
 mod table;
 mod uploads;
+mod usage;
 mod v2;
 mod versions;
 mod wire;

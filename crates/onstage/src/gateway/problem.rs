@@ -228,6 +228,7 @@ fn status_and_code(kind: Kind) -> (StatusCode, &'static str) {
         Kind::Lost => (StatusCode::CONFLICT, "lost"),
         Kind::Denied => (StatusCode::FORBIDDEN, "denied"),
         Kind::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+        Kind::OverBudget => (StatusCode::PAYMENT_REQUIRED, "over_budget"),
         Kind::Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout"),
         Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         Kind::Full => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),

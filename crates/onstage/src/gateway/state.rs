@@ -80,6 +80,8 @@ pub(crate) struct Settings {
     pub tempdir: std::path::PathBuf,
     /// The engine's name for leases; the same as in its settings.
     pub incarnation: onstage_core::task::Incarnation,
+    /// No other front can be beside this one: what it does not know, nobody does.
+    pub sole_front: bool,
     pub limits: Limits,
 }
 
@@ -101,6 +103,7 @@ impl Default for Settings {
             bundle_bytes_max: 1 << 30,
             tempdir: std::path::PathBuf::from("/tmp"),
             incarnation: onstage_core::task::Incarnation("unnamed".to_owned()),
+            sole_front: true,
             limits: Limits::default(),
         }
     }

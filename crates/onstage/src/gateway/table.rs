@@ -112,7 +112,7 @@ impl Route {
 
 /// All routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let areas: [(&'static str, Vec<Route>); 14] = [
+    let areas = [
         ("models", super::models::routes()),
         ("versions", super::versions::routes()),
         ("predictions", super::predictions::routes()),
@@ -122,6 +122,7 @@ pub(crate) fn routes() -> Vec<Route> {
         ("uploads", super::uploads::routes()),
         ("datasets", super::datasets::routes()),
         ("feedback", super::feedback::routes()),
+        ("usage", super::usage::routes()),
         ("people", super::people::routes()),
         ("installation", super::installation::routes()),
         ("one model", super::cog::routes()),

@@ -1,6 +1,7 @@
-//! The data folder while a server has it: made for its user only, and locked so that a second server is refused.
-//! Does not know what lies in it.
+//! The data folder while a server has it, and a store's file outside of it: locked so that a second server is refused.
+//! Does not know what lies in them.
 
+use crate::settings::{SQLITE_SCHEME, Settings};
 use onstage_core::{Error, Result};
 use std::{
     fs::{File, OpenOptions},
@@ -27,26 +28,77 @@ impl DataFolder {
             .create(path)
             .map_err(|error| cannot(path, error))?;
         let path = path.canonicalize().map_err(|error| cannot(path, error))?;
-        let mut lock = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path.join(LOCK_NAME))
-            .map_err(|error| cannot(&path, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(taken(&path, &mut lock)),
-            Err(std::fs::TryLockError::Error(error)) => return Err(cannot(&path, error)),
+        match lock(&path.join(LOCK_NAME)).map_err(|error| cannot(&path, error))? {
+            Held::Ours(lock) => Ok(Self { path, _lock: lock }),
+            Held::Anothers(whose) => Err(Error::conflict(format!(
+                "data folder `{}` is in use by another server{whose}",
+                path.display()
+            ))
+            .hint("stop that one first, or serve another folder with `--data DIR`")),
         }
-        sign(&mut lock).map_err(|error| cannot(&path, error))?;
-        Ok(Self { path, _lock: lock })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// A SQLite file that a setting names, while a server has it. Several servers would each take the others' predictions for lost.
+#[derive(Debug)]
+pub(crate) struct StoreFile {
+    _lock: File,
+}
+
+impl StoreFile {
+    /// None when the store lies in the data folder, whose lock is enough, or on a database server.
+    pub(crate) fn take(settings: &Settings) -> Result<Option<Self>> {
+        let Some(path) = settings.store.strip_prefix(SQLITE_SCHEME).map(Path::new) else {
+            return Ok(None);
+        };
+        if path.starts_with(&settings.data) {
+            return Ok(None);
+        }
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".lock");
+        let shown = path.display();
+        let cannot = |error| {
+            Error::invalid(format!("store `{shown}` cannot be used"))
+                .because(error)
+                .hint("its folder must exist and be writable")
+        };
+        match lock(Path::new(&beside)).map_err(cannot)? {
+            Held::Ours(lock) => Ok(Some(Self { _lock: lock })),
+            Held::Anothers(whose) => Err(Error::conflict(format!(
+                "store `{shown}` is in use by another server{whose}"
+            ))
+            .hint(
+                "a SQLite file has one server; several can share a store on PostgreSQL or MySQL",
+            )),
+        }
+    }
+}
+
+enum Held {
+    Ours(File),
+    /// With what is known about its process.
+    Anothers(String),
+}
+
+fn lock(path: &Path) -> std::io::Result<Held> {
+    let mut lock = OpenOptions::new()
+        .create(true)
+        .read(true)
+        .write(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => return Ok(Held::Anothers(whose(&mut lock))),
+        Err(std::fs::TryLockError::Error(error)) => return Err(error),
+    }
+    sign(&mut lock)?;
+    Ok(Held::Ours(lock))
 }
 
 fn sign(lock: &mut File) -> std::io::Result<()> {
@@ -55,17 +107,12 @@ fn sign(lock: &mut File) -> std::io::Result<()> {
     lock.write_all(std::process::id().to_string().as_bytes())
 }
 
-fn taken(path: &Path, lock: &mut File) -> Error {
+fn whose(lock: &mut File) -> String {
     let mut pid = String::new();
-    let whose = match lock.read_to_string(&mut pid) {
+    match lock.read_to_string(&mut pid) {
         Ok(1..) => format!(" (process {})", pid.trim()),
         _ => String::new(),
-    };
-    Error::conflict(format!(
-        "data folder `{}` is in use by another server{whose}",
-        path.display()
-    ))
-    .hint("stop that one first, or serve another folder with `--data DIR`")
+    }
 }
 
 fn cannot(path: &Path, error: std::io::Error) -> Error {
@@ -110,6 +157,32 @@ mod tests {
         );
         drop(first);
         DataFolder::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_store_file_elsewhere_has_one_server_at_a_time() {
+        use crate::{
+            environment::Environment,
+            settings::{Flags, Layers},
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let store = format!("sqlite://{}/shared.db", folder.path().display());
+        let settings = |store: &str| {
+            let environment = Environment::of([("HOME", "/nowhere"), ("ONSTAGE_STORE", store)]);
+            Settings::of(&Layers::load(&environment, &Flags::default()).unwrap()).unwrap()
+        };
+        let first = StoreFile::take(&settings(&store)).unwrap();
+        assert!(first.is_some());
+        let error = StoreFile::take(&settings(&store)).unwrap_err();
+        assert_eq!(error.kind, Kind::Conflict);
+        assert!(error.message.contains("shared.db"), "{error}");
+        drop(first);
+        assert!(StoreFile::take(&settings(&store)).unwrap().is_some());
+        for free in ["", "postgres://db/onstage"] {
+            assert!(StoreFile::take(&settings(free)).unwrap().is_none());
+            assert_eq!(settings(free).sole_front, free.is_empty());
+        }
+        assert!(settings(&store).sole_front);
     }
 
     #[test]

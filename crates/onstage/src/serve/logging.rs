@@ -6,8 +6,8 @@ use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Crates that say more than anybody wants at the levels people ask for.
-const QUIETED: &str =
-    "hyper=warn,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,reqwest=warn,h2=warn";
+/// sqlx would log a mistyped parameter of a store's URL with its value, which may be a password.
+const QUIETED: &str = "hyper=warn,sqlx=warn,sqlx_postgres::options=error,sea_orm=warn,sea_orm_migration=warn,reqwest=warn,h2=warn";
 
 /// Starts logging. `levels` is a level or a filter such as `info,onstage=debug`.
 pub(crate) fn start(levels: &str, colour: bool) -> Result<()> {

@@ -11,9 +11,9 @@ mod socket;
 mod task;
 
 pub(crate) use host::{raise_descriptors, stop_on_signals};
-pub(crate) use lock::DataFolder;
+pub(crate) use lock::{DataFolder, StoreFile};
 pub(crate) use logging::start as start_logging;
-pub(crate) use onstage_backends::store::sqlite_version;
+pub(crate) use onstage_backends::store::{sqlite_version, without_secret};
 pub(crate) use task::{TaskOrder, run_task};
 
 use crate::{
@@ -47,6 +47,8 @@ pub(crate) struct Serving {
     pub(crate) token: String,
     scratch: Scratch,
     data: DataFolder,
+    store_file: Option<StoreFile>,
+    local_name: String,
     parts: Parts,
     engine: Engine,
     gateway: JoinHandle<Option<()>>,
@@ -58,6 +60,7 @@ pub(crate) struct Serving {
 pub(crate) async fn start(settings: Settings, environment: &Environment) -> Result<Serving> {
     raise_descriptors();
     let data = DataFolder::take(&settings.data)?;
+    let store_file = StoreFile::take(&settings)?;
     // Listening comes first, so that a taken port costs nothing.
     let (listener, address) = socket::open(settings.listen, environment)?;
     check_reach(address, &settings)?;
@@ -77,8 +80,9 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
                 .gpus
                 .clone()
                 .unwrap_or_else(|| host::gpus(environment.get("CUDA_VISIBLE_DEVICES"))),
-            sole_front: settings.store_is_ours,
+            sole_front: settings.sole_front,
             probation: settings.probation,
+            prices: settings.prices.clone(),
             ..onstage_engine::Settings::default()
         },
     )
@@ -93,7 +97,8 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
     let stop = CancellationToken::new();
     let gateway = spawn("gateway", gateway::serve(listener, state, stop.clone()));
     let url = url_of(address);
-    let token = local_token(&parts).await?;
+    let local_name = local_name(&settings);
+    let token = local_token(&parts, &local_name).await?;
     let login = format!("{url}{}", gateway::login_path(&parts).await?);
     let note = Record {
         url: url.clone(),
@@ -107,6 +112,8 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
         token,
         scratch,
         data,
+        store_file,
+        local_name,
         parts,
         engine,
         gateway,
@@ -121,6 +128,8 @@ impl Serving {
         let Self {
             scratch,
             data,
+            store_file,
+            local_name,
             parts,
             engine,
             mut gateway,
@@ -140,9 +149,9 @@ impl Serving {
             let _ = gateway.await;
         }
         engine.shutdown(settings.drain).await;
-        forget_local_tokens(&parts).await?;
+        forget_local_tokens(&parts, &local_name).await?;
         // Given back last: the next server may have the folder from here on.
-        drop((scratch, data));
+        drop((scratch, store_file, data));
         if early {
             return Err(Error::internal(
                 "the gateway ended by itself; the log above says why",
@@ -184,6 +193,7 @@ fn gateway_settings(
         dataset_bytes_max: settings.dataset_bytes_max,
         tempdir,
         incarnation,
+        sole_front: settings.sole_front,
         limits: gateway::Limits {
             drain: settings.drain,
             ..defaults.limits
@@ -201,25 +211,18 @@ fn url_of(address: SocketAddr) -> String {
 }
 
 /// A token for this machine's user; those of earlier starts end.
-async fn local_token(parts: &Parts) -> Result<String> {
-    forget_local_tokens(parts).await?;
-    let (token, _) = gateway::mint(
-        parts,
-        CredentialKind::Token,
-        Role::Owner,
-        &local_name(),
-        None,
-    )
-    .await?;
+async fn local_token(parts: &Parts, name: &str) -> Result<String> {
+    forget_local_tokens(parts, name).await?;
+    let kind = CredentialKind::Token;
+    let (token, _) = gateway::mint(parts, kind, Role::Owner, name, None).await?;
     Ok(token)
 }
 
-async fn forget_local_tokens(parts: &Parts) -> Result<()> {
+async fn forget_local_tokens(parts: &Parts, name: &str) -> Result<()> {
     let page = Page {
         after: None,
         limit: TOKENS_MAX,
     };
-    let name = local_name();
     let tokens = parts.store.credentials(CredentialKind::Token, page).await?;
     for credential in tokens.rows {
         if credential.name == name {
@@ -232,8 +235,16 @@ async fn forget_local_tokens(parts: &Parts) -> Result<()> {
     Ok(())
 }
 
-fn local_name() -> String {
-    format!("this machine ({})", host::name())
+/// Fronts that share a store may be on one machine, each with a data folder of its own.
+fn local_name(settings: &Settings) -> String {
+    match settings.sole_front {
+        true => format!("this machine ({})", host::name()),
+        false => format!(
+            "this machine ({}, {})",
+            host::name(),
+            settings.data.display()
+        ),
+    }
 }
 
 #[cfg(test)]

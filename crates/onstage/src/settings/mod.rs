@@ -9,6 +9,7 @@ pub(crate) use layers::{Flags, Layers, Sourced, mistyped};
 use onstage_core::{
     Error, Result,
     config::{Size, Span},
+    usage::Prices,
 };
 use std::{
     net::{IpAddr, SocketAddr},
@@ -17,6 +18,8 @@ use std::{
     time::Duration,
 };
 
+pub(crate) const SQLITE_SCHEME: &str = "sqlite://";
+
 /// What `serve` and `task` need to know.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -24,9 +27,10 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) name: String,
     pub(crate) owner: String,
+    /// May hold a password: shown only by `onstage_backends::store::without_secret`.
     pub(crate) store: String,
-    /// Whether the store is the one in the data folder, whose lock keeps other servers away.
-    pub(crate) store_is_ours: bool,
+    /// Whether the store is a file, whose lock keeps other servers away; a database server has any number of fronts.
+    pub(crate) sole_front: bool,
     pub(crate) blobs: String,
     pub(crate) password: Option<String>,
     pub(crate) hosts: Vec<String>,
@@ -42,6 +46,7 @@ pub(crate) struct Settings {
     pub(crate) gpus: Option<Vec<String>>,
     pub(crate) drain: Duration,
     pub(crate) probation: Duration,
+    pub(crate) prices: Prices,
     pub(crate) log: String,
     /// The settings file, when one was named.
     pub(crate) file: Option<PathBuf>,
@@ -63,8 +68,8 @@ impl Settings {
             )?,
             name: layers.text("name").to_owned(),
             owner: layers.text("owner").to_owned(),
-            store_is_ours: layers.text("store").is_empty(),
-            store: or_in_data("store", "sqlite://", "onstage.db"),
+            sole_front: is_file(layers.text("store")),
+            store: or_in_data("store", SQLITE_SCHEME, "onstage.db"),
             blobs: or_in_data("blobs", "file://", "blobs"),
             password: Some(layers.text("password"))
                 .filter(|text| !text.is_empty())
@@ -81,11 +86,16 @@ impl Settings {
             gpus: gpus(layers.text("gpus")),
             drain: span(layers, "drain")?,
             probation: span(layers, "probation")?,
+            prices: prices(layers)?,
             log: layers.text("log").to_owned(),
             file: layers.named_file().map(Path::to_owned),
             data,
         })
     }
+}
+
+fn is_file(store: &str) -> bool {
+    store.is_empty() || store.starts_with(SQLITE_SCHEME)
 }
 
 /// The parts of a list with commas.
@@ -101,6 +111,40 @@ fn gpus(text: &str) -> Option<Vec<String>> {
         "none" => Some(Vec::new()),
         names => Some(listed(names).map(str::to_owned).collect()),
     }
+}
+
+/// The usual ones, but for what is set.
+fn prices(layers: &Layers) -> Result<Prices> {
+    let usual = Prices::usual();
+    let price =
+        |key: &str, usual: f64| match layers.text(key) {
+            "" => Ok(usual),
+            _ => parse(layers, key, "write USD an hour, like `0.04`").and_then(|price: f64| {
+                match price.is_finite() && price >= 0.0 {
+                    true => Ok(price),
+                    false => Err(
+                        Error::invalid(format!("setting `{key}` cannot be `{price}`"))
+                            .hint("write USD an hour, like `0.04`"),
+                    ),
+                }
+            }),
+        };
+    let prices = Prices {
+        vcpu_hour: price("price_vcpu_hour", usual.vcpu_hour)?,
+        gb_hour: price("price_gb_hour", usual.gb_hour)?,
+        gpu_hour: price("price_gpu_hour", usual.gpu_hour)?,
+        source: usual.source.clone(),
+    };
+    if prices == usual {
+        return Ok(prices);
+    }
+    Ok(Prices {
+        source: format!(
+            "this server's settings; what they leave out: {}",
+            usual.source
+        ),
+        ..prices
+    })
 }
 
 fn addresses(layers: &Layers, key: &str) -> Result<Vec<IpAddr>> {

@@ -59,7 +59,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "store",
         "ONSTAGE_STORE",
         "",
-        "records, as a URL; default an SQLite file in the data folder",
+        "records, as a URL: `postgres://…`, `mysql://…` or `sqlite://…`; default an SQLite file in the data folder",
     ),
     entry(
         "blobs",
@@ -145,6 +145,24 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "ONSTAGE_PROBATION",
         "60s",
         "how long a newer version that went live is watched, and the one before held ready to take over again; 0s: not at all",
+    ),
+    entry(
+        "price_vcpu_hour",
+        "ONSTAGE_PRICE_VCPU_HOUR",
+        "",
+        "what an hour of one core costs, in USD; default Fargate's list price",
+    ),
+    entry(
+        "price_gb_hour",
+        "ONSTAGE_PRICE_GB_HOUR",
+        "",
+        "what an hour of one GB of memory costs, in USD; default Fargate's list price",
+    ),
+    entry(
+        "price_gpu_hour",
+        "ONSTAGE_PRICE_GPU_HOUR",
+        "",
+        "what an hour of one GPU costs, in USD; default a small one's list price",
     ),
     entry(
         "log",

@@ -4,7 +4,7 @@ use crate::world::{World, signal};
 use serde_json::json;
 
 #[tokio::test]
-async fn columns_are_mapped_and_only_the_failed_rows_are_tried_again() {
+pub(crate) async fn columns_are_mapped_and_only_the_failed_rows_are_tried_again() {
     let world = World::start().await;
     let code = "import onstage as on\n\n@on.predict\ndef f(x: int, *, ctx: on.Ctx) -> int:\n    if x == 2 and ctx.state.add('tries', 1) == 1:\n        raise on.UserError('not yet')\n    return x * 10\n";
     world.push("late", code, &[]).await;

@@ -17,7 +17,7 @@ def steps(n: int = 3, *, ctx: on.Ctx) -> dict:
 "#;
 
 #[tokio::test]
-async fn a_background_prediction_reports_and_its_task_ends_by_itself() {
+pub(crate) async fn a_background_prediction_reports_and_its_task_ends_by_itself() {
     let world = World::start().await;
     world
         .push(
@@ -92,7 +92,7 @@ async fn jobs_are_listed_and_shown_on_the_command_line() {
 }
 
 #[tokio::test]
-async fn a_realtime_prediction_that_outlives_its_wait_goes_on_and_is_found() {
+pub(crate) async fn a_realtime_prediction_that_outlives_its_wait_goes_on_and_is_found() {
     let world = World::start().await;
     world.push("nap", "import onstage as on, time\n\n@on.predict\ndef nap(s: float) -> str:\n    time.sleep(s)\n    return 'rested'\n", &[]).await;
     let request = world

@@ -40,7 +40,7 @@ fn check_ended_once(ended: &Value, log: &[Value]) {
 }
 
 #[tokio::test]
-async fn a_killed_task_is_replaced_and_the_job_ends_once() {
+pub(crate) async fn a_killed_task_is_replaced_and_the_job_ends_once() {
     let world = World::start().await;
     world.push("counted", COUNTED, &[]).await;
     let path = begun(&world).await;
@@ -69,7 +69,7 @@ async fn a_killed_worker_does_not_lose_its_job() {
 }
 
 #[tokio::test]
-async fn a_killed_front_hurts_no_running_job() {
+pub(crate) async fn a_killed_front_hurts_no_running_job() {
     let mut world = World::start().await;
     world.push("counted", COUNTED, &[]).await;
     let path = begun(&world).await;
@@ -86,7 +86,7 @@ async fn a_killed_front_hurts_no_running_job() {
 }
 
 #[tokio::test]
-async fn a_batch_job_resumes_after_its_task_was_killed() {
+pub(crate) async fn a_batch_job_resumes_after_its_task_was_killed() {
     let world = World::start().await;
     let code = "import onstage as on, time\n\n@on.predict\ndef f(x: int) -> int:\n    time.sleep(0.01)\n    return x * 2\n";
     world.push("twice", code, &[]).await;

@@ -1,11 +1,13 @@
 //! A world for one test: a data folder, a server on a free port, a client. Knows only what users know: the command line and HTTP.
 //! When it is closed it asserts that the server ended well and that no process was left behind.
 
+use crate::databases;
 use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,6 +17,8 @@ const BINARY: &str = env!("CARGO_BIN_EXE_onstage");
 
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
+    /// What several fronts have in common beside their store.
+    shared: Option<Arc<tempfile::TempDir>>,
     pub(crate) server: Option<Child>,
     variables: Vec<(String, String)>,
     pub(crate) url: String,
@@ -31,13 +35,48 @@ impl World {
 
     /// A world whose server has these environment variables.
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("onstage-e2e-")
-            .tempdir()
-            .unwrap();
+        let mut world = Self::still(variables);
+        if let Some(server) = databases::wanted() {
+            world.set("ONSTAGE_STORE", &databases::fresh(server));
+        }
+        world.serve().await;
+        world
+    }
+
+    /// The first of several fronts on one store and one folder of blobs.
+    pub(crate) async fn first_of_many(
+        server: databases::Server,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut world = Self::still(variables);
+        let shared = temporary();
+        world.set("ONSTAGE_STORE", &databases::fresh(server));
+        let blobs = format!("file://{}", shared.path().join("blobs").display());
+        world.set("ONSTAGE_BLOBS", &blobs);
+        world.shared = Some(Arc::new(shared));
+        world.serve().await;
+        world
+    }
+
+    /// Another front on what this one has, in a data folder of its own.
+    pub(crate) async fn beside(&self) -> Self {
+        let mut world = Self::still(&[]);
+        world.variables.clone_from(&self.variables);
+        world.shared.clone_from(&self.shared);
+        world.serve().await;
+        world
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn still(variables: &[(&str, &str)]) -> Self {
+        let folder = temporary();
         share_environments(folder.path());
-        let mut world = Self {
+        Self {
             folder,
+            shared: None,
             server: None,
             variables: variables
                 .iter()
@@ -50,9 +89,7 @@ impl World {
                 .build()
                 .unwrap(),
             socket: None,
-        };
-        world.serve().await;
-        world
+        }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -365,6 +402,11 @@ impl World {
             tokio::time::sleep(Duration::from_millis(50)).await; // poll
         }
     }
+}
+
+fn temporary() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("onstage-e2e-").tempdir().unwrap()
 }
 
 impl Drop for World {

@@ -11,9 +11,13 @@ mod actor;
 mod batching;
 mod callers;
 mod crashes;
+#[path = "../e2e/databases.rs"]
+#[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
+mod databases;
 mod deaths;
 mod experiment;
 mod frames;
+mod fronts;
 mod gauges;
 mod hangs;
 mod load;

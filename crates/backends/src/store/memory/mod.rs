@@ -9,6 +9,7 @@ mod predictions;
 mod state;
 mod tasks;
 mod uploads;
+mod usage;
 
 use onstage_core::{
     Id, ModelName, Timestamp,
@@ -53,6 +54,7 @@ struct State {
     uploads: BTreeMap<Id, uploads::Known>,
     datasets: BTreeMap<DatasetName, datasets::Versions>,
     state: BTreeMap<(String, String), String>,
+    usage: BTreeMap<usage::Key, onstage_core::usage::Amounts>,
 }
 
 /// An idempotency key that was used.

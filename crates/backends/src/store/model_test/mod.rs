@@ -5,6 +5,7 @@ mod model;
 mod play;
 mod step;
 
+use super::suite::places;
 use crate::clock;
 use onstage_core::ports::Store;
 use proptest::{
@@ -17,9 +18,11 @@ use std::sync::{
 };
 
 const SEQUENCES: u32 = 10_000;
+/// On a server every step is a transaction of its own, with its ways to and fro.
+const SERVER_SEQUENCES: u32 = 160;
 const STEPS: usize = 50;
-/// Sequences that run at the same time on one file; they share its commits.
-const FILE_PLAYERS: u32 = 16;
+/// Sequences that run at the same time on one store; on a file they share its commits.
+const PLAYERS: u32 = 16;
 /// The seed of a failure to play again; `None` plays new ones.
 const REPLAY_SEED: Option<u128> = None;
 
@@ -37,24 +40,43 @@ fn memory_agrees_with_the_model() {
 
 #[test]
 fn sqlite_agrees_with_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let durability = crate::store::sql::Durability::Process;
+    let store = async {
+        let store = crate::store::sql::open(&path, durability).await;
+        Arc::new(store.unwrap()) as Arc<dyn Store>
+    };
+    agrees_with_the_model("SQLite", SEQUENCES, store);
+}
+
+#[test]
+fn postgres_agrees_with_the_model() {
+    let store = async { places::postgres().await.open().await };
+    agrees_with_the_model("PostgreSQL", SERVER_SEQUENCES, store);
+}
+
+#[test]
+fn mysql_agrees_with_the_model() {
+    let store = async { places::mysql().await.open().await };
+    agrees_with_the_model("MariaDB", SERVER_SEQUENCES, store);
+}
+
+fn agrees_with_the_model(name: &str, wanted: u32, store: impl Future<Output = Arc<dyn Store>>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let durability = crate::store::sql::Durability::Process;
-    let store = runtime.block_on(crate::store::sql::open(&path, durability));
-    let store: Arc<dyn Store> = Arc::new(store.unwrap());
+    let store = runtime.block_on(store);
     let next = AtomicU64::new(0);
     let seed = REPLAY_SEED.unwrap_or_else(clock::entropy);
     std::thread::scope(|scope| {
-        for player in 0..FILE_PLAYERS {
+        for player in 0..PLAYERS {
             let (store, next, handle) = (&store, &next, runtime.handle());
             scope.spawn(move || {
                 let seed = seed.wrapping_add(u128::from(player));
-                sequences(seed, SEQUENCES / FILE_PLAYERS, |steps| {
+                sequences(seed, wanted / PLAYERS, |steps| {
                     let world = next.fetch_add(1, Ordering::Relaxed);
                     handle.block_on(play::play(&**store, world, steps))
                 });
@@ -62,8 +84,8 @@ fn sqlite_agrees_with_the_model() {
         }
     });
     let played = next.load(Ordering::Relaxed);
-    println!("played {played} sequences of {STEPS} steps on SQLite");
-    assert!(played >= u64::from(SEQUENCES));
+    println!("played {played} sequences of {STEPS} steps on {name}");
+    assert!(played >= u64::from(wanted));
 }
 
 /// Plays random sequences; panics with the shortest that fails, and its seed.

@@ -32,19 +32,17 @@ impl AppState for SqlStore {
             }
             StateOp::Items => self.items(&space, &key).await,
             StateOp::Add(by) => {
-                self.writer
-                    .write(Box::new(move |transaction| {
-                        Box::pin(async move { add(transaction, &space, &key, by).await })
-                    }))
-                    .await
+                self.write((space, key), move |transaction, (space, key)| {
+                    Box::pin(add(transaction, space, key, by))
+                })
+                .await
             }
             StateOp::Put(json) => {
                 rules::check_state_value(&key, &json)?;
-                self.writer
-                    .write(Box::new(move |transaction| {
-                        Box::pin(async move { put(transaction, &space, &key, &json).await })
-                    }))
-                    .await
+                self.write((space, key, json), |transaction, (space, key, json)| {
+                    Box::pin(put(transaction, space, key, json))
+                })
+                .await
             }
         }
     }

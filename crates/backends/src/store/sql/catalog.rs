@@ -11,7 +11,7 @@ use onstage_core::{
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order, QueryResult,
-    sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, LockType, OnConflict, Query, SelectStatement},
 };
 
 const COLUMNS: [&str; 7] = [
@@ -31,11 +31,10 @@ impl Catalog for SqlStore {
         if let Some(known) = self.model(&model.name).await? {
             return Ok(known);
         }
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(ensure(transaction, model))
-            }))
-            .await
+        self.write(model, |transaction, model| {
+            Box::pin(ensure(transaction, model.clone()))
+        })
+        .await
     }
 
     async fn model(&self, name: &ModelName) -> Result<Option<Model>> {
@@ -57,11 +56,10 @@ impl Catalog for SqlStore {
     }
 
     async fn update_model(&self, model: Model) -> Result<Model> {
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(update(transaction, model))
-            }))
-            .await
+        self.write(model, |transaction, model| {
+            Box::pin(update(transaction, model.clone()))
+        })
+        .await
     }
 
     async fn delete_model(&self, name: &ModelName) -> Result<()> {
@@ -69,11 +67,10 @@ impl Catalog for SqlStore {
     }
 
     async fn add_version(&self, new: NewVersion) -> Result<(Version, bool)> {
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(versions::add(transaction, new))
-            }))
-            .await
+        self.write(new, |transaction, new| {
+            Box::pin(versions::add(transaction, new.clone()))
+        })
+        .await
     }
 
     async fn version(&self, id: &VersionId) -> Result<Option<Version>> {
@@ -99,12 +96,10 @@ impl Catalog for SqlStore {
     }
 
     async fn set_version_state(&self, id: &VersionId, state: VersionState) -> Result<Version> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { versions::set_state(transaction, &id, state).await })
-            }))
-            .await
+        self.write((id.clone(), state), |transaction, (id, state)| {
+            Box::pin(versions::set_state(transaction, id, state.clone()))
+        })
+        .await
     }
 
     async fn catalog_revision(&self) -> Result<u64> {
@@ -131,6 +126,16 @@ pub(super) async fn changed(transaction: &DatabaseTransaction) -> Result<()> {
 /// The model as it is there; not found when it is not.
 pub(super) async fn model(transaction: &DatabaseTransaction, name: &ModelName) -> Result<Model> {
     let select = select_one(name);
+    let row = transaction.query_one(&select).await.map_err(store_error)?;
+    read(&row.ok_or_else(|| rules::no_model(name))?)
+}
+
+/// The same, and nobody else changes it until the transaction ends.
+pub(super) async fn locked_model(
+    transaction: &DatabaseTransaction,
+    name: &ModelName,
+) -> Result<Model> {
+    let select = select_one(name).lock(LockType::Update).take();
     let row = transaction.query_one(&select).await.map_err(store_error)?;
     read(&row.ok_or_else(|| rules::no_model(name))?)
 }

@@ -1,7 +1,7 @@
 //! Claiming: due jobs of a version, oldest first, each by compare-and-set.
 //! Must not start anything.
 
-use super::{SqlStore, damage, error::store_error, job_row, transition};
+use super::{SqlStore, damage, dialect, error::store_error, job_row, transition};
 use onstage_core::{Result, Timestamp, job::Job, lifecycle, model::VersionId, task::Incarnation};
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order,
@@ -23,12 +23,11 @@ impl SqlStore {
         if limit == 0 || self.one(&due(version, 1, now)).await?.is_none() {
             return Ok(Vec::new());
         }
-        let (version, owner) = (version.clone(), owner.clone());
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { claim(transaction, &version, &owner, limit, now).await })
-            }))
-            .await
+        let who = (version.clone(), owner.clone());
+        self.write(who, move |transaction, (version, owner)| {
+            Box::pin(claim(transaction, version, owner, limit, now))
+        })
+        .await
     }
 }
 
@@ -43,6 +42,7 @@ async fn claim(
     let mut claimed = Vec::new();
     for _ in 0..ROUNDS_MAX {
         let select = due(version, limit - claimed.len() as u32, now);
+        let select = dialect::pass_over_locked(select);
         let rows = transaction.query_all(&select).await.map_err(store_error)?;
         let mut ended = 0;
         for row in &rows {
@@ -55,7 +55,7 @@ async fn claim(
             };
             let mut job = before.job.clone();
             lifecycle::claim(&mut job, owner.clone(), now)?;
-            // Where the rows are not locked, somebody else may have been first.
+            // Where rows cannot be locked, somebody else may have been first.
             if transition::write(transaction, &before, &job).await? {
                 claimed.push(job);
             }

@@ -34,9 +34,10 @@ const COLUMNS: [&str; 11] = [
 #[async_trait]
 impl Datasets for SqlStore {
     async fn add_dataset_version(&self, new: NewDatasetVersion) -> Result<(DatasetVersion, bool)> {
-        self.writer
-            .write(Box::new(move |transaction| Box::pin(add(transaction, new))))
-            .await
+        self.write(new, |transaction, new| {
+            Box::pin(add(transaction, new.clone()))
+        })
+        .await
     }
 
     async fn dataset(&self, name: &DatasetName) -> Result<Option<Dataset>> {
@@ -82,12 +83,10 @@ impl Datasets for SqlStore {
     }
 
     async fn remove_dataset_version(&self, which: &DatasetRef) -> Result<(DatasetVersion, bool)> {
-        let which = which.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { remove(transaction, &which).await })
-            }))
-            .await
+        self.write(which.clone(), |transaction, which| {
+            Box::pin(remove(transaction, which))
+        })
+        .await
     }
 }
 

@@ -1,11 +1,19 @@
-//! What the databases do differently: how a write begins, how a row is inserted once, what their error codes mean.
-//! Must not know a table; what is special about SQLite's file is in `sqlite`.
+//! What the databases do differently: how a write begins, how a row is inserted once, how tables are made by one process only,
+//! what their error codes mean.
+//! Must not know a table; what only one of them has is in `sqlite`, `postgres` and `mysql`.
 
-use super::{error::store_error, sqlite};
+use super::{
+    error::{cause_of, store_error},
+    mysql, postgres, sqlite,
+};
 use onstage_core::{Kind, Result};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, TransactionTrait,
-    sea_query::{InsertStatement, OnConflict},
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    ExecResult, TransactionTrait,
+    sea_query::{
+        IndexCreateStatement, InsertStatement, LockBehavior, LockType, OnConflict, SelectStatement,
+        TableCreateStatement,
+    },
     sqlx,
 };
 
@@ -23,6 +31,63 @@ pub(super) async fn tidy_up(connection: &DatabaseConnection) -> Result<(), DbErr
         DbBackend::Sqlite => sqlite::checkpoint(connection).await,
         _ => Ok(()),
     }
+}
+
+/// Keeps other processes from making tables until the transaction has ended.
+pub(super) async fn lock_for_tables(transaction: &DatabaseTransaction) -> Result<()> {
+    match transaction.get_database_backend() {
+        DbBackend::Postgres => postgres::lock_for_tables(transaction).await,
+        DbBackend::MySql => mysql::lock_for_tables(transaction).await,
+        // Its transactions that write exclude each other.
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn unlock_for_tables(transaction: &DatabaseTransaction) -> Result<()> {
+    match transaction.get_database_backend() {
+        DbBackend::MySql => mysql::unlock_for_tables(transaction).await,
+        _ => Ok(()),
+    }
+}
+
+/// Makes tables and their indexes, of which MySQL may have some from a time that was broken off.
+pub(super) async fn make_tables(
+    transaction: &DatabaseTransaction,
+    tables: &[TableCreateStatement],
+    indexes: &[IndexCreateStatement],
+) -> Result<()> {
+    let backend = transaction.get_database_backend();
+    let there_already =
+        |error: &DbErr| backend == DbBackend::MySql && mysql::is_there_already(error);
+    let check = |made: Result<ExecResult, DbErr>| match made {
+        Err(error) if !there_already(&error) => Err(store_error(error)),
+        _ => Ok(()),
+    };
+    let collation = match backend {
+        DbBackend::MySql => Some(mysql::collation(transaction).await?),
+        _ => None,
+    };
+    for table in tables {
+        check(match collation {
+            Some(collation) => {
+                let table = mysql::create(table, collation);
+                transaction.execute_unprepared(&table).await
+            }
+            None => transaction.execute(table).await,
+        })?;
+    }
+    for index in indexes {
+        check(transaction.execute(index).await)?;
+    }
+    Ok(())
+}
+
+/// Locks the rows that are found until the transaction ends and leaves out those that others have locked: two that claim at the
+/// same time find different ones. SQLite, where only one writes, leaves the clause out.
+pub(super) fn pass_over_locked(mut select: SelectStatement) -> SelectStatement {
+    select
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .take()
 }
 
 /// Inserts a row unless one with the same key is there; false when it is.
@@ -52,8 +117,20 @@ fn once(backend: DbBackend, mut insert: InsertStatement, key: &[&'static str]) -
     insert
 }
 
+/// The type that a sum of numbers is cast to, which is a decimal otherwise in the larger databases.
+pub(super) fn whole_number(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::MySql => "signed",
+        _ => "bigint",
+    }
+}
+
 /// What an error of the database means to a caller, unique keys apart.
 pub(super) fn kind_of(error: &dyn sqlx::error::DatabaseError) -> Kind {
+    let numbered = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
+    if let Some(kind) = numbered.and_then(|error| mysql::kind_of_number(error.number())) {
+        return kind;
+    }
     let Some(code) = error.code() else {
         return Kind::Internal;
     };
@@ -61,6 +138,37 @@ pub(super) fn kind_of(error: &dyn sqlx::error::DatabaseError) -> Kind {
         Some(_) => code.parse().map_or(Kind::Internal, sqlite::kind_of_code),
         None => kind_of_sqlstate(&code),
     }
+}
+
+/// All connections were at work for as long as one is waited for, or none could be made: trying again at once would only add to it.
+pub(super) fn no_connection_is_free(error: &DbErr) -> bool {
+    matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+        || matches!(cause_of(error), Some(sqlx::Error::PoolTimedOut))
+}
+
+/// Whether it was the connection that failed and not what was asked.
+pub(super) fn connection_broke(error: &DbErr) -> bool {
+    match cause_of(error) {
+        Some(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) => true,
+        // The server's last word before it cuts the connection: it stops, or an operator told it to.
+        Some(sqlx::Error::Database(said)) => {
+            let numbered = said.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
+            numbered.is_some_and(|said| mysql::ends_connection(said.number()))
+                || said
+                    .code()
+                    .is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the server itself said that it undid the transaction: a deadlock, or a conflict of two.
+pub(super) fn was_rolled_back(error: &DbErr) -> bool {
+    let code = match cause_of(error) {
+        Some(sqlx::Error::Database(error)) => error.code(),
+        _ => None,
+    };
+    code.is_some_and(|code| code.starts_with("40"))
 }
 
 /// By the class of the SQLSTATE, the same for PostgreSQL and MySQL.

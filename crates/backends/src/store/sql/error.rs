@@ -32,10 +32,17 @@ fn kind_of(error: &DbErr) -> Kind {
         DbErr::ConnectionAcquire(ConnAcquireErr::Timeout | ConnAcquireErr::ConnectionClosed) => {
             Kind::Unavailable
         }
+        error => cause_of(error).map_or(Kind::Internal, kind_of_cause),
+    }
+}
+
+/// What the driver said.
+pub(super) fn cause_of(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
         DbErr::Conn(RuntimeErr::SqlxError(cause))
         | DbErr::Exec(RuntimeErr::SqlxError(cause))
-        | DbErr::Query(RuntimeErr::SqlxError(cause)) => kind_of_cause(cause),
-        _ => Kind::Internal,
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => Some(cause),
+        _ => None,
     }
 }
 
@@ -44,7 +51,10 @@ fn kind_of_cause(cause: &sqlx::Error) -> Kind {
         sqlx::Error::Database(error) if error.is_unique_violation() => Kind::Conflict,
         sqlx::Error::Database(error) => dialect::kind_of(&**error),
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => Kind::Full,
+        // A server that goes away in the middle of a word leaves half a message.
         sqlx::Error::Io(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Kind::Unavailable,

@@ -10,7 +10,7 @@ use onstage_core::{
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order, QueryResult,
-    sea_query::{Expr, ExprTrait, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement},
 };
 
 const COLUMNS: [&str; 5] = ["job", "seq", "kind", "at", "data_json"];
@@ -22,7 +22,7 @@ pub(super) async fn append(
     transaction: &DatabaseTransaction,
     job: &Id,
     lease: Option<&Lease>,
-    events: Vec<NewEvent>,
+    events: &[NewEvent],
 ) -> Result<u64> {
     if let Some(lease) = lease {
         let found = transition::read(transaction, &lease.job).await?;
@@ -46,7 +46,7 @@ pub(super) async fn append(
             "somebody else wrote events of job `{job}` at the same moment"
         )));
     }
-    insert(transaction, job, before, &events).await?;
+    insert(transaction, job, before, events).await?;
     Ok(last)
 }
 
@@ -79,6 +79,7 @@ async fn last_number(transaction: &DatabaseTransaction, job: &Id) -> Result<u64>
         .column("events")
         .from("jobs")
         .and_where(Expr::col("id").eq(job.as_str()))
+        .lock(LockType::Update)
         .take();
     let found = transaction.query_one(&select).await.map_err(store_error)?;
     row::count(&found.ok_or_else(|| rules::no_job(job))?, "events")

@@ -1,7 +1,7 @@
 //! Feedback in SQL: one row per person and prediction.
 //! Must not know how it was collected.
 
-use super::{SqlStore, error::store_error, row};
+use super::{SqlStore, dialect, error::store_error, row};
 use async_trait::async_trait;
 use onstage_core::{
     Error, Result,
@@ -28,14 +28,16 @@ const COLUMNS: [&str; 12] = [
     "created_at",
 ];
 
+/// How often one is put again after somebody else was first.
+const TRIES_MAX: u32 = 8;
+
 #[async_trait]
 impl FeedbackBook for SqlStore {
     async fn put_feedback(&self, feedback: Feedback) -> Result<Feedback> {
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(put(transaction, feedback))
-            }))
-            .await
+        self.write(feedback, |transaction, feedback| {
+            Box::pin(put(transaction, feedback.clone()))
+        })
+        .await
     }
 
     async fn feedback(&self, filter: &FeedbackFilter, page: Page) -> Result<Listed<Feedback>> {
@@ -57,19 +59,27 @@ impl FeedbackBook for SqlStore {
 }
 
 async fn put(transaction: &DatabaseTransaction, feedback: Feedback) -> Result<Feedback> {
-    let older = Query::delete()
-        .from_table("feedback")
-        .and_where(Expr::col("prediction").eq(feedback.prediction.as_str()))
-        .and_where(Expr::col("who").eq(feedback.who.as_str()))
-        .take();
-    transaction.execute(&older).await.map_err(store_error)?;
-    let insert = Query::insert()
-        .into_table("feedback")
-        .columns(COLUMNS)
-        .values_panic(values(&feedback))
-        .take();
-    transaction.execute(&insert).await.map_err(store_error)?;
-    Ok(feedback)
+    for _ in 0..TRIES_MAX {
+        let older = Query::delete()
+            .from_table("feedback")
+            .and_where(Expr::col("prediction").eq(feedback.prediction.as_str()))
+            .and_where(Expr::col("who").eq(feedback.who.as_str()))
+            .take();
+        transaction.execute(&older).await.map_err(store_error)?;
+        let insert = Query::insert()
+            .into_table("feedback")
+            .columns(COLUMNS)
+            .values_panic(values(&feedback))
+            .take();
+        // The same person, at the same moment through another front, may have come in between.
+        if dialect::insert_once(transaction, insert, &["prediction", "who"]).await? {
+            return Ok(feedback);
+        }
+    }
+    Err(Error::conflict(format!(
+        "feedback `{}` is there already, or is given by too many at once",
+        feedback.id
+    )))
 }
 
 fn values(feedback: &Feedback) -> [Expr; 12] {

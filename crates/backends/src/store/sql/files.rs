@@ -28,10 +28,7 @@ const COLUMNS: [&str; 9] = [
 #[async_trait]
 impl Files for SqlStore {
     async fn add_file(&self, file: File) -> Result<()> {
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { add(transaction, &file).await })
-            }))
+        self.write(file, |transaction, file| Box::pin(add(transaction, file)))
             .await
     }
 
@@ -45,12 +42,10 @@ impl Files for SqlStore {
     }
 
     async fn remove_file(&self, id: &Id) -> Result<File> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { remove(transaction, &id).await })
-            }))
-            .await
+        self.write(id.clone(), |transaction, id| {
+            Box::pin(remove(transaction, id))
+        })
+        .await
     }
 }
 

@@ -1,7 +1,7 @@
 //! The SQLite store when its disk is full and when another process holds its lock.
 //! Real refusals of SQLite, not made-up errors.
 
-use super::{SqlStore, migrations, sqlite, writer::Writer};
+use super::{SqlStore, Writes, migrations, sqlite, writer::Writer};
 use crate::store::suite::make::{
     at, claimed, id, kind_of, lost_worker, new_job, owner, page, prediction, version,
 };
@@ -52,7 +52,7 @@ async fn small_store(path: &Path) -> Small {
     };
     let store = SqlStore {
         readers,
-        writer: Writer::start(writing.clone(), Box::new(reopen)),
+        writer: Writes::One(Writer::start(writing.clone(), Box::new(reopen))),
     };
     Small {
         store,
@@ -248,10 +248,9 @@ async fn a_model_is_removed_in_slices_and_its_own_record_last() {
         .unwrap();
     let mut slices = 0;
     loop {
-        let name = model.name.clone();
-        let slice = store.writer.write(Box::new(move |transaction| {
-            Box::pin(async move { super::removal::slice(transaction, &name).await })
-        }));
+        let slice = store.write(model.name.clone(), |transaction, name| {
+            Box::pin(super::removal::slice(transaction, name))
+        });
         slices += 1;
         if slice.await.unwrap() {
             break;
@@ -267,7 +266,7 @@ async fn a_model_is_removed_in_slices_and_its_own_record_last() {
 async fn a_write_that_panics_is_undone_and_ends_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let Small { store, .. } = small_store(&folder.path().join("store.db")).await;
-    let broken = store.writer.write(Box::new(move |transaction| {
+    let broken = store.write((), |transaction, ()| {
         Box::pin(async move {
             let delete = "DELETE FROM jobs";
             transaction.execute_unprepared(delete).await.unwrap();
@@ -275,7 +274,7 @@ async fn a_write_that_panics_is_undone_and_ends_no_other() {
             #[expect(unreachable_code, reason = "says what the work would answer")]
             Ok(())
         })
-    }));
+    });
     store.submit(new_job("1")).await.unwrap();
     assert_eq!(kind_of(broken.await), Kind::Unavailable);
     assert!(store.job(&id("1")).await.unwrap().is_some());

@@ -2,12 +2,14 @@
 //! Must not decide how a job moves; `lifecycle` does.
 
 use super::{
-    SqlStore, chunks, damage, error::store_error, events, job_row, row, submit, transition,
+    SqlStore, chunks, damage,
+    error::{ends_transaction, store_error},
+    events, job_row, row, submit, transition,
 };
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
-    Error, Id, Result, Timestamp,
+    Error, Id, Kind, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
     job::{Job, JobFilter, JobKind, Lease, NewJob},
@@ -26,11 +28,10 @@ use std::ops::Range;
 #[async_trait]
 impl Jobs for SqlStore {
     async fn submit(&self, new: NewJob) -> Result<Submitted> {
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(submit::submit(transaction, new))
-            }))
-            .await
+        self.write(new, |transaction, new| {
+            Box::pin(submit::submit(transaction, new.clone()))
+        })
+        .await
     }
 
     async fn job(&self, id: &Id) -> Result<Option<Job>> {
@@ -88,25 +89,21 @@ impl Jobs for SqlStore {
     }
 
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
-        let lease = lease.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move {
-                    let rule = |job: &mut Job| lifecycle::beat(job, &lease, said.clone());
-                    let (_, cancel) = transition::under_lease(transaction, &lease, rule).await?;
-                    Ok(cancel)
-                })
-            }))
-            .await
+        self.write((lease.clone(), said), |transaction, (lease, said)| {
+            Box::pin(async move {
+                let rule = |job: &mut Job| lifecycle::beat(job, lease, said.clone());
+                let (_, cancel) = transition::under_lease(transaction, lease, rule).await?;
+                Ok(cancel)
+            })
+        })
+        .await
     }
 
     async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()> {
-        let lease = lease.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { chunks::commit(transaction, &lease, &chunk).await })
-            }))
-            .await
+        self.write((lease.clone(), chunk), |transaction, (lease, chunk)| {
+            Box::pin(chunks::commit(transaction, lease, chunk))
+        })
+        .await
     }
 
     async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>> {
@@ -122,14 +119,11 @@ impl Jobs for SqlStore {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Job> {
-        let (lease, policy) = (lease.clone(), policy.clone());
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(
-                    async move { finish(transaction, &lease, &end, &policy, jitter, now).await },
-                )
-            }))
-            .await
+        let values = (lease.clone(), end, policy.clone());
+        self.write(values, move |transaction, (lease, end, policy)| {
+            Box::pin(finish(transaction, lease, end, policy, jitter, now))
+        })
+        .await
     }
 
     async fn finish_all(
@@ -139,24 +133,11 @@ impl Jobs for SqlStore {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Vec<Result<Job>>> {
-        let policy = policy.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move {
-                    let mut outcomes = Vec::with_capacity(ends.len());
-                    for (lease, end) in &ends {
-                        let ended = finish(transaction, lease, end, &policy, jitter, now).await;
-                        match ended {
-                            Err(error) if super::error::ends_transaction(&error) => {
-                                return Err(error);
-                            }
-                            outcome => outcomes.push(outcome),
-                        }
-                    }
-                    Ok(outcomes)
-                })
-            }))
-            .await
+        let values = (ends, policy.clone());
+        self.write(values, move |transaction, (ends, policy)| {
+            Box::pin(finish_all(transaction, ends, policy, jitter, now))
+        })
+        .await
     }
 
     async fn expire(
@@ -166,28 +147,25 @@ impl Jobs for SqlStore {
         failure: Failure,
         now: Timestamp,
     ) -> Result<Job> {
-        let lease = lease.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { expire(transaction, &lease, observed, failure, now).await })
-            }))
-            .await?
+        let values = (lease.clone(), failure);
+        self.write(values, move |transaction, (lease, failure)| {
+            Box::pin(expire(transaction, lease, observed, failure, now))
+        })
+        .await?
     }
 
     async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move {
-                    let rule = |job: &mut Job| {
-                        lifecycle::request_cancel(job, now);
-                        Ok(())
-                    };
-                    let (job, ()) = transition::by_id(transaction, &id, rule).await?;
-                    Ok(job)
-                })
-            }))
-            .await
+        self.write(id.clone(), move |transaction, id| {
+            Box::pin(async move {
+                let rule = |job: &mut Job| {
+                    lifecycle::request_cancel(job, now);
+                    Ok(())
+                };
+                let (job, ()) = transition::by_id(transaction, id, rule).await?;
+                Ok(job)
+            })
+        })
+        .await
     }
 
     async fn running(&self) -> Result<Vec<RunningJob>> {
@@ -212,14 +190,11 @@ impl Jobs for SqlStore {
         lease: Option<&Lease>,
         events: Vec<NewEvent>,
     ) -> Result<u64> {
-        let (job, lease) = (job.clone(), lease.cloned());
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(
-                    async move { events::append(transaction, &job, lease.as_ref(), events).await },
-                )
-            }))
-            .await
+        let values = (job.clone(), lease.cloned(), events);
+        self.write(values, |transaction, (job, lease, events)| {
+            Box::pin(events::append(transaction, job, lease.as_ref(), events))
+        })
+        .await
     }
 
     async fn events(&self, job: &Id, after: u64, limit: u32) -> Result<Vec<Event>> {
@@ -228,12 +203,10 @@ impl Jobs for SqlStore {
     }
 
     async fn delete_job(&self, id: &Id) -> Result<()> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { delete(transaction, &id).await })
-            }))
-            .await
+        self.write(id.clone(), |transaction, id| {
+            Box::pin(delete(transaction, id))
+        })
+        .await
     }
 }
 
@@ -250,12 +223,40 @@ async fn finish(
     Ok(job)
 }
 
+/// Ordered by job, so that two which end some of the same jobs never wait for each other.
+async fn finish_all(
+    transaction: &DatabaseTransaction,
+    ends: &[(Lease, RunEnd)],
+    policy: &RetryPolicy,
+    jitter: f64,
+    now: Timestamp,
+) -> Result<Vec<Result<Job>>> {
+    let mut order: Vec<usize> = (0..ends.len()).collect();
+    order.sort_by_key(|place| &ends[*place].0.job);
+    let mut outcomes: Vec<Option<Result<Job>>> = ends.iter().map(|_| None).collect();
+    for place in order {
+        let (lease, end) = &ends[place];
+        match finish(transaction, lease, end, policy, jitter, now).await {
+            Err(error) if ends_transaction(&error) => return Err(error),
+            // After an error of its own, PostgreSQL would take back silently what went well before.
+            Err(error)
+                if error.kind == Kind::Internal
+                    && !damage::is_why(transaction, &lease.job, &error).await? =>
+            {
+                return Err(error);
+            }
+            outcome => outcomes[place] = Some(outcome),
+        }
+    }
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
 /// The inner error is an answer that comes with a commit: a job whose row cannot be read was ended all the same.
 async fn expire(
     transaction: &DatabaseTransaction,
     lease: &Lease,
     observed: u64,
-    failure: Failure,
+    failure: &Failure,
     now: Timestamp,
 ) -> Result<Result<Job>> {
     let rule = |job: &mut Job| lifecycle::expire(job, lease, observed, failure.clone(), now);

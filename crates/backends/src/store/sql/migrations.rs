@@ -3,6 +3,7 @@
 
 mod datasets;
 mod first;
+mod usage;
 
 use super::{dialect, error::store_error, row};
 use onstage_core::{Error, Result};
@@ -22,15 +23,22 @@ pub(super) struct Step {
 
 /// Every step so far; the first makes schema version 1.
 fn steps(backend: DbBackend) -> Vec<Step> {
-    vec![first::step(backend), datasets::step(backend)]
+    vec![
+        first::step(backend),
+        datasets::step(backend),
+        usage::step(backend),
+    ]
 }
 
 const SCHEMA_VERSION: &str = "schema_version";
 
-/// Applies what is missing. Conflict when a newer Onstage made the tables.
+/// Applies what is missing, once: whoever comes second waits and finds it done. Conflict when a newer Onstage made the tables.
 pub(super) async fn bring_up_to_date(connection: &DatabaseConnection) -> Result<()> {
     let transaction = dialect::begin(connection).await.map_err(store_error)?;
-    match apply(&transaction).await {
+    dialect::lock_for_tables(&transaction).await?;
+    let applied = apply(&transaction).await;
+    dialect::unlock_for_tables(&transaction).await?;
+    match applied {
         Ok(()) => transaction.commit().await.map_err(store_error),
         Err(error) => {
             transaction.rollback().await.map_err(store_error)?;
@@ -57,12 +65,7 @@ async fn apply(transaction: &DatabaseTransaction) -> Result<()> {
     let ours = steps.len() as u64;
     check_not_newer(there, ours)?;
     for step in steps.iter().skip(there as usize) {
-        for table in &step.tables {
-            transaction.execute(table).await.map_err(store_error)?;
-        }
-        for index in &step.indexes {
-            transaction.execute(index).await.map_err(store_error)?;
-        }
+        dialect::make_tables(transaction, &step.tables, &step.indexes).await?;
     }
     if there == ours {
         return Ok(());

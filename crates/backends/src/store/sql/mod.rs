@@ -1,5 +1,5 @@
-//! The SQL store: one code path for every SQL database, statements built by sea-query, SQLite today.
-//! Must not hold SQL of one dialect; `dialect.rs` and `sqlite.rs` have all of that.
+//! The SQL store: one code path for SQLite, PostgreSQL and MySQL, statements built by sea-query.
+//! Must not hold SQL of one dialect; `dialect.rs`, `sqlite.rs`, `postgres.rs` and `mysql.rs` have all of that.
 
 mod app_state;
 mod catalog;
@@ -17,36 +17,58 @@ mod hurt_test;
 mod job_row;
 mod jobs;
 mod migrations;
+mod mysql;
 mod page;
 mod people;
+mod pooled;
+mod postgres;
 mod predictions;
 mod removal;
 mod row;
 mod running;
+mod server;
+#[cfg(test)]
+mod server_test;
 mod sqlite;
 mod submit;
 mod tasks;
 mod transition;
 mod uploads;
+mod usage;
 mod versions;
+mod work;
 mod writer;
 
+pub(in crate::store) use server::is_url as is_server;
 pub(super) use sqlite::{Durability, linked_version as sqlite_version};
 
 use error::store_error;
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 use onstage_core::{Error, Result};
-use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, sea_query::SelectStatement};
+use pooled::Pooled;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, QueryResult,
+    sea_query::SelectStatement,
+};
 use std::{future::Future, path::Path, time::Duration};
 use writer::Writer;
 
 /// How long any call may take, queueing and waiting for other processes' locks included.
 const CALL_MS_MAX: u64 = 10_000;
 
-/// Readers in a pool, and the one writer.
+/// How often a read is tried when its connection breaks; the server may have been started anew.
+const READ_TRIES_MAX: u32 = 4;
+
+/// Readers in a pool, and who writes.
 pub(super) struct SqlStore {
     readers: DatabaseConnection,
-    writer: Writer,
+    writer: Writes,
+}
+
+/// SQLite lets one write at a time, so that one connection takes what is queued together; a server lets many.
+enum Writes {
+    One(Writer),
+    Many(Pooled),
 }
 
 /// Opens the SQLite file at `path`, made when it is not there, with its tables brought up to date.
@@ -61,17 +83,59 @@ pub(super) async fn open(path: &Path, durability: Durability) -> Result<SqlStore
     };
     Ok(SqlStore {
         readers,
-        writer: Writer::start(writing, Box::new(reopen)),
+        writer: Writes::One(Writer::start(writing, Box::new(reopen))),
+    })
+}
+
+/// Opens the store on the database server that `url` names, with its tables brought up to date.
+pub(super) async fn open_server(url: &str) -> Result<SqlStore> {
+    let making = server::connect(url).await?;
+    migrations::bring_up_to_date(&making).await?;
+    // What this connection was told for making tables ends with it.
+    making.close().await.map_err(store_error)?;
+    let pool = server::connect(url).await?;
+    Ok(SqlStore {
+        readers: pool.clone(),
+        writer: Writes::Many(Pooled::new(pool)),
     })
 }
 
 impl SqlStore {
     async fn one(&self, select: &SelectStatement) -> Result<Option<QueryResult>> {
-        in_time(async { self.readers.query_one(select).await.map_err(store_error) }).await
+        Ok(self.all(select).await?.into_iter().next())
     }
 
     async fn all(&self, select: &SelectStatement) -> Result<Vec<QueryResult>> {
-        in_time(async { self.readers.query_all(select).await.map_err(store_error) }).await
+        in_time(async {
+            let mut tried = 1;
+            loop {
+                match self.readers.query_all(select).await {
+                    Err(error) if tried < READ_TRIES_MAX && dialect::connection_broke(&error) => {
+                        tried += 1;
+                    }
+                    outcome => return outcome.map_err(store_error),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs `work` over `values` in a transaction; its answer comes after the commit.
+    async fn write<V, T, F>(&self, values: V, work: F) -> Result<T>
+    where
+        V: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Fn(&'a DatabaseTransaction, &'a V) -> BoxFuture<'a, Result<T>>,
+        F: Send + Sync + 'static,
+    {
+        let work = work::over(values, work);
+        in_time(async {
+            match &self.writer {
+                Writes::One(writer) => writer.write(work).await,
+                Writes::Many(pooled) => pooled.write(work).await,
+            }
+        })
+        .await
     }
 }
 
@@ -80,8 +144,10 @@ async fn in_time<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
     let limit = Duration::from_millis(CALL_MS_MAX);
     match tokio::time::timeout(limit, call).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Error::unavailable(format!(
-            "the store did not answer within {CALL_MS_MAX} ms"
-        ))),
+        Err(_) => Err(too_late()),
     }
+}
+
+fn too_late() -> Error {
+    Error::unavailable(format!("the store did not answer within {CALL_MS_MAX} ms"))
 }

@@ -27,11 +27,10 @@ const COLUMNS: [&str; 8] = [
 #[async_trait]
 impl People for SqlStore {
     async fn add_credential(&self, credential: Credential) -> Result<()> {
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { add(transaction, &credential).await })
-            }))
-            .await
+        self.write(credential, |transaction, credential| {
+            Box::pin(add(transaction, credential))
+        })
+        .await
     }
 
     async fn credential(&self, secret_sha256: &str) -> Result<Option<Credential>> {
@@ -40,12 +39,10 @@ impl People for SqlStore {
     }
 
     async fn take_credential(&self, secret_sha256: &str) -> Result<Option<Credential>> {
-        let secret_sha256 = secret_sha256.to_owned();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { take(transaction, &secret_sha256).await })
-            }))
-            .await
+        self.write(secret_sha256.to_owned(), |transaction, secret_sha256| {
+            Box::pin(take(transaction, secret_sha256))
+        })
+        .await
     }
 
     async fn credentials(&self, kind: CredentialKind, page: Page) -> Result<Listed<Credential>> {
@@ -56,31 +53,24 @@ impl People for SqlStore {
     }
 
     async fn remove_credential(&self, id: &Id) -> Result<()> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move {
-                    let there = remove(transaction, &id).await?;
-                    there.then_some(()).ok_or_else(|| no_credential(&id))
-                })
-            }))
-            .await
+        self.write(id.clone(), |transaction, id| {
+            Box::pin(async move {
+                let there = remove(transaction, id).await?;
+                there.then_some(()).ok_or_else(|| no_credential(id))
+            })
+        })
+        .await
     }
 
     async fn touch_credential(&self, id: &Id, now: Timestamp) -> Result<()> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { touch(transaction, &id, now).await })
-            }))
-            .await
+        self.write(id.clone(), move |transaction, id| {
+            Box::pin(touch(transaction, id, now))
+        })
+        .await
     }
 
     async fn sweep_credentials(&self, now: Timestamp) -> Result<u64> {
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(sweep(transaction, now))
-            }))
+        self.write((), move |transaction, ()| Box::pin(sweep(transaction, now)))
             .await
     }
 }

@@ -15,7 +15,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement},
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     ops::Range,
 };
 
@@ -45,11 +45,10 @@ impl Predictions for SqlStore {
         if predictions.is_empty() {
             return Ok(());
         }
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { record(transaction, &predictions).await })
-            }))
-            .await
+        self.write(predictions, |transaction, predictions| {
+            Box::pin(record(transaction, predictions))
+        })
+        .await
     }
 
     async fn prediction(&self, id: &Id) -> Result<Option<PredictionRecord>> {
@@ -84,12 +83,10 @@ impl Predictions for SqlStore {
     }
 
     async fn delete_prediction(&self, id: &Id) -> Result<()> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { delete(transaction, &id).await })
-            }))
-            .await
+        self.write(id.clone(), |transaction, id| {
+            Box::pin(delete(transaction, id))
+        })
+        .await
     }
 
     async fn forget(
@@ -100,11 +97,10 @@ impl Predictions for SqlStore {
         limit: u32,
     ) -> Result<Vec<Id>> {
         let due = due(model, part, &created, limit);
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { forget(transaction, &due, part).await })
-            }))
-            .await
+        self.write(due, move |transaction, due| {
+            Box::pin(forget(transaction, due, part))
+        })
+        .await
     }
 
     async fn run_count(&self, model: &ModelName) -> Result<u64> {
@@ -140,7 +136,8 @@ pub(super) async fn count_runs(
 
 async fn record(transaction: &DatabaseTransaction, records: &[PredictionRecord]) -> Result<()> {
     let records = last_of_each(records);
-    let mut runs: HashMap<&ModelName, i64> = HashMap::new();
+    // In the models' order, so that two which count some of the same never wait for each other.
+    let mut runs: BTreeMap<&ModelName, i64> = BTreeMap::new();
     for some in records.chunks(INSERT_ROWS_MAX) {
         let mut known = known_ids(transaction, some).await?;
         for record in some {

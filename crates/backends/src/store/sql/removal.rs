@@ -23,10 +23,9 @@ impl SqlStore {
             return Err(rules::model_busy(name));
         }
         loop {
-            let name = name.clone();
-            let removed = self.writer.write(Box::new(move |transaction| {
-                Box::pin(async move { slice(transaction, &name).await })
-            }));
+            let removed = self.write(name.clone(), |transaction, name| {
+                Box::pin(slice(transaction, name))
+            });
             if removed.await? {
                 return Ok(());
             }

@@ -18,6 +18,12 @@ pub(super) fn count(row: &QueryResult, column: &str) -> Result<u64> {
     u64::try_from(number).map_err(|error| damaged(column, error))
 }
 
+/// A sum of such numbers, which is null where there are none.
+pub(super) fn sum(row: &QueryResult, column: &str) -> Result<u64> {
+    let number: Option<i64> = get(row, column)?;
+    u64::try_from(number.unwrap_or(0)).map_err(|error| damaged(column, error))
+}
+
 pub(super) fn small(row: &QueryResult, column: &str) -> Result<u32> {
     u32::try_from(count(row, column)?).map_err(|error| damaged(column, error))
 }

@@ -13,7 +13,7 @@ use onstage_core::{
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction,
-    sea_query::{Expr, ExprTrait, OnConflict, Query},
+    sea_query::{Expr, ExprTrait, Query},
 };
 
 pub(super) async fn submit(transaction: &DatabaseTransaction, new: NewJob) -> Result<Submitted> {
@@ -27,8 +27,14 @@ pub(super) async fn submit(transaction: &DatabaseTransaction, new: NewJob) -> Re
     let job = lifecycle::submitted(new);
     insert(transaction, &job).await?;
     datasets::use_by(transaction, &job).await?;
-    if let Some(key) = key {
-        remember(transaction, &key, &job).await?;
+    if let Some(key) = key
+        && !remember(transaction, &key, &job).await?
+    {
+        // Another front was first with the key and has committed by now: done again, this submission finds its job.
+        return Err(Error::unavailable(format!(
+            "idempotency key `{}` is used by another request at the same moment",
+            key.key
+        )));
     }
     if job.spec.kind() == JobKind::Prediction {
         count_runs(transaction, &job.model, 1).await?;
@@ -81,7 +87,8 @@ async fn submitted_before(
     Ok(found.map(|found| found.job))
 }
 
-async fn remember(transaction: &DatabaseTransaction, key: &Idempotency, job: &Job) -> Result<()> {
+/// False when somebody else has the key.
+async fn remember(transaction: &DatabaseTransaction, key: &Idempotency, job: &Job) -> Result<bool> {
     let insert = Query::insert()
         .into_table("idempotency")
         .columns(["scope", "name", "body_sha256", "job", "created_at"])
@@ -92,14 +99,8 @@ async fn remember(transaction: &DatabaseTransaction, key: &Idempotency, job: &Jo
             job.id.as_str().into(),
             job.created_at.0.into(),
         ])
-        .on_conflict(
-            OnConflict::columns(["scope", "name"])
-                .update_columns(["body_sha256", "job", "created_at"])
-                .to_owned(),
-        )
         .take();
-    transaction.execute(&insert).await.map_err(store_error)?;
-    Ok(())
+    dialect::insert_once(transaction, insert, &["scope", "name"]).await
 }
 
 async fn forget_old_keys(transaction: &DatabaseTransaction, now: Timestamp) -> Result<()> {

@@ -29,29 +29,26 @@ const COLUMNS: [&str; 9] = [
 #[async_trait]
 impl Tasks for SqlStore {
     async fn register_task(&self, task: Task) -> Result<()> {
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { register(transaction, &task).await })
-            }))
-            .await
+        self.write(task, |transaction, task| {
+            Box::pin(register(transaction, task))
+        })
+        .await
     }
 
     async fn beat_task(&self, id: &Id, incarnation: &Incarnation) -> Result<()> {
-        let (id, incarnation) = (id.clone(), incarnation.clone());
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { beat(transaction, &id, &incarnation).await })
-            }))
-            .await
+        let who = (id.clone(), incarnation.clone());
+        self.write(who, |transaction, (id, incarnation)| {
+            Box::pin(beat(transaction, id, incarnation))
+        })
+        .await
     }
 
     async fn end_task(&self, id: &Id, why: &str, now: Timestamp) -> Result<()> {
-        let (id, why) = (id.clone(), why.to_owned());
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { end(transaction, &id, &why, now).await })
-            }))
-            .await
+        let values = (id.clone(), why.to_owned());
+        self.write(values, move |transaction, (id, why)| {
+            Box::pin(end(transaction, id, why, now))
+        })
+        .await
     }
 
     async fn tasks(&self, page: Page) -> Result<Listed<Task>> {

@@ -41,11 +41,10 @@ const PART_COLUMNS: [&str; 5] = [
 #[async_trait]
 impl Uploads for SqlStore {
     async fn add_upload(&self, upload: Upload) -> Result<()> {
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { add(transaction, &upload).await })
-            }))
-            .await
+        self.write(upload, |transaction, upload| {
+            Box::pin(add(transaction, upload))
+        })
+        .await
     }
 
     async fn upload(&self, id: &Id) -> Result<Option<(Upload, Vec<UploadPart>)>> {
@@ -58,30 +57,24 @@ impl Uploads for SqlStore {
     }
 
     async fn put_part(&self, id: &Id, part: UploadPart, now: Timestamp) -> Result<Option<BlobRef>> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { put(transaction, &id, &part, now).await })
-            }))
-            .await
+        self.write((id.clone(), part), move |transaction, (id, part)| {
+            Box::pin(put(transaction, id, part, now))
+        })
+        .await
     }
 
     async fn complete_upload(&self, id: &Id, made: Made) -> Result<Vec<UploadPart>> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { complete(transaction, &id, &made).await })
-            }))
-            .await
+        self.write((id.clone(), made), |transaction, (id, made)| {
+            Box::pin(complete(transaction, id, made))
+        })
+        .await
     }
 
     async fn remove_upload(&self, id: &Id) -> Result<Vec<UploadPart>> {
-        let id = id.clone();
-        self.writer
-            .write(Box::new(move |transaction| {
-                Box::pin(async move { remove(transaction, &id).await })
-            }))
-            .await
+        self.write(id.clone(), |transaction, id| {
+            Box::pin(remove(transaction, id))
+        })
+        .await
     }
 
     async fn idle_uploads(&self, since: Timestamp, limit: u32) -> Result<Vec<Id>> {

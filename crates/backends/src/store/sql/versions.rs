@@ -53,7 +53,8 @@ pub(super) async fn add(
     transaction: &DatabaseTransaction,
     new: NewVersion,
 ) -> Result<(Version, bool)> {
-    catalog::model(transaction, &new.model).await?;
+    // One after the other for a model: its numbers have no gaps and no doubles.
+    catalog::locked_model(transaction, &new.model).await?;
     let known = find(transaction, &new.id).await?;
     if let Some(known) = known {
         let Some(again) = rules::version_again(&known, new)? else {

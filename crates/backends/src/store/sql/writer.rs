@@ -1,10 +1,10 @@
-//! The writer: the one owner of the one connection that writes. What is queued at a moment shares one commit.
+//! The writer of a file: the one owner of the one connection that writes. What is queued at a moment shares one commit.
 //! Must not know what is written.
 
 use super::{
     dialect,
     error::{ends_transaction, store_error},
-    in_time,
+    work::Work,
 };
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
@@ -19,10 +19,6 @@ const QUEUED_WRITES_MAX: usize = 4_096;
 const GROUP_WRITES_MAX: usize = 256;
 /// After so long without a write, the log is moved into the file.
 const IDLE_CHECKPOINT_MS: u64 = 30_000;
-
-/// A write's work inside a transaction. It may be run once; an error undoes what it wrote.
-pub(super) type Work<T> =
-    Box<dyn for<'a> FnOnce(&'a DatabaseTransaction) -> BoxFuture<'a, Result<T>> + Send>;
 
 /// Opens the writing connection anew.
 pub(super) type Reopen =
@@ -41,20 +37,17 @@ impl Writer {
     }
 
     /// Runs `work` in a transaction; its answer comes after the commit.
-    pub(super) async fn write<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
+    pub(super) async fn write<T: Send + 'static>(&self, work: Box<dyn Work<T>>) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let write = Box::new(Pending {
-            work: Some(work),
+            work,
             value: None,
             reply,
         });
-        in_time(async {
-            let sent = self.queue.send(write).await;
-            sent.map_err(|_| Error::unavailable("the store is closed"))?;
-            let gone = |_| Error::unavailable("the store broke this write off");
-            answer.await.map_err(gone)?
-        })
-        .await
+        let sent = self.queue.send(write).await;
+        sent.map_err(|_| Error::unavailable("the store is closed"))?;
+        let gone = |_| Error::unavailable("the store broke this write off");
+        answer.await.map_err(gone)?
     }
 }
 
@@ -69,7 +62,7 @@ trait Write: Send {
 }
 
 struct Pending<T> {
-    work: Option<Work<T>>,
+    work: Box<dyn Work<T>>,
     value: Option<T>,
     reply: oneshot::Sender<Result<T>>,
 }
@@ -81,9 +74,7 @@ impl<T: Send + 'static> Write for Pending<T> {
     }
 
     async fn run(&mut self, transaction: &DatabaseTransaction) -> Result<()> {
-        let work = self.work.take();
-        let work = work.ok_or_else(|| Error::internal("a write is run once"))?;
-        self.value = Some(work(transaction).await?);
+        self.value = Some(self.work.run(transaction).await?);
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! The conformance suite of the `Store` port: one named test per case and store, so that no store can leave one out.
-//! A case knows only the port; what a file adds (two openings, reopening) is in `durable`.
+//! A case knows only the port; what a store adds that outlives its process (two openings, reopening) is in `durable`.
 
 mod bench;
 mod catalog;
@@ -13,34 +13,33 @@ mod jobs;
 mod leases;
 pub(super) mod make;
 mod people;
+pub(super) mod places;
 mod predictions;
 mod state;
 mod submissions;
 mod tasks;
 mod uploads;
+mod usage;
 
-/// Expands every case into a test over a store in memory and one over a fresh SQLite file.
+/// Expands every case into a test over each kind of store, empty at its start.
 macro_rules! every_store {
     ($($area:ident { $($case:ident),+ $(,)? })+) => {
-        mod memory { $(
-            mod $area { $(
+        every_store! { @memory $($area { $($case)+ })+ }
+        every_store! { @sqlite $($area { $($case)+ })+ }
+        every_store! { @postgres $($area { $($case)+ })+ }
+        every_store! { @mysql $($area { $($case)+ })+ }
+    };
+    (@$place:ident $($area:ident { $($case:ident)+ })+) => {
+        mod $place {
+            use crate::store::suite;
+            $(mod $area { $(
                 #[tokio::test]
                 async fn $case() {
-                    crate::store::suite::$area::$case(&*crate::store::memory()).await;
+                    let place = super::suite::places::$place().await;
+                    super::suite::$area::$case(&*place.open().await).await;
                 }
-            )+ }
-        )+ }
-        mod sqlite { $(
-            mod $area { $(
-                #[tokio::test]
-                async fn $case() {
-                    let folder = tempfile::tempdir().unwrap();
-                    let url = format!("sqlite://{}/store.db", folder.path().display());
-                    let store = crate::store::open(&url).await.unwrap();
-                    crate::store::suite::$area::$case(&*store).await;
-                }
-            )+ }
-        )+ }
+            )+ })+
+        }
     };
 }
 
@@ -155,6 +154,10 @@ every_store! {
         datasets_and_versions_are_listed_in_pages,
         what_a_job_refers_to_stays_as_long_as_the_job,
         concurrent_uploads_get_different_numbers,
+    }
+    usage {
+        usage_adds_up,
+        usage_is_told_apart_and_filtered,
     }
     state {
         values_are_put_got_and_deleted,

@@ -109,6 +109,7 @@ impl Sink for RowSink {
             other => other,
         };
         self.mouth.forget_line();
+        self.mouth.journal.took(&end);
         // Nobody listens any more when the job was given up.
         let _ = self.mouth.ends.send((self.seq, end));
     }

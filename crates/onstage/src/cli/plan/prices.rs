@@ -2,13 +2,10 @@
 //! Not asked from anybody: prices change, and the date says how old these are.
 
 use super::model::Planned;
+use onstage_core::usage::{FARGATE_GB_HOUR, FARGATE_SOURCE, FARGATE_VCPU_HOUR};
 use onstage_engine::sim::{Load, Outcome};
 use serde_json::{Value, json};
 
-/// Second-hand: AWS's own pages fill their figures in by script. For us-east-1, in USD, without free tiers.
-const FARGATE_VCPU_HOUR: f64 = 0.04048;
-const FARGATE_GB_HOUR: f64 = 0.004_445;
-const FARGATE_SOURCE: &str = "Fargate, Linux x86: factualminds.com, June 2026";
 /// Each task is billed for this at least.
 const FARGATE_SECONDS_MIN: f64 = 60.0;
 /// vCPU, and the least and most GB that go with it.
@@ -21,6 +18,7 @@ const FARGATE_SIZES: [(f64, f64, f64); 7] = [
     (8.0, 16.0, 60.0),
     (16.0, 32.0, 120.0),
 ];
+/// Second-hand as well.
 const LAMBDA_GB_SECOND: f64 = 0.000_016_666_7;
 const LAMBDA_MILLION_REQUESTS: f64 = 0.20;
 const LAMBDA_GB_MAX: f64 = 10.0;

@@ -5,8 +5,10 @@ use super::{find, table};
 use crate::gateway::{
     call::{Call, set},
     hex,
+    look::{self, Wish},
     predictions::{self, start::source},
     problem::{Answer, Problem, whole_seconds},
+    usage::limit,
     wire::batch::NewBatch,
 };
 use http::{HeaderName, StatusCode, header};
@@ -14,6 +16,7 @@ use onstage_core::{
     Id,
     batch::BatchSpec,
     job::{Idempotency, JobSpec, NewJob},
+    usage::UsageKind,
 };
 use onstage_engine::Loaded;
 use sha2::{Digest, Sha256};
@@ -35,6 +38,8 @@ async fn take(call: &mut Call, id: &Id) -> Answer {
     let name = call.model_name()?;
     let loaded = predictions::live(call, &name).await?;
     let table = table::take(call, id).await?;
+    let rows = rows_at_least(call, &loaded, &table).await?;
+    limit::check(call, &loaded, UsageKind::Batch, rows).await?;
     let spec = BatchSpec {
         map: checked_map(&loaded, &table.wish)?,
         label: checked_label(&table.wish)?,
@@ -91,6 +96,24 @@ pub(crate) async fn submit(
         .headers_mut()
         .insert(header::RETRY_AFTER, whole_seconds(ASK_AGAIN));
     Ok(response)
+}
+
+/// How many rows there are, as far as a short look can tell; only where a limit asks.
+async fn rows_at_least(
+    call: &Call,
+    loaded: &Loaded,
+    table: &table::Table,
+) -> Result<Option<u64>, Problem> {
+    if loaded.version.config.money.run.is_none() {
+        return Ok(None);
+    }
+    let wish = Wish {
+        rows: 0,
+        reads_on: true,
+    };
+    let looked = look::look(call, &table.blob, table.format, wish).await?;
+    let rows = looked.rows_total.unwrap_or(looked.rows_seen);
+    Ok(Some(table.wish.limit.map_or(rows, |limit| rows.min(limit))))
 }
 
 /// Only inputs that the model has can be mapped.

@@ -3,7 +3,9 @@
 
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
-    wire::{batch, dataset, feedback, file, job, model, people, prediction, upload, version},
+    wire::{
+        batch, dataset, feedback, file, job, model, people, prediction, upload, usage, version,
+    },
 };
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
@@ -45,6 +47,10 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<feedback::Feedback>(&mut all);
     add::<feedback::NewFeedback>(&mut all);
     add::<feedback::NewExport>(&mut all);
+    add::<usage::UsageReport>(&mut all);
+    add::<usage::UsageLine>(&mut all);
+    add::<usage::UsageAmounts>(&mut all);
+    add::<usage::UsagePrices>(&mut all);
     add::<people::Account>(&mut all);
     add::<people::Installation>(&mut all);
     add::<people::Token>(&mut all);

@@ -20,7 +20,7 @@ use onstage_core::{
     value::Stored,
 };
 use onstage_engine::{Finished, Ticket};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Where a prediction is known.
 pub(crate) enum Place {
@@ -47,23 +47,39 @@ impl Place {
     }
 }
 
-/// Errors: 404.
+/// A front records what it answered within this time of its answer, unless its store is slow.
+const RECORDED_ELSEWHERE: Duration = Duration::from_millis(1_000);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Beside other fronts, one that nobody knows is looked for a while: its answer may have come from another front a moment ago,
+/// and its record be on the way. Errors: 404.
 pub(crate) async fn find(call: &Call, id: &Id) -> Result<Place, Problem> {
+    let clock = &call.state.parts.clock;
+    let until = clock.monotonic() + RECORDED_ELSEWHERE;
+    loop {
+        match find_now(call, id).await? {
+            Some(place) => return Ok(place),
+            None if call.state.settings.sole_front || clock.monotonic() >= until => {
+                return Err(missing(id));
+            }
+            None => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
+}
+
+async fn find_now(call: &Call, id: &Id) -> Result<Option<Place>, Problem> {
     if let Some(ticket) = call.state.engine.find(id) {
-        return Ok(Place::Flight(ticket));
+        return Ok(Some(Place::Flight(ticket)));
     }
     let store = &call.state.parts.store;
     if let Some(job) = store.job(id).await?.filter(is_prediction) {
-        return Ok(Place::Job(Box::new(job)));
+        return Ok(Some(Place::Job(Box::new(job))));
     }
     if let Some(record) = store.prediction(id).await? {
-        return Ok(Place::Record(Box::new(record)));
+        return Ok(Some(Place::Record(Box::new(record))));
     }
     // It may have been on its way from flight to record between the two looks.
-    match call.state.engine.find(id) {
-        Some(ticket) => Ok(Place::Flight(ticket)),
-        None => Err(missing(id)),
-    }
+    Ok(call.state.engine.find(id).map(Place::Flight))
 }
 
 fn is_prediction(job: &Job) -> bool {

@@ -6,15 +6,17 @@ use crate::gateway::{
     call::{self, Call, Prefer, set},
     input::Prepared,
     problem::{Answer, Problem, whole_seconds},
+    usage::limit,
     wire::prediction::Known,
 };
 use axum::response::Response;
 use http::{HeaderName, StatusCode, header};
 use onstage_core::{
-    Id, ModelName,
+    Error, Id, ModelName,
     job::{Idempotency, JobSpec, NewJob},
     outcome::Status,
     people::Principal,
+    usage::UsageKind,
 };
 use onstage_engine::{Ask, Finished, Keep, Loaded, Refused, Ticket};
 use std::{sync::Arc, time::Duration};
@@ -53,6 +55,7 @@ pub(crate) async fn start(call: &Call, wanted: Wanted) -> Answer {
         let id = submit(call, &wanted, Some(keyed)).await?;
         return going_on(call, &id, streams).await;
     }
+    limit::check(call, &wanted.loaded, UsageKind::Realtime, None).await?;
     match hand_over::once(call, &wanted, keyed).await? {
         hand_over::Once::Here(ticket) => follow(call, &wanted, ticket, streams, Kept::AsJob).await,
         hand_over::Once::Known(id) => known_before(call, &wanted, &id, streams).await,
@@ -124,6 +127,11 @@ pub(crate) fn refused(why: &Refused, model: &ModelName) -> Problem {
             format!("The model `{model}` is busy: {queued} requests wait already."),
         )
         .retry_after(*retry_after),
+        Refused::OverBudget { message, hint } => {
+            let mut error = Error::over_budget(message);
+            error.hint.clone_from(hint);
+            error.into()
+        }
         Refused::ShuttingDown => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "shutting_down",
@@ -156,6 +164,7 @@ pub(crate) fn source(call: &Call) -> &'static str {
 
 /// Queues it durably; answers the id of this or of the same one before.
 async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Id, Problem> {
+    limit::check(call, &wanted.loaded, UsageKind::Background, Some(1)).await?;
     let stored = wanted.input.for_job(call).await?;
     let new = new_job(call, wanted, JobSpec::Prediction { input: stored }, key)?;
     let submitted = call.state.parts.store.submit(new).await?;

@@ -34,6 +34,7 @@ GET /v1/predictions/{id}/logs S
 POST /v1/predictions/{id}/feedback S
 GET /v1/feedback O
 POST /v1/feedback/export O
+GET /v1/usage O
 POST /v1/models/{owner}/{name}/batches S
 POST /v1/models/{owner}/{name}/batches/preview S
 GET /v1/batches S

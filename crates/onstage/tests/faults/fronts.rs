@@ -1,0 +1,1 @@
+//! Several fronts on one store.
