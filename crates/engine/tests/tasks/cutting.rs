@@ -21,6 +21,7 @@ use onstage_core::{
         Uploads, UsageBook,
     },
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
+    shares::{ShareStep, Shares},
     task::{Incarnation, Task},
     upload::{Made, Upload, UploadPart},
     usage::{Dimension, Usage, UsageFilter, UsageSum},
@@ -148,6 +149,9 @@ through!(Jobs {
     jobs(filter: &JobFilter, page: Page) -> Result<Listed<Job>>;
     finished(runs_min: u32, completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>>;
     claim(version: &VersionId, owner: &Incarnation, limit: u32, now: Timestamp) -> Result<Vec<Job>>;
+    help(version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>>;
+    share(lease: &Lease, step: ShareStep) -> Result<Option<Shares>>;
+    shares(job: &Id) -> Result<Option<Shares>>;
     beat(lease: &Lease, said: Beat) -> Result<bool>;
     commit_chunk(lease: &Lease, chunk: Chunk) -> Result<()>;
     chunks(job: &Id) -> Result<Vec<Chunk>>;

@@ -3,6 +3,7 @@
 
 mod datasets;
 mod first;
+mod jobs;
 mod usage;
 
 use super::{dialect, error::store_error, row};
@@ -11,13 +12,14 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
     sea_query::{
         ColumnDef, Expr, ExprTrait, IndexCreateStatement, OnConflict, Query, Table,
-        TableCreateStatement,
+        TableAlterStatement, TableCreateStatement,
     },
 };
 
-/// One step: tables, then their indexes.
+/// One step: tables, then changes of earlier ones, then indexes.
 pub(super) struct Step {
     pub(super) tables: Vec<TableCreateStatement>,
+    pub(super) changes: Vec<TableAlterStatement>,
     pub(super) indexes: Vec<IndexCreateStatement>,
 }
 
@@ -27,6 +29,7 @@ fn steps(backend: DbBackend) -> Vec<Step> {
         first::step(backend),
         datasets::step(backend),
         usage::step(backend),
+        jobs::step(backend),
     ]
 }
 
@@ -65,7 +68,7 @@ async fn apply(transaction: &DatabaseTransaction) -> Result<()> {
     let ours = steps.len() as u64;
     check_not_newer(there, ours)?;
     for step in steps.iter().skip(there as usize) {
-        dialect::make_tables(transaction, &step.tables, &step.indexes).await?;
+        dialect::make_tables(transaction, &step.tables, &step.changes, &step.indexes).await?;
     }
     if there == ours {
         return Ok(());

@@ -29,10 +29,12 @@ mod running;
 mod server;
 #[cfg(test)]
 mod server_test;
+mod shares;
 mod sqlite;
 mod submit;
 mod tasks;
 mod transition;
+mod turns;
 mod uploads;
 mod usage;
 mod versions;

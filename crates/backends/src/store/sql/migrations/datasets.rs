@@ -20,6 +20,7 @@ pub(super) fn step(backend: DbBackend) -> Step {
             uploads(of),
             upload_parts(of),
         ],
+        changes: Vec::new(),
         indexes: vec![
             index("dataset_versions", &["blob_sha256"]),
             index("dataset_uses", &["dataset", "number"]),
