@@ -13,7 +13,7 @@ pub async fn sweep_uploads(parts: &Parts) -> Result<usize> {
     let idle = parts.store.idle_uploads(since, UPLOADS_MAX).await?;
     for id in &idle {
         match parts.store.remove_upload(id).await {
-            Ok(_) => {}
+            Ok(()) => {}
             // Another front was quicker.
             Err(error) if error.kind == Kind::NotFound => continue,
             Err(error) => return Err(error),
