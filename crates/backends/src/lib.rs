@@ -1,6 +1,7 @@
 //! The outside things of Onstage behind the ports of `onstage-core`: stores, blobs, processes, environments, tables.
 //! Never knows the engine or the gateway.
 
+pub mod backup;
 pub mod blobs;
 pub mod bundle;
 pub mod clock;

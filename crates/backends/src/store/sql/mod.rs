@@ -29,6 +29,7 @@ mod running;
 mod server;
 #[cfg(test)]
 mod server_test;
+mod snapshot;
 mod sqlite;
 mod submit;
 mod tasks;
@@ -39,6 +40,7 @@ mod work;
 mod writer;
 
 pub(in crate::store) use server::is_url as is_server;
+pub(in crate::store) use snapshot::{blob_keys, check_file, snapshot};
 pub(super) use sqlite::{Durability, linked_version as sqlite_version};
 
 use error::store_error;
