@@ -19,6 +19,7 @@ from workloads import (  # noqa: E402
     binary_tensors,
     cold,
     crowd,
+    dataset,
     echo,
     heavy,
     idle,
@@ -39,6 +40,7 @@ WORKLOADS = {
     "P6": crowd.run,
     "P7": overload.run,
     "P8": binary_tensors.run,
+    "J5": dataset.run,
     "instructions": instructions.run,
 }
 

@@ -89,7 +89,8 @@ impl Counts {
 /// `{"index", "input", "output"}` or `{"index", "input", "error"}` each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
-    pub index: u32,
+    /// Its place among the job's chunks: the row it begins at. (Jobs of earlier versions numbered them; a number was never higher than that row.)
+    pub index: u64,
     pub first_row: u64,
     pub rows: u64,
     pub counts: Counts,

@@ -5,6 +5,7 @@ use crate::{
     Error, Id, ModelName, Result, Timestamp,
     batch::{BatchSpec, Counts},
     dataset::DatasetRef,
+    fair::Urgency,
     model::VersionId,
     outcome::{Failure, Phase, Progress, Reason, Status},
     task::Incarnation,
@@ -79,6 +80,9 @@ pub struct Job {
     /// Every run that ended without ending the job, oldest first.
     pub history: Vec<Attempt>,
     pub progress: Option<Progress>,
+    /// Why nothing repeats it by itself any more, when it failed for a reason that is repeated.
+    pub dead: Option<Dead>,
+    pub urgency: Urgency,
     /// Who asked.
     pub by: Id,
     /// `api`, `page` or `cli`.
@@ -86,6 +90,16 @@ pub struct Job {
     pub created_at: Timestamp,
     /// When the first run started.
     pub started_at: Option<Timestamp>,
+}
+
+/// A failed job that somebody has to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dead {
+    /// It failed as often as it is repeated.
+    OutOfAttempts,
+    /// Process after process died of it, so that it is kept from killing more.
+    Quarantined,
 }
 
 /// Where a job stands, with exactly the data valid there.
@@ -208,6 +222,7 @@ pub struct NewJob {
     pub version: VersionId,
     pub version_number: u32,
     pub spec: JobSpec,
+    pub urgency: Urgency,
     pub by: Id,
     pub source: String,
     pub created_at: Timestamp,
@@ -269,4 +284,6 @@ pub struct JobFilter {
     /// `queued`, `running`, `succeeded`, `failed` or `canceled`.
     pub state: Option<String>,
     pub by: Option<Id>,
+    /// Only dead ones, or all but those.
+    pub dead: Option<bool>,
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     Error, Result, Timestamp,
-    job::{Attempt, Job, JobOutput, JobState, Lease, NewJob},
+    job::{Attempt, Dead, Job, JobOutput, JobState, Lease, NewJob},
     outcome::{Failure, Phase, Progress, Reason},
     task::Incarnation,
 };
@@ -60,6 +60,8 @@ pub fn submitted(new: NewJob) -> Job {
         restarts: 0,
         history: Vec::new(),
         progress: None,
+        dead: None,
+        urgency: new.urgency,
         by: new.by,
         source: new.source,
         created_at: new.created_at,
@@ -212,6 +214,7 @@ fn restart(job: &mut Job, failure: Failure, now: Timestamp) {
             failure: Failure { message, ..failure },
             completed_at: now,
         };
+        job.dead = Some(Dead::Quarantined);
     } else {
         job.state = JobState::Queued { not_before: now };
     }
@@ -219,29 +222,37 @@ fn restart(job: &mut Job, failure: Failure, now: Timestamp) {
 
 /// The latest runs in a row that ended by the death of their process, handed-back ones not counted.
 fn deaths_in_a_row(job: &Job) -> usize {
-    let died = |attempt: &&Attempt| {
-        matches!(
-            attempt.failure.reason,
-            Reason::OutOfMemory | Reason::WorkerLost
-        ) && !attempt.failure.message.contains("handed the job back")
-    };
-    job.history.iter().rev().take_while(died).count()
+    let ends = job.history.iter().rev();
+    ends.take_while(|attempt| died(&attempt.failure)).count()
+}
+
+fn died(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::OutOfMemory | Reason::WorkerLost)
+        && !failure.message.contains("handed the job back")
 }
 
 fn fail(job: &mut Job, failure: Failure, policy: &RetryPolicy, jitter: f64, now: Timestamp) {
     job.attempts += 1;
-    if policy.retry_on.contains(&failure.reason) && job.attempts <= policy.retries {
+    let repeats = policy.retry_on.contains(&failure.reason);
+    // Whoever allows many repetitions does not mean a job that kills its process every time.
+    let deadly = died(&failure) && deaths_in_a_row(job) + 1 >= DEATHS_IN_A_ROW_MAX;
+    if repeats && !deadly && job.attempts <= policy.retries {
         let wait = backoff(job.attempts, jitter);
         record_attempt(job, failure, now);
         job.state = JobState::Queued {
             not_before: now.plus(wait),
         };
-    } else {
-        job.state = JobState::Failed {
-            failure,
-            completed_at: now,
-        };
+        return;
     }
+    job.dead = match (deadly, repeats) {
+        (true, _) => Some(Dead::Quarantined),
+        (false, true) => Some(Dead::OutOfAttempts),
+        (false, false) => None,
+    };
+    job.state = JobState::Failed {
+        failure,
+        completed_at: now,
+    };
 }
 
 fn record_attempt(job: &mut Job, failure: Failure, now: Timestamp) {
@@ -277,6 +288,7 @@ mod tests {
             spec: JobSpec::Prediction {
                 input: Stored::Inline("{}".into()),
             },
+            urgency: crate::fair::Urgency::default(),
             by: "person-1".parse::<Id>().unwrap(),
             source: "api".into(),
             created_at: Timestamp(0),
@@ -407,7 +419,29 @@ mod tests {
         )
         .unwrap();
         assert_eq!(job.state.name(), "failed");
-        assert_eq!(job.attempts, 3);
+        assert_eq!((job.attempts, job.dead), (3, Some(Dead::Quarantined)));
+    }
+
+    #[test]
+    fn what_is_dead_says_why_and_what_is_only_wrong_is_not_dead() {
+        for (reason, retries, runs, dead) in [
+            (Reason::NoCapacity, 2, 3, Some(Dead::OutOfAttempts)),
+            (Reason::OutOfMemory, 9, 3, Some(Dead::Quarantined)),
+            (Reason::Exception, 9, 1, None),
+        ] {
+            let mut job = job();
+            let policy = RetryPolicy {
+                retries,
+                retry_on: vec![Reason::NoCapacity, Reason::OutOfMemory],
+            };
+            while !job.state.is_final() {
+                let now = Timestamp(1_000_000_000 * i64::from(job.run + 1));
+                let lease = claim(&mut job, me(), now).unwrap();
+                let end = RunEnd::Failed(Failure::new(reason, "no"));
+                finish(&mut job, &lease, end, &policy, 0.0, now).unwrap();
+            }
+            assert_eq!((job.run, job.dead), (runs, dead), "{reason:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The rules of `onstage.toml` that its types do not say.
 //! Does not parse the file.
 
-use super::path;
+use crate::archive::path;
 use onstage_core::{
     Error, ModelName, Result,
     config::{EnvironmentSection, ModelConfig, MoneySection, RealtimeSection, Requirements},

@@ -50,6 +50,15 @@ pub(super) fn exactly(which: &DatasetRef) -> Result<&DatasetRef> {
     which.number.map(|_| which).ok_or_else(open)
 }
 
+pub(super) fn no_upload(id: &Id) -> Error {
+    Error::not_found(format!("upload `{id}` does not exist"))
+        .hint("it may have been forgotten; begin another")
+}
+
+pub(super) fn upload_is_complete(id: &Id) -> Error {
+    Error::conflict(format!("upload `{id}` is complete"))
+}
+
 pub(super) fn model_busy(name: &ModelName) -> Error {
     Error::conflict(format!("model `{name}` has queued or running jobs"))
         .hint("cancel them or wait for them, then delete the model")

@@ -20,6 +20,6 @@ pub use page::{Cursor, Listed, Page};
 pub use place::{DatasetPlace, Placed};
 pub use store::{
     AppState, Catalog, Datasets, Demand, FeedbackBook, Files, Finished, Jobs, People, Predictions,
-    RunningJob, StateOp, Store, Submitted, Tasks, UsageBook,
+    RunningJob, StateOp, Store, Submitted, Tasks, Uploads, UsageBook,
 };
 pub use tables::{ByteSource, Row, TableReader, TableWriter, Tables};

@@ -18,8 +18,11 @@ use crate::{
     outcome::Failure,
     people::{Credential, CredentialKind},
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
+    shares::{ShareStep, Shares},
     task::{Incarnation, Task},
+    upload::{Made, Upload, UploadPart},
     usage::{Dimension, Usage, UsageFilter, UsageSum},
+    value::BlobRef,
 };
 use async_trait::async_trait;
 use std::ops::Range;
@@ -33,6 +36,7 @@ pub trait Store:
     + People
     + FeedbackBook
     + Files
+    + Uploads
     + Datasets
     + AppState
     + UsageBook
@@ -46,6 +50,7 @@ impl<T> Store for T where
         + People
         + FeedbackBook
         + Files
+        + Uploads
         + Datasets
         + AppState
         + UsageBook
@@ -93,10 +98,19 @@ pub struct Demand {
     /// Queued and due.
     pub queued: u64,
     pub running: u64,
+    /// Tasks more that its running batch jobs have use for.
+    pub help: u64,
     pub oldest_queued_at: Option<Timestamp>,
 }
 
-/// A running job as the reaper watches it.
+impl Demand {
+    /// Whether another task would have something to do.
+    pub fn wants_tasks(&self) -> bool {
+        self.queued + self.help > 0
+    }
+}
+
+/// A running job as the reaper watches it; each task that helps with one is watched like a run of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningJob {
     pub lease: Lease,
@@ -127,7 +141,8 @@ pub trait Jobs: Send + Sync + 'static {
         completed: Range<Timestamp>,
         page: Page,
     ) -> Result<Listed<Finished>>;
-    /// Claims up to `limit` due jobs of a version, oldest first, each by compare-and-set.
+    /// Claims up to `limit` due jobs of a version, each by compare-and-set: people take turns (`fair::deal`), and of one person the
+    /// most urgent come first, then the oldest.
     /// One whose record is damaged is ended as failed and the next one claimed in its place.
     async fn claim(
         &self,
@@ -136,7 +151,14 @@ pub trait Jobs: Send + Sync + 'static {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>>;
-    /// A sign of life under the lease; answers whether cancelling was asked for.
+    /// Lets a task help with a running batch job of the version that has use for it; answers the job and the helper's lease on
+    /// its run. With that lease it may beat, take shares, commit chunks of them and append events; it cannot end the run.
+    async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>>;
+    /// What `shares::step` does; answers the record as it then is.
+    async fn share(&self, lease: &Lease, step: ShareStep) -> Result<Option<Shares>>;
+    /// How the rows of a job are shared out, while they are.
+    async fn shares(&self, job: &Id) -> Result<Option<Shares>>;
+    /// A sign of life under the lease; answers whether cancelling was asked for. A helper's says nothing of phase and progress.
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool>;
     /// Records a finished chunk of a batch job under the lease. A chunk index that is there already stays as it is.
     async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()>;
@@ -159,7 +181,7 @@ pub trait Jobs: Send + Sync + 'static {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Vec<Result<Job>>>;
-    /// Ends a run whose task is gone, if its beat is still `observed`. Conflict when it was alive, or when its record is damaged (it is then ended as failed).
+    /// Ends a run whose task is gone, if its beat is still `observed`; of a helper, only its help. Conflict when it was alive, or when its record is damaged (it is then ended as failed).
     async fn expire(
         &self,
         lease: &Lease,
@@ -169,13 +191,13 @@ pub trait Jobs: Send + Sync + 'static {
     ) -> Result<Job>;
     /// What `lifecycle::request_cancel` does; answers the job as it then is.
     async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job>;
-    /// Every running job with its beat.
+    /// Every running job with its beat, and every helper with its own.
     async fn running(&self) -> Result<Vec<RunningJob>>;
     /// Versions with queued or running jobs.
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>>;
     /// Whether a due job of this kind waits for the version.
     async fn waits(&self, version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool>;
-    /// How many queued jobs of the same version are ahead of this one.
+    /// About how many queued jobs of the same version come before this one (`fair::ahead`).
     async fn ahead(&self, job: &Job) -> Result<u64>;
     /// Appends to the job's event log; answers the last number. With a lease, only while it holds.
     async fn append_events(
@@ -258,6 +280,23 @@ pub trait Files: Send + Sync + 'static {
     async fn files(&self, page: Page) -> Result<Listed<File>>;
     /// Not found when there is none.
     async fn remove_file(&self, id: &Id) -> Result<File>;
+}
+
+/// Uploads that come in parts.
+#[async_trait]
+pub trait Uploads: Send + Sync + 'static {
+    async fn add_upload(&self, upload: Upload) -> Result<()>;
+    /// With the parts that came, by number.
+    async fn upload(&self, id: &Id) -> Result<Option<(Upload, Vec<UploadPart>)>>;
+    /// Notes a part that came; answers the blob of the one with that number before, which nobody refers to any more.
+    /// Not found when the upload is gone, conflict when it is complete.
+    async fn put_part(&self, id: &Id, part: UploadPart, now: Timestamp) -> Result<Option<BlobRef>>;
+    /// Notes what the upload has become; answers its parts, which nobody refers to any more.
+    async fn complete_upload(&self, id: &Id, made: Made) -> Result<Vec<UploadPart>>;
+    /// Answers its parts. Not found when there is none.
+    async fn remove_upload(&self, id: &Id) -> Result<Vec<UploadPart>>;
+    /// Some to which nothing came since a time.
+    async fn idle_uploads(&self, since: Timestamp, limit: u32) -> Result<Vec<Id>>;
 }
 
 /// Datasets and their versions.

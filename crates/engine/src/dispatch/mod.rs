@@ -178,7 +178,7 @@ impl Dispatch {
 
     async fn standing(&mut self, demand: &[Demand]) -> Result<BTreeMap<VersionId, Standing>> {
         let mut standing = BTreeMap::new();
-        for one in demand.iter().filter(|one| one.queued > 0) {
+        for one in demand.iter().filter(|one| one.wants_tasks()) {
             let found = match self.ready.get(&one.version) {
                 Some(needs) => Standing::Ready(needs.clone()),
                 None => judge(self.parts.store.version(&one.version).await?.as_ref()),

@@ -55,8 +55,9 @@ pub fn plan(
     tasks_total_max: u32,
     now: Duration,
 ) -> Plan {
-    let mut waiting: Vec<&Demand> = demand.iter().filter(|one| one.queued > 0).collect();
-    waiting.sort_by_key(|one| one.oldest_queued_at);
+    let mut waiting: Vec<&Demand> = demand.iter().filter(|one| one.wants_tasks()).collect();
+    // Jobs that wait come before those that could only go faster.
+    waiting.sort_by_key(|one| (one.queued == 0, one.oldest_queued_at));
     let mut plan = Plan::default();
     let mut wanted: Vec<(Start, u32)> = Vec::new();
     for one in waiting {
@@ -69,16 +70,22 @@ pub fn plan(
                 };
                 wanted.push((start, missing));
             }
-            Some(Standing::Hopeless(why)) => {
+            Some(Standing::Hopeless(why)) if one.queued > 0 => {
                 plan.refusals.push((one.version.clone(), why.clone()));
             }
-            Some(Standing::Ready(_) | Standing::Building) | None => {}
+            Some(_) | None => {}
         }
     }
     let room = tasks_total_max.saturating_sub(alive(running));
     plan.starts = take_turns(wanted.clone(), room);
-    let missing: u32 = wanted.iter().map(|(_, missing)| *missing).sum();
-    if missing > 0 && plan.starts.is_empty() {
+    let waits = |start: &Start| {
+        let of = |one: &&Demand| one.version == start.version;
+        demand.iter().find(of).is_some_and(|one| one.queued > 0)
+    };
+    let missing = wanted
+        .iter()
+        .any(|(start, missing)| *missing > 0 && waits(start));
+    if missing && plan.starts.is_empty() {
         // One at a time: its place comes free before the next look.
         plan.stops = idle_tasks(demand, running).take(1).collect();
     }
@@ -101,6 +108,7 @@ fn idle_tasks<'a>(demand: &'a [Demand], running: &'a [Running]) -> impl Iterator
 /// A task that is alive takes a queued job as soon as it is free, so only work beyond the tasks at hand asks for more.
 fn missing_tasks(demand: &Demand, needs: &Needs, alive: u32) -> u32 {
     let work = demand.queued.saturating_add(demand.running);
+    let work = work.saturating_add(demand.help);
     let useful = u32::try_from(work).unwrap_or(u32::MAX);
     needs.tasks_max.max(1).min(useful).saturating_sub(alive)
 }
@@ -147,6 +155,7 @@ mod tests {
             version: version(name),
             queued,
             running,
+            help: 0,
             oldest_queued_at: (queued > 0).then_some(Timestamp(oldest)),
         }
     }

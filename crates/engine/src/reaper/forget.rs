@@ -121,12 +121,12 @@ mod tests {
 
     #[test]
     fn a_blob_belongs_to_the_input_or_to_the_output() {
-        let id: Id = "abc".parse().unwrap();
+        let id: Id = "abcdefgh".parse().unwrap();
         for (key, part) in [
-            ("predictions/abc/input/0", RecordPart::Input),
-            ("predictions/abc/record/value.json", RecordPart::Input),
-            ("predictions/abc/value.json", RecordPart::Output),
-            ("predictions/abc/0", RecordPart::Output),
+            ("predictions/abcdefgh/input/0", RecordPart::Input),
+            ("predictions/abcdefgh/record/value.json", RecordPart::Input),
+            ("predictions/abcdefgh/value.json", RecordPart::Output),
+            ("predictions/abcdefgh/0", RecordPart::Output),
         ] {
             assert_eq!(part_of(&id, key), part, "{key}");
         }

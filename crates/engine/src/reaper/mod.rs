@@ -3,10 +3,12 @@
 
 pub(crate) mod forget;
 mod sweep;
+mod uploads;
 mod watch;
 
 use forget::Forgetter;
 pub use sweep::{Sweeper, sweep_list};
+pub use uploads::sweep_uploads;
 pub use watch::{Expiry, LEASE_S, Watch, Why};
 
 use crate::{
@@ -233,8 +235,12 @@ impl Reaper {
         match store.expire(lease, observed, failure, now).await {
             Ok(job) => {
                 tracing::info!(job = %job.id, run = lease.run, state = job.state.name(), why = message, "ended a run whose task is gone");
-                let said = events::after_run(&job, now);
-                store.append_events(&job.id, None, vec![said]).await?;
+                // Of a helper only its help is over; the run goes on.
+                let helped = job.lease().is_some_and(|own| own != *lease);
+                if !helped {
+                    let said = events::after_run(&job, now);
+                    store.append_events(&job.id, None, vec![said]).await?;
+                }
                 if expiry.why == Why::Silent {
                     self.stop_silent(&lease.owner).await?;
                 }

@@ -46,7 +46,9 @@ impl Sweeper {
             return Ok(());
         }
         self.next = Some(now + Duration::from_secs(SWEEP_EVERY_S));
-        self.sweep().await.map(|_| ())
+        let uploads = super::sweep_uploads(&self.parts).await;
+        self.sweep().await?;
+        uploads.map(|_| ())
     }
 
     /// Looks at every job that settled since the last sweep; answers how many blobs were removed.

@@ -7,9 +7,11 @@ use std::time::Duration;
 const CLAIMED_MAX: u32 = 64;
 /// Quick predictions are claimed together when they take about this long altogether.
 const QUICK_GROUP_MS: f64 = 200.0;
-/// First wait of an idle task; doubles.
-const IDLE_WAIT_MS_MIN: u64 = 5;
-/// Longest wait of an idle task.
+/// An idle task looks for work in one part in so many of its time.
+const LOOK_SHARE: u32 = 20;
+/// Shortest and longest wait of an idle task between two looks: a store on this disk answers in a moment and is asked often, one
+/// that is far away is not.
+const IDLE_WAIT_MS_MIN: u64 = 3;
 const IDLE_WAIT_MS_MAX: u64 = 200;
 
 /// What is known of how long predictions take here.
@@ -34,10 +36,12 @@ impl Measured {
     }
 }
 
-/// How long an idle task waits after so many looks in vain.
-pub(crate) fn idle_wait(looks: u32) -> Duration {
-    let doubled = IDLE_WAIT_MS_MIN << looks.min(10);
-    Duration::from_millis(doubled.min(IDLE_WAIT_MS_MAX))
+/// How long an idle task waits after a look in vain that took so long.
+pub(crate) fn idle_wait(look: Duration) -> Duration {
+    (look * LOOK_SHARE).clamp(
+        Duration::from_millis(IDLE_WAIT_MS_MIN),
+        Duration::from_millis(IDLE_WAIT_MS_MAX),
+    )
 }
 
 #[cfg(test)]
@@ -59,9 +63,9 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_task_looks_less_and_less_often() {
-        let waits: Vec<u128> = (0..8).map(|looks| idle_wait(looks).as_millis()).collect();
-        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 200, 200]);
-        assert_eq!(idle_wait(u32::MAX).as_millis(), 200);
+    fn an_idle_task_asks_a_slow_store_less_often() {
+        let wait = |look_us| idle_wait(Duration::from_micros(look_us)).as_micros();
+        let waits = [50, 400, 2_000, 1_000_000].map(wait);
+        assert_eq!(waits, [3_000, 8_000, 40_000, 200_000]);
     }
 }

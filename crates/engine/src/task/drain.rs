@@ -23,7 +23,6 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
         .unwrap_or(desk.loaded.version.config.jobs.linger.0);
     let mut measured = Measured::default();
     let mut worked_at = began;
-    let mut looks = 0;
     loop {
         if desk.stop.is_cancelled() {
             return Ok(TaskEnd::Stopped);
@@ -31,22 +30,40 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
         if clock.monotonic().saturating_sub(began) >= desk.settings.stop_after {
             return Ok(TaskEnd::TimeUp);
         }
+        let looked_at = clock.monotonic();
         let jobs = claim(desk, &measured).await?;
         if !jobs.is_empty() {
             run(desk, jobs, &mut measured).await?;
             if let Some(failure) = desk.staff.hopeless() {
                 return Ok(TaskEnd::NoWorker(failure.message));
             }
-            (worked_at, looks) = (clock.monotonic(), 0);
+            worked_at = clock.monotonic();
             continue;
         }
-        let idle = clock.monotonic().saturating_sub(worked_at);
+        if help(desk).await? {
+            worked_at = clock.monotonic();
+            continue;
+        }
+        let now = clock.monotonic();
+        let (look, idle) = (now.saturating_sub(looked_at), now.saturating_sub(worked_at));
         if idle >= linger {
             return Ok(TaskEnd::Idle);
         }
-        wait(desk, idle_wait(looks).min(linger - idle)).await;
-        looks += 1;
+        wait(desk, idle_wait(look).min(linger - idle)).await;
     }
+}
+
+/// Computes for a batch job of another task that shares its rows; false when there is none.
+async fn help(desk: &Desk) -> Result<bool> {
+    let parts = &desk.parts;
+    let found = persist::insist(parts, "looking for a batch job to help with", || {
+        parts.store.help(&desk.settings.version, &desk.incarnation)
+    });
+    let Some((job, lease)) = found.await? else {
+        return Ok(false);
+    };
+    batch::help(desk, &job, lease).await?;
+    Ok(true)
 }
 
 async fn wait(desk: &Desk, pause: Duration) {

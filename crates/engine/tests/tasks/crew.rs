@@ -24,6 +24,8 @@ use tokio::sync::mpsc;
 /// What a worker does with one input.
 pub(crate) enum Act {
     Answer(String),
+    /// Answers after so many milliseconds.
+    Later(u64, String),
     Fail(Failure),
     /// The process dies.
     Die,
@@ -175,6 +177,10 @@ impl ScriptWorker {
             let input = serde_json::from_slice(&item.input.json).unwrap();
             match (self.script)(&input) {
                 Act::Answer(json) => answer(&item, json, None),
+                Act::Later(ms, json) => {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    answer(&item, json, None);
+                }
                 Act::Fail(failure) => fail(&item, failure),
                 Act::Chatter(lines, json) => {
                     for text in &lines {

@@ -18,10 +18,12 @@ use onstage_core::{
     ports::{
         AppState, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files, Finished,
         Jobs, Listed, Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
-        UsageBook,
+        Uploads, UsageBook,
     },
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
+    shares::{ShareStep, Shares},
     task::{Incarnation, Task},
+    upload::{Made, Upload, UploadPart},
     usage::{Dimension, Usage, UsageFilter, UsageSum},
     value::BlobRef,
 };
@@ -147,6 +149,9 @@ through!(Jobs {
     jobs(filter: &JobFilter, page: Page) -> Result<Listed<Job>>;
     finished(runs_min: u32, completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>>;
     claim(version: &VersionId, owner: &Incarnation, limit: u32, now: Timestamp) -> Result<Vec<Job>>;
+    help(version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>>;
+    share(lease: &Lease, step: ShareStep) -> Result<Option<Shares>>;
+    shares(job: &Id) -> Result<Option<Shares>>;
     beat(lease: &Lease, said: Beat) -> Result<bool>;
     commit_chunk(lease: &Lease, chunk: Chunk) -> Result<()>;
     chunks(job: &Id) -> Result<Vec<Chunk>>;
@@ -198,6 +203,14 @@ through!(Files {
     file(id: &Id) -> Result<Option<File>>;
     files(page: Page) -> Result<Listed<File>>;
     remove_file(id: &Id) -> Result<File>;
+});
+through!(Uploads {
+    add_upload(upload: Upload) -> Result<()>;
+    upload(id: &Id) -> Result<Option<(Upload, Vec<UploadPart>)>>;
+    put_part(id: &Id, part: UploadPart, now: Timestamp) -> Result<Option<BlobRef>>;
+    complete_upload(id: &Id, made: Made) -> Result<Vec<UploadPart>>;
+    remove_upload(id: &Id) -> Result<Vec<UploadPart>>;
+    idle_uploads(since: Timestamp, limit: u32) -> Result<Vec<Id>>;
 });
 through!(Datasets {
     add_dataset_version(new: NewDatasetVersion) -> Result<(DatasetVersion, bool)>;

@@ -20,6 +20,7 @@ async fn ran_twice(world: &World, id: &str, end: Timestamp) {
     let before = |hours: i64| Timestamp(end.0 - hours * HOUR_MS);
     let me = Incarnation("task-1".to_owned());
     let new = NewJob {
+        urgency: Default::default(),
         id: id.clone(),
         model: "lab/age".parse().unwrap(),
         version: world.version.clone(),

@@ -154,6 +154,7 @@ impl World {
             version: self.version.clone(),
             version_number: 1,
             spec,
+            urgency: Default::default(),
             by: "person-1".parse().unwrap(),
             source: "api".into(),
             created_at: self.parts.clock.now(),

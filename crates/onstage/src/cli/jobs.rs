@@ -43,6 +43,9 @@ struct List {
     /// Only of this model
     #[arg(long)]
     model: Option<String>,
+    /// Only those that failed and are not repeated any more
+    #[arg(long)]
+    dead: bool,
     /// At most so many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -139,6 +142,9 @@ async fn list(caller: &Caller, client: &Client, args: &List) -> Result<(), Failu
         if let Some(value) = value {
             path.push_str(&format!("&{key}={value}"));
         }
+    }
+    if args.dead {
+        path.push_str("&dead=true");
     }
     if let Some(model) = &args.model {
         let model = crate::client::full_name(&client.model(model).await?);

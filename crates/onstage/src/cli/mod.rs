@@ -9,6 +9,7 @@ mod caller;
 mod check;
 mod completions;
 mod config;
+mod data;
 mod dev;
 mod doctor;
 mod exit;
@@ -94,6 +95,8 @@ enum Verb {
     Rollback(rollback::Args),
     /// List, show, cancel and retry jobs
     Jobs(jobs::Args),
+    /// Bring datasets to the server, list, show, fetch and remove them
+    Data(data::Args),
     /// Show what people said about predictions
     Feedback(feedback::Args),
     /// Show what was computed, for whom, and what it costs
@@ -166,6 +169,7 @@ impl Verb {
             Self::Promote(args) => promote::run(caller, args).await,
             Self::Rollback(args) => rollback::run(caller, args).await,
             Self::Jobs(args) => jobs::run(caller, args).await,
+            Self::Data(args) => data::run(caller, args).await,
             Self::Feedback(args) => feedback::run(caller, args).await,
             Self::Usage(args) => usage::run(caller, args).await,
             Self::Token(args) => token::run(caller, args).await,
@@ -206,6 +210,16 @@ mod tests {
             "onstage jobs --status processing --limit 3",
             "onstage jobs show 01abcdefgh",
             "onstage jobs result 01abcdefgh --out result.csv",
+            "onstage data put labels fish.csv --format csv",
+            "onstage data put photos photos/ --resume 01abcdefgh",
+            "onstage data ls",
+            "onstage data ls labels --json",
+            "onstage data show labels@v3 --rows 5",
+            "onstage data get labels --out x.csv",
+            "onstage data rm labels@v3",
+            "onstage data rm labels --all",
+            "onstage feedback age --since 7d --csv",
+            "onstage feedback export age --dataset labels --since 7d --format csv",
             "onstage logs -f age",
             "onstage plan heavy --rps 500",
             "onstage plan . --shape day --peak 500 --call 1s --spread 5% --workers 1..7 --window auto --sweep",
@@ -224,6 +238,11 @@ mod tests {
             "onstage fly",
             "onstage run age --wait 5 --async",
             "onstage jobs cancel",
+            "onstage data",
+            "onstage data put Labels x",
+            "onstage data show labels@v0",
+            "onstage data put labels x --format xml",
+            "onstage feedback export age",
             "onstage jobs --status foo",
             "onstage jobs --kind foo",
             "onstage jobs ls --limit 0",

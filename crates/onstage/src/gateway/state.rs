@@ -6,6 +6,7 @@ use super::{
     auth::{cache::Cache, password::Password, throttle::Throttle},
     body::budget::Budget,
     hosts::Hosts,
+    uploads::Assemblies,
 };
 use async_trait::async_trait;
 use onstage_core::{ModelName, Result, config::ModelConfig, model::VersionId, value::BlobRef};
@@ -123,6 +124,7 @@ pub(crate) struct Inner {
     pub(crate) password: Option<Password>,
     pub(crate) throttle: Throttle,
     pub(crate) bodies: Budget,
+    pub(crate) assemblies: Assemblies,
     /// Streams and long polls end when this is cancelled.
     pub(crate) shutdown: CancellationToken,
     /// Names requests: a random start and a count.
@@ -148,6 +150,7 @@ impl State {
                 .map(|password| Password::new(password, entropy())),
             throttle: Throttle::default(),
             bodies: Budget::default(),
+            assemblies: Assemblies::default(),
             shutdown: CancellationToken::new(),
             request_prefix: format!("{:08x}", entropy() as u32),
             requests: AtomicU64::new(0),

@@ -112,13 +112,14 @@ impl Route {
 
 /// All routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let areas: [(&'static str, Vec<Route>); 14] = [
+    let areas = [
         ("models", super::models::routes()),
         ("versions", super::versions::routes()),
         ("predictions", super::predictions::routes()),
         ("batches", super::batches::routes()),
         ("jobs", super::jobs::routes()),
         ("files", super::files::routes()),
+        ("uploads", super::uploads::routes()),
         ("datasets", super::datasets::routes()),
         ("feedback", super::feedback::routes()),
         ("usage", super::usage::routes()),

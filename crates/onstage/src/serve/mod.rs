@@ -70,6 +70,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
     let tempdir = scratch.path().to_owned();
     let parts = parts::for_server(&settings, environment, data.path()).await?;
     let incarnation = Incarnation(format!("{:032x}", (parts.entropy)()));
+    let usual = onstage_engine::Settings::default();
     let engine = Engine::start(
         parts.clone(),
         onstage_engine::Settings {
@@ -78,6 +79,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
             tempdir: tempdir.clone(),
             queue_items_max: settings.queue_items_max,
             workers_total_max: settings.workers_total_max,
+            tasks_total_max: settings.tasks_total_max.unwrap_or(usual.tasks_total_max),
             gpus: settings
                 .gpus
                 .clone()
@@ -85,7 +87,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
             sole_front: settings.sole_front,
             probation: settings.probation,
             prices: settings.prices.clone(),
-            ..onstage_engine::Settings::default()
+            ..usual
         },
     )
     .await?;

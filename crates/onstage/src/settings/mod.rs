@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) dataset_bytes_max: u64,
     pub(crate) queue_items_max: u32,
     pub(crate) workers_total_max: u32,
+    /// None: as many as the machine has cores.
+    pub(crate) tasks_total_max: Option<u32>,
     /// None: as many as the machine has.
     pub(crate) gpus: Option<Vec<String>>,
     pub(crate) drain: Duration,
@@ -83,6 +85,10 @@ impl Settings {
             dataset_bytes_max: size(layers, "dataset_max")?,
             queue_items_max: parse(layers, "queue_items_max", "write a whole number")?,
             workers_total_max: parse(layers, "workers_total_max", "write a whole number")?,
+            tasks_total_max: match layers.text("tasks_total_max") {
+                "" => None,
+                _ => Some(parse(layers, "tasks_total_max", "write a whole number")?),
+            },
             gpus: gpus(layers.text("gpus")),
             drain: span(layers, "drain")?,
             probation: span(layers, "probation")?,

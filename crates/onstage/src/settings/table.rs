@@ -129,6 +129,12 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "workers of all models together on this machine",
     ),
     entry(
+        "tasks_total_max",
+        "ONSTAGE_TASKS_TOTAL_MAX",
+        "",
+        "tasks of all models together on this machine; default one a core, at least 2; with 0 jobs wait",
+    ),
+    entry(
         "gpus",
         "ONSTAGE_GPUS",
         "",

@@ -14,6 +14,7 @@ mod batches;
 mod builds;
 mod cancel;
 mod databases;
+mod datasets;
 mod dev;
 mod disks;
 mod docs;

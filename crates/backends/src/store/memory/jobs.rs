@@ -5,17 +5,22 @@ use super::{KnownKey, MemoryStore, State, newest};
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
-    Error, Id, Result, Timestamp,
+    Error, Id, Kind, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
+    fair::{self, Urgency, Waiting},
     job::{Job, JobFilter, JobKind, JobState, Lease, NewJob},
     lifecycle::{self, Beat, RetryPolicy, RunEnd},
     model::VersionId,
     outcome::Failure,
     ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
+    shares::{ShareStep, Shares},
     task::Incarnation,
 };
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 #[async_trait]
 impl Jobs for MemoryStore {
@@ -90,33 +95,53 @@ impl Jobs for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<Job>> {
         let mut state = self.lock();
-        let mut due: Vec<&mut Job> = state
-            .jobs
-            .values_mut()
-            .filter(|job| job.version == *version && is_due(job, now))
-            .collect();
-        due.sort_by(|a, b| place(a).cmp(&place(b)));
-        due.truncate(limit as usize);
-        due.into_iter()
-            .map(|job| lifecycle::claim(job, owner.clone(), now).map(|_| job.clone()))
-            .collect()
+        let mut claimed = Vec::new();
+        loop {
+            let more = state.claim(version, owner, limit - claimed.len() as u32, now)?;
+            if more.is_empty() {
+                return Ok(claimed);
+            }
+            claimed.extend(more);
+        }
+    }
+
+    async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>> {
+        Ok(self.lock().help(version, owner))
+    }
+
+    async fn share(&self, lease: &Lease, step: ShareStep) -> Result<Option<Shares>> {
+        self.lock().share(lease, step)
+    }
+
+    async fn shares(&self, job: &Id) -> Result<Option<Shares>> {
+        Ok(self.lock().shares.get(job).cloned())
     }
 
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
-        lifecycle::beat(self.lock().leased(lease)?, lease, said)
+        let mut state = self.lock();
+        match lifecycle::beat(state.leased(lease)?, lease, said) {
+            Err(error) if error.kind == Kind::Lost => state.helper_beat(lease),
+            other => other,
+        }
     }
 
     async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()> {
         let mut state = self.lock();
-        state.leased(lease)?.check_lease(lease)?;
+        state.check_lease(lease)?;
         let place = (lease.job.clone(), chunk.index);
-        state.chunks.entry(place).or_insert(chunk);
+        if state.chunks.contains_key(&place) {
+            return Ok(());
+        }
+        if let Some(shares) = state.shares.get_mut(&lease.job) {
+            shares.committed(lease, &chunk)?;
+        }
+        state.chunks.insert(place, chunk);
         Ok(())
     }
 
     async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>> {
         let state = self.lock();
-        let of_job = (job.clone(), 0)..=(job.clone(), u32::MAX);
+        let of_job = (job.clone(), 0)..=(job.clone(), u64::MAX);
         Ok(state.chunks.range(of_job).map(|(_, c)| c.clone()).collect())
     }
 
@@ -154,8 +179,11 @@ impl Jobs for MemoryStore {
     ) -> Result<Job> {
         let mut state = self.lock();
         let job = state.leased(lease)?;
-        lifecycle::expire(job, lease, observed, failure, now)?;
-        Ok(job.clone())
+        match lifecycle::expire(job, lease, observed, failure, now) {
+            Err(error) if error.kind == Kind::Lost => state.expire_helper(lease, observed),
+            other => other.map(|()| state.moved(&lease.job)),
+        }?;
+        Ok(state.leased(lease)?.clone())
     }
 
     async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job> {
@@ -166,7 +194,9 @@ impl Jobs for MemoryStore {
     }
 
     async fn running(&self) -> Result<Vec<RunningJob>> {
-        Ok(self.lock().jobs.values().filter_map(running).collect())
+        let state = self.lock();
+        let runs = state.jobs.values().filter_map(running);
+        Ok(runs.chain(state.helping()).collect())
     }
 
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>> {
@@ -181,10 +211,13 @@ impl Jobs for MemoryStore {
                 version: job.version.clone(),
                 queued: 0,
                 running: 0,
+                help: 0,
                 oldest_queued_at: None,
             });
             if is_running {
                 demand.running += 1;
+                let shares = state.shares.get(&job.id);
+                demand.help += shares.map_or(0, |shares| u64::from(shares.seats()));
             } else {
                 demand.queued += 1;
                 let oldest = demand.oldest_queued_at.unwrap_or(job.created_at);
@@ -203,12 +236,19 @@ impl Jobs for MemoryStore {
 
     async fn ahead(&self, job: &Job) -> Result<u64> {
         let state = self.lock();
-        let ahead = |other: &&Job| {
-            other.version == job.version
-                && matches!(other.state, JobState::Queued { .. })
-                && place(other) < place(job)
+        let queued = |other: &&Job| {
+            other.version == job.version && matches!(other.state, JobState::Queued { .. })
         };
-        Ok(state.jobs.values().filter(ahead).count() as u64)
+        let mut others: BTreeMap<&Id, u64> = BTreeMap::new();
+        let mut own = 0;
+        for other in state.jobs.values().filter(queued) {
+            if other.by != job.by {
+                *others.entry(&other.by).or_default() += 1;
+            } else if place(other) < place(job) {
+                own += 1;
+            }
+        }
+        Ok(fair::ahead(own, others.into_values()))
     }
 
     async fn append_events(
@@ -219,7 +259,7 @@ impl Jobs for MemoryStore {
     ) -> Result<u64> {
         let mut state = self.lock();
         match lease {
-            Some(lease) => state.leased(lease)?.check_lease(lease)?,
+            Some(lease) => state.check_lease(lease)?,
             None if !state.jobs.contains_key(job) => return Err(rules::no_job(job)),
             None => {}
         }
@@ -268,8 +308,64 @@ impl State {
         }
     }
 
+    /// One round of turns.
+    fn claim(
+        &mut self,
+        version: &VersionId,
+        owner: &Incarnation,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Job>> {
+        let people = self.people(version);
+        let of_version = self.turns.iter().filter(|((of, _), _)| of == version);
+        let mut latest = of_version.map(|(_, turn)| *turn).max().unwrap_or(0);
+        let (count, mut claimed) = (people.len(), Vec::new());
+        for (at, one) in people.into_iter().enumerate() {
+            let left = limit - claimed.len() as u32;
+            let quota = fair::quota(left, count - at);
+            let mut theirs: Vec<&mut Job> = self
+                .jobs
+                .values_mut()
+                .filter(|job| job.version == *version && job.by == one.by && is_due(job, now))
+                .collect();
+            theirs.sort_by(|a, b| place(a).cmp(&place(b)));
+            theirs.truncate(quota as usize);
+            if theirs.is_empty() {
+                continue;
+            }
+            for job in theirs {
+                lifecycle::claim(job, owner.clone(), now)?;
+                claimed.push(job.clone());
+            }
+            latest += 1;
+            self.turns.insert((version.clone(), one.by), latest);
+        }
+        Ok(claimed)
+    }
+
+    /// Everybody with queued jobs of a version, in turn.
+    fn people(&self, version: &VersionId) -> Vec<Waiting> {
+        let queued =
+            |job: &&Job| job.version == *version && matches!(job.state, JobState::Queued { .. });
+        let people: BTreeSet<&Id> = self
+            .jobs
+            .values()
+            .filter(queued)
+            .map(|job| &job.by)
+            .collect();
+        let waiting = people.into_iter().map(|by| Waiting {
+            by: by.clone(),
+            turn: self
+                .turns
+                .get(&(version.clone(), by.clone()))
+                .copied()
+                .unwrap_or(0),
+        });
+        fair::in_turn(waiting.collect())
+    }
+
     /// The job that a lease is on, whether or not it still holds.
-    fn leased(&mut self, lease: &Lease) -> Result<&mut Job> {
+    pub(super) fn leased(&mut self, lease: &Lease) -> Result<&mut Job> {
         self.jobs
             .get_mut(&lease.job)
             .ok_or_else(|| rules::lease_on_nothing(lease))
@@ -283,9 +379,9 @@ impl State {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Job> {
-        let job = self.leased(lease)?;
-        lifecycle::finish(job, lease, end, policy, jitter, now)?;
-        Ok(job.clone())
+        lifecycle::finish(self.leased(lease)?, lease, end, policy, jitter, now)?;
+        self.moved(&lease.job);
+        Ok(self.leased(lease)?.clone())
     }
 
     /// Removes a job with all that hangs on it.
@@ -293,6 +389,7 @@ impl State {
         self.jobs.remove(id);
         self.events.remove(id);
         self.chunks.retain(|(job, _), _| job != id);
+        self.shares.remove(id);
         self.keys.retain(|_, known| known.job != *id);
     }
 }
@@ -301,9 +398,9 @@ fn is_due(job: &Job, now: Timestamp) -> bool {
     matches!(job.state, JobState::Queued { not_before } if not_before <= now)
 }
 
-/// Where a job stands in its version's queue.
-fn place(job: &Job) -> (Timestamp, &Id) {
-    (job.created_at, &job.id)
+/// Where a job stands among those of the same person.
+fn place(job: &Job) -> (Urgency, Timestamp, &Id) {
+    (job.urgency, job.created_at, &job.id)
 }
 
 fn running(job: &Job) -> Option<RunningJob> {
@@ -328,4 +425,5 @@ fn fits(job: &Job, filter: &JobFilter) -> bool {
             .as_ref()
             .is_none_or(|state| job.state.name() == state)
         && filter.by.as_ref().is_none_or(|by| job.by == *by)
+        && filter.dead.is_none_or(|dead| job.dead.is_some() == dead)
 }

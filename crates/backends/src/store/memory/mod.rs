@@ -6,8 +6,10 @@ mod datasets;
 mod jobs;
 mod people;
 mod predictions;
+mod shares;
 mod state;
 mod tasks;
+mod uploads;
 mod usage;
 
 use onstage_core::{
@@ -22,6 +24,7 @@ use onstage_core::{
     people::Credential,
     ports::{Cursor, Listed, Page},
     prediction::PredictionRecord,
+    shares::Shares,
     task::Task,
 };
 use std::{
@@ -41,7 +44,10 @@ struct State {
     models: BTreeMap<ModelName, Model>,
     versions: HashMap<VersionId, Version>,
     jobs: BTreeMap<Id, Job>,
-    chunks: BTreeMap<(Id, u32), Chunk>,
+    chunks: BTreeMap<(Id, u64), Chunk>,
+    shares: BTreeMap<Id, Shares>,
+    /// When each person's last turn was.
+    turns: HashMap<(VersionId, Id), u64>,
     events: HashMap<Id, Vec<Event>>,
     keys: HashMap<(String, String), KnownKey>,
     tasks: BTreeMap<Id, Task>,
@@ -50,6 +56,7 @@ struct State {
     credentials: BTreeMap<Id, Credential>,
     feedback: BTreeMap<Id, Feedback>,
     files: BTreeMap<Id, File>,
+    uploads: BTreeMap<Id, uploads::Known>,
     datasets: BTreeMap<DatasetName, datasets::Versions>,
     state: BTreeMap<(String, String), String>,
     usage: BTreeMap<usage::Key, onstage_core::usage::Amounts>,

@@ -3,6 +3,7 @@
 
 mod model;
 mod play;
+mod shares;
 mod step;
 
 use super::suite::places;

@@ -164,7 +164,7 @@ impl Play<'_> {
             return Ok(());
         };
         let real = self.real(lease);
-        let chunk = make::chunk(u32::from(index), lease.run);
+        let chunk = make::chunk(u64::from(index), lease.run);
         let chunk = self
             .store
             .commit_chunk(&real, chunk)

@@ -1,7 +1,7 @@
 //! Committed chunks of batch jobs in SQL.
 //! Must not know what lies in their blobs.
 
-use super::{dialect, row, transition};
+use super::{dialect, row, shares, transition};
 use crate::store::rules;
 use onstage_core::{
     Id, Result,
@@ -35,13 +35,13 @@ pub(super) async fn commit(
 ) -> Result<()> {
     let found = transition::read(transaction, &lease.job).await?;
     let found = found.ok_or_else(|| rules::lease_on_nothing(lease))?;
-    found.job.check_lease(lease)?;
+    shares::check_lease(transaction, &found.job, lease).await?;
     let insert = Query::insert()
         .into_table("chunks")
         .columns(COLUMNS)
         .values_panic([
             lease.job.as_str().into(),
-            i64::from(chunk.index).into(),
+            row::int(chunk.index).into(),
             row::int(chunk.first_row).into(),
             row::int(chunk.rows).into(),
             row::int(chunk.counts.done).into(),
@@ -53,9 +53,10 @@ pub(super) async fn commit(
             i64::from(chunk.run).into(),
         ])
         .take();
-    dialect::insert_once(transaction, insert, &["job", "chunk"])
-        .await
-        .map(|_| ())
+    if dialect::insert_once(transaction, insert, &["job", "chunk"]).await? {
+        shares::committed(transaction, lease, chunk).await?;
+    }
+    Ok(())
 }
 
 pub(super) fn of_job(job: &Id) -> SelectStatement {
@@ -69,7 +70,7 @@ pub(super) fn of_job(job: &Id) -> SelectStatement {
 
 pub(super) fn read(row: &QueryResult) -> Result<Chunk> {
     Ok(Chunk {
-        index: row::small(row, "chunk")?,
+        index: row::count(row, "chunk")?,
         first_row: row::count(row, "first_row")?,
         rows: row::count(row, "row_count")?,
         counts: Counts {

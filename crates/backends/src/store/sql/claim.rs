@@ -1,11 +1,13 @@
-//! Claiming: due jobs of a version, oldest first, each by compare-and-set.
+//! Claiming: due jobs of a version, people in turn, each job by compare-and-set.
 //! Must not start anything.
 
-use super::{SqlStore, damage, dialect, error::store_error, job_row, transition};
-use onstage_core::{Result, Timestamp, job::Job, lifecycle, model::VersionId, task::Incarnation};
+use super::{SqlStore, damage, dialect, error::store_error, job_row, transition, turns};
+use onstage_core::{
+    Id, Result, Timestamp, fair, job::Job, lifecycle, model::VersionId, task::Incarnation,
+};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order,
-    sea_query::{Expr, ExprTrait, SelectStatement},
+    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
 
 /// Rounds of one claim, each after rows that cannot be read were ended; what is left is the next claim's.
@@ -20,7 +22,7 @@ impl SqlStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>> {
-        if limit == 0 || self.one(&due(version, 1, now)).await?.is_none() {
+        if limit == 0 || self.one(&any_due(version, now)).await?.is_none() {
             return Ok(Vec::new());
         }
         let who = (version.clone(), owner.clone());
@@ -31,7 +33,7 @@ impl SqlStore {
     }
 }
 
-/// A row that cannot be read is ended as failed and the next one claimed in its place, so that it blocks no queue.
+/// Rounds of turns, until there is enough or nothing more is due.
 async fn claim(
     transaction: &DatabaseTransaction,
     version: &VersionId,
@@ -41,39 +43,81 @@ async fn claim(
 ) -> Result<Vec<Job>> {
     let mut claimed = Vec::new();
     for _ in 0..ROUNDS_MAX {
-        let select = due(version, limit - claimed.len() as u32, now);
-        let select = dialect::pass_over_locked(select);
-        let rows = transaction.query_all(&select).await.map_err(store_error)?;
-        let mut ended = 0;
-        for row in &rows {
-            let before = match job_row::read(row) {
-                Ok(before) => before,
-                Err(error) => {
-                    ended += u32::from(damage::end(transaction, row, &error, now).await?);
-                    continue;
-                }
-            };
-            let mut job = before.job.clone();
-            lifecycle::claim(&mut job, owner.clone(), now)?;
-            // Where rows cannot be locked, somebody else may have been first.
-            if transition::write(transaction, &before, &job).await? {
-                claimed.push(job);
+        let (waiting, mut latest) = turns::waiting(transaction, version).await?;
+        let people = fair::in_turn(waiting);
+        let (count, mut moved) = (people.len(), false);
+        for (place, mut one) in people.into_iter().enumerate() {
+            let left = limit - claimed.len() as u32;
+            let quota = fair::quota(left, count - place);
+            if quota == 0 {
+                break;
+            }
+            let theirs = dialect::pass_over_locked(due_of(version, &one.by, quota, now));
+            let rows = transaction.query_all(&theirs).await.map_err(store_error)?;
+            let (jobs, ended) = claim_rows(transaction, &rows, owner, now).await?;
+            moved |= ended || !jobs.is_empty();
+            if !jobs.is_empty() {
+                latest += 1;
+                one.turn = latest;
+                turns::served(transaction, version, &one).await?;
+                claimed.extend(jobs);
             }
         }
-        if ended == 0 || claimed.len() >= limit as usize {
+        if !moved || claimed.len() >= limit as usize {
             break;
         }
     }
     Ok(claimed)
 }
 
-fn due(version: &VersionId, limit: u32, now: Timestamp) -> SelectStatement {
+/// A row that cannot be read is ended as failed, so that it blocks no queue; answers whether there was one.
+async fn claim_rows(
+    transaction: &DatabaseTransaction,
+    rows: &[QueryResult],
+    owner: &Incarnation,
+    now: Timestamp,
+) -> Result<(Vec<Job>, bool)> {
+    let (mut claimed, mut ended) = (Vec::with_capacity(rows.len()), false);
+    for row in rows {
+        let before = match job_row::read(row) {
+            Ok(before) => before,
+            Err(error) => {
+                ended |= damage::end(transaction, row, &error, now).await?;
+                continue;
+            }
+        };
+        let mut job = before.job.clone();
+        lifecycle::claim(&mut job, owner.clone(), now)?;
+        // Where the rows are not locked, somebody else may have been first.
+        if transition::write(transaction, &before, &job).await? {
+            claimed.push(job);
+        }
+    }
+    Ok((claimed, ended))
+}
+
+/// Of one person the most urgent come first, then the oldest.
+fn due_of(version: &VersionId, by: &Id, limit: u32, now: Timestamp) -> SelectStatement {
     job_row::select()
         .and_where(Expr::col("state").eq("queued"))
         .and_where(Expr::col("version").eq(version.0.as_str()))
+        .and_where(Expr::col("principal").eq(by.as_str()))
         .and_where(Expr::col("not_before").lte(now.0))
+        .order_by("urgency", Order::Asc)
         .order_by("created_at", Order::Asc)
         .order_by("id", Order::Asc)
         .limit(u64::from(limit))
+        .take()
+}
+
+/// Whether anything is due at all.
+fn any_due(version: &VersionId, now: Timestamp) -> SelectStatement {
+    Query::select()
+        .column("id")
+        .from("jobs")
+        .and_where(Expr::col("state").eq("queued"))
+        .and_where(Expr::col("version").eq(version.0.as_str()))
+        .and_where(Expr::col("not_before").lte(now.0))
+        .limit(1)
         .take()
 }

@@ -4,7 +4,7 @@
 use super::{error::store_error, job_row, row};
 use onstage_core::{
     Error, Id, Kind, Result, Timestamp,
-    job::Lease,
+    job::{Dead, Lease},
     outcome::{Failure, Reason},
 };
 use sea_orm::{
@@ -81,6 +81,7 @@ fn failed(id: &str, why: &Error, now: Timestamp) -> UpdateStatement {
         .value("state", "failed")
         .value("reason", row::to_word(&failure.reason))
         .value("failure_json", row::to_json(&failure))
+        .value("dead", row::to_word(&Dead::Quarantined))
         .value("completed_at", now.0)
         .value("not_before", Option::<i64>::None)
         .value("revision", Expr::col("revision").add(1_i64))

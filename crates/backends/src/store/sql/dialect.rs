@@ -12,7 +12,7 @@ use sea_orm::{
     ExecResult, TransactionTrait,
     sea_query::{
         IndexCreateStatement, InsertStatement, LockBehavior, LockType, OnConflict, SelectStatement,
-        TableCreateStatement,
+        TableAlterStatement, TableCreateStatement,
     },
     sqlx,
 };
@@ -54,6 +54,7 @@ pub(super) async fn unlock_for_tables(transaction: &DatabaseTransaction) -> Resu
 pub(super) async fn make_tables(
     transaction: &DatabaseTransaction,
     tables: &[TableCreateStatement],
+    changes: &[TableAlterStatement],
     indexes: &[IndexCreateStatement],
 ) -> Result<()> {
     let backend = transaction.get_database_backend();
@@ -75,6 +76,9 @@ pub(super) async fn make_tables(
             }
             None => transaction.execute(table).await,
         })?;
+    }
+    for change in changes {
+        check(transaction.execute(change).await)?;
     }
     for index in indexes {
         check(transaction.execute(index).await)?;

@@ -1,7 +1,7 @@
 //! The numbered event logs of jobs in SQL.
 //! Must not know what an event says.
 
-use super::{error::store_error, row, transition};
+use super::{error::store_error, row, shares, transition};
 use crate::store::rules;
 use onstage_core::{
     Error, Id, Result,
@@ -27,7 +27,7 @@ pub(super) async fn append(
     if let Some(lease) = lease {
         let found = transition::read(transaction, &lease.job).await?;
         let found = found.ok_or_else(|| rules::lease_on_nothing(lease))?;
-        found.job.check_lease(lease)?;
+        shares::check_lease(transaction, &found.job, lease).await?;
     }
     let before = last_number(transaction, job).await?;
     if events.is_empty() {

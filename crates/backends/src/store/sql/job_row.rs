@@ -4,6 +4,7 @@
 use super::row;
 use onstage_core::{
     Error, Result,
+    fair::Urgency,
     job::{Job, JobState},
     outcome::Phase,
     task::Incarnation,
@@ -14,7 +15,7 @@ use sea_orm::{
 };
 
 /// Columns that never change after the submission.
-pub(super) const FIXED: [&str; 9] = [
+pub(super) const FIXED: [&str; 10] = [
     "id",
     "model",
     "version",
@@ -23,10 +24,11 @@ pub(super) const FIXED: [&str; 9] = [
     "spec_json",
     "principal",
     "source",
+    "urgency",
     "created_at",
 ];
 /// Columns that a transition writes.
-pub(super) const MOVING: [&str; 16] = [
+pub(super) const MOVING: [&str; 17] = [
     "state",
     "run",
     "owner",
@@ -43,6 +45,7 @@ pub(super) const MOVING: [&str; 16] = [
     "failure_json",
     "progress_json",
     "attempts_json",
+    "dead",
 ];
 
 /// A job together with the number that every write of its row raises.
@@ -73,6 +76,8 @@ pub(super) fn read(row: &QueryResult) -> Result<Read> {
         restarts: row::small(row, "restarts")?,
         history: row::json(row, "attempts_json")?,
         progress: row::maybe_json(row, "progress_json")?,
+        dead: row::maybe_word(row, "dead")?,
+        urgency: urgency(row)?,
         by: row::parse(row, "principal")?,
         source: row::get(row, "source")?,
         created_at: row::time(row, "created_at")?,
@@ -84,6 +89,12 @@ pub(super) fn read(row: &QueryResult) -> Result<Read> {
 
 pub(super) fn job(row: &QueryResult) -> Result<Job> {
     read(row).map(|read| read.job)
+}
+
+fn urgency(row: &QueryResult) -> Result<Urgency> {
+    let number = row::small(row, "urgency")?;
+    let urgency = u8::try_from(number).ok().and_then(Urgency::new);
+    urgency.ok_or_else(|| Error::internal(format!("urgency {number} is not known")))
 }
 
 fn state(row: &QueryResult) -> Result<JobState> {
@@ -115,7 +126,7 @@ fn state(row: &QueryResult) -> Result<JobState> {
 }
 
 /// In the order of `FIXED`.
-pub(super) fn fixed_values(job: &Job) -> [Expr; 9] {
+pub(super) fn fixed_values(job: &Job) -> [Expr; 10] {
     [
         job.id.as_str().into(),
         job.model.to_string().into(),
@@ -125,12 +136,13 @@ pub(super) fn fixed_values(job: &Job) -> [Expr; 9] {
         row::to_json(&job.spec).into(),
         job.by.as_str().into(),
         job.source.as_str().into(),
+        i64::from(job.urgency.get()).into(),
         job.created_at.0.into(),
     ]
 }
 
 /// In the order of `MOVING`.
-pub(super) fn moving_values(job: &Job) -> [Expr; 16] {
+pub(super) fn moving_values(job: &Job) -> [Expr; 17] {
     let moving = Moving::of(&job.state);
     [
         job.state.name().into(),
@@ -152,6 +164,7 @@ pub(super) fn moving_values(job: &Job) -> [Expr; 16] {
         moving.failure.into(),
         job.progress.as_ref().map(row::to_json).into(),
         row::to_json(&job.history).into(),
+        job.dead.map(|dead| row::to_word(&dead)).into(),
     ]
 }
 

@@ -4,7 +4,7 @@
 use super::{
     SqlStore, chunks, damage,
     error::{ends_transaction, store_error},
-    events, job_row, row, submit, transition,
+    events, job_row, row, shares, submit, transition,
 };
 use crate::store::rules;
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use onstage_core::{
     model::VersionId,
     outcome::Failure,
     ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
+    shares::{ShareStep, Shares},
     task::Incarnation,
 };
 use sea_orm::{
@@ -65,6 +66,10 @@ impl Jobs for SqlStore {
                     .map(ToString::to_string)
                     .map(is("principal")),
             )
+            .and_where_option(filter.dead.map(|dead| match dead {
+                true => Expr::col("dead").is_not_null(),
+                false => Expr::col("dead").is_null(),
+            }))
             .take();
         self.newest(select, "created_at", &page, job_row::job).await
     }
@@ -88,12 +93,32 @@ impl Jobs for SqlStore {
         self.claim_due(version, owner, limit, now).await
     }
 
+    async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>> {
+        self.help_out(version, owner).await
+    }
+
+    async fn share(&self, lease: &Lease, step: ShareStep) -> Result<Option<Shares>> {
+        self.write((lease.clone(), step), |transaction, (lease, step)| {
+            Box::pin(shares::step(transaction, lease, step))
+        })
+        .await
+    }
+
+    async fn shares(&self, job: &Id) -> Result<Option<Shares>> {
+        self.shares_of(job).await
+    }
+
     async fn beat(&self, lease: &Lease, said: Beat) -> Result<bool> {
         self.write((lease.clone(), said), |transaction, (lease, said)| {
             Box::pin(async move {
                 let rule = |job: &mut Job| lifecycle::beat(job, lease, said.clone());
-                let (_, cancel) = transition::under_lease(transaction, lease, rule).await?;
-                Ok(cancel)
+                match transition::under_lease(transaction, lease, rule).await {
+                    Ok((_, cancel)) => Ok(cancel),
+                    Err(error) if error.kind == Kind::Lost => {
+                        shares::beat(transaction, lease, error).await
+                    }
+                    Err(error) => Err(error),
+                }
             })
         })
         .await
@@ -262,6 +287,11 @@ async fn expire(
     let rule = |job: &mut Job| lifecycle::expire(job, lease, observed, failure.clone(), now);
     match transition::under_lease(transaction, lease, rule).await {
         Ok((job, ())) => Ok(Ok(job)),
+        Err(error) if error.kind == Kind::Lost => {
+            shares::expire(transaction, lease, observed, error)
+                .await
+                .map(Ok)
+        }
         Err(error) if damage::is_why(transaction, &lease.job, &error).await? => {
             damage::expire(transaction, lease, observed, &error, now).await?;
             let text = format!("the record of job `{}` is damaged", lease.job);

@@ -3,6 +3,7 @@
 
 mod datasets;
 mod first;
+mod jobs;
 mod usage;
 
 use super::{dialect, error::store_error, row, views};
@@ -11,13 +12,14 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
     sea_query::{
         ColumnDef, Expr, ExprTrait, IndexCreateStatement, OnConflict, Query, Table,
-        TableCreateStatement,
+        TableAlterStatement, TableCreateStatement,
     },
 };
 
-/// One step: tables, then their indexes.
+/// One step: tables, then changes of earlier ones, then indexes.
 pub(super) struct Step {
     pub(super) tables: Vec<TableCreateStatement>,
+    pub(super) changes: Vec<TableAlterStatement>,
     pub(super) indexes: Vec<IndexCreateStatement>,
 }
 
@@ -27,6 +29,7 @@ fn steps(backend: DbBackend) -> Vec<Step> {
         first::step(backend),
         datasets::step(backend),
         usage::step(backend),
+        jobs::step(backend),
     ]
 }
 
@@ -74,7 +77,7 @@ async fn apply(transaction: &DatabaseTransaction, steps_max: usize) -> Result<()
     if there < ours {
         views::drop_all(transaction).await?;
         for step in steps.iter().skip(there as usize) {
-            dialect::make_tables(transaction, &step.tables, &step.indexes).await?;
+            dialect::make_tables(transaction, &step.tables, &step.changes, &step.indexes).await?;
         }
         set_number(transaction, SCHEMA_VERSION, ours).await?;
     }

@@ -31,11 +31,14 @@ mod running;
 mod server;
 #[cfg(test)]
 mod server_test;
+mod shares;
 mod snapshot;
 mod sqlite;
 mod submit;
 mod tasks;
 mod transition;
+mod turns;
+mod uploads;
 mod usage;
 mod versions;
 mod views;

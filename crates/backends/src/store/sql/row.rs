@@ -67,6 +67,17 @@ pub(super) fn word<T: DeserializeOwned>(row: &QueryResult, column: &str) -> Resu
     serde_json::from_value(serde_json::Value::String(text)).map_err(|error| damaged(column, error))
 }
 
+/// A word that may be missing.
+pub(super) fn maybe_word<T: DeserializeOwned>(
+    row: &QueryResult,
+    column: &str,
+) -> Result<Option<T>> {
+    let text: Option<String> = get(row, column)?;
+    text.map(|text| serde_json::from_value(serde_json::Value::String(text)))
+        .transpose()
+        .map_err(|error| damaged(column, error))
+}
+
 /// The blob in the columns `{prefix}_key`, `{prefix}_size_bytes` and `{prefix}_sha256`.
 pub(super) fn blob(row: &QueryResult, prefix: &str) -> Result<BlobRef> {
     Ok(BlobRef {

@@ -3,7 +3,7 @@
 
 use super::{SqlStore, row};
 use onstage_core::{
-    Result, Timestamp,
+    Result, Timestamp, fair,
     job::{Job, JobKind, Lease},
     model::VersionId,
     ports::{Demand, Finished, Listed, Page, RunningJob},
@@ -22,7 +22,9 @@ impl SqlStore {
             .from("jobs")
             .and_where(Expr::col("state").eq("running"))
             .take();
-        Ok(row::readable(&self.all(&select).await?, running))
+        let mut found = row::readable(&self.all(&select).await?, running);
+        found.extend(self.helping().await?);
+        Ok(found)
     }
 
     pub(super) async fn finished_jobs(
@@ -63,28 +65,55 @@ impl SqlStore {
         let select = demand_select(now);
         let mut demands = row::readable(&self.all(&select).await?, demand);
         demands.retain(|demand| demand.queued + demand.running > 0);
+        let seats = self.seats().await?;
+        for demand in &mut demands {
+            demand.help = seats.get(&demand.version).copied().unwrap_or(0);
+        }
         demands.sort_by(|a, b| a.version.cmp(&b.version));
         Ok(demands)
     }
 
     pub(super) async fn jobs_ahead(&self, job: &Job) -> Result<u64> {
-        let earlier = Cond::any()
-            .add(Expr::col("created_at").lt(job.created_at.0))
-            .add(
-                Cond::all()
-                    .add(Expr::col("created_at").eq(job.created_at.0))
-                    .add(Expr::col("id").lt(job.id.as_str())),
-            );
-        let select = Query::select()
-            .expr_as(Func::count(Expr::col("id")), "ahead")
-            .from("jobs")
-            .and_where(Expr::col("state").eq("queued"))
-            .and_where(Expr::col("version").eq(job.version.0.as_str()))
-            .cond_where(earlier)
-            .take();
-        let found = self.one(&select).await?;
-        found.map_or(Ok(0), |found| row::count(&found, "ahead"))
+        let own = self.one(&own_ahead(job)).await?;
+        let own = own.map_or(Ok(0), |found| row::count(&found, "ahead"))?;
+        let others = self.all(&queued_of_others(job)).await?;
+        let others = others.iter().map(|found| row::count(found, "queued"));
+        Ok(fair::ahead(own, others.collect::<Result<Vec<u64>>>()?))
     }
+}
+
+fn own_ahead(job: &Job) -> SelectStatement {
+    let urgency = || Expr::col("urgency");
+    let created_at = || Expr::col("created_at");
+    let same_urgency = Cond::all().add(urgency().eq(i64::from(job.urgency.get())));
+    let earlier = same_urgency.clone().add(created_at().lt(job.created_at.0));
+    let same_time = same_urgency
+        .add(created_at().eq(job.created_at.0))
+        .add(Expr::col("id").lt(job.id.as_str()));
+    let before = Cond::any()
+        .add(urgency().lt(i64::from(job.urgency.get())))
+        .add(earlier)
+        .add(same_time);
+    Query::select()
+        .expr_as(Func::count(Expr::col("id")), "ahead")
+        .from("jobs")
+        .and_where(Expr::col("state").eq("queued"))
+        .and_where(Expr::col("version").eq(job.version.0.as_str()))
+        .and_where(Expr::col("principal").eq(job.by.as_str()))
+        .cond_where(before)
+        .take()
+}
+
+fn queued_of_others(job: &Job) -> SelectStatement {
+    Query::select()
+        .column("principal")
+        .expr_as(Func::count(Expr::col("id")), "queued")
+        .from("jobs")
+        .and_where(Expr::col("state").eq("queued"))
+        .and_where(Expr::col("version").eq(job.version.0.as_str()))
+        .and_where(Expr::col("principal").ne(job.by.as_str()))
+        .group_by_col("principal")
+        .take()
 }
 
 fn running(row: &QueryResult) -> Result<RunningJob> {
@@ -133,6 +162,7 @@ fn demand(row: &QueryResult) -> Result<Demand> {
         version: VersionId(row::get(row, "version")?),
         queued: row::count(row, "queued")?,
         running: row::count(row, "running")?,
+        help: 0,
         oldest_queued_at: row::maybe_time(row, "oldest_queued_at")?,
     })
 }

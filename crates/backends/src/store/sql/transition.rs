@@ -1,11 +1,11 @@
 //! One move of a job: read the row, apply a rule of the lifecycle, write it back if nobody else did meanwhile.
 //! Must not know which rule.
 
-use super::{error::store_error, job_row};
+use super::{error::store_error, job_row, shares};
 use crate::store::rules;
 use onstage_core::{
     Error, Id, Result,
-    job::{Job, JobState, Lease},
+    job::{Job, JobKind, JobState, Lease},
 };
 use sea_orm::{
     ConnectionTrait,
@@ -77,7 +77,13 @@ pub(super) async fn write(
 ) -> Result<bool> {
     let update = compare_and_set(before, after);
     let result = connection.execute(&update).await.map_err(store_error)?;
-    Ok(result.rows_affected() == 1)
+    let written = result.rows_affected() == 1;
+    let ran = matches!(before.job.state, JobState::Running { .. });
+    let runs = matches!(after.state, JobState::Running { .. });
+    if written && ran && !runs && after.spec.kind() == JobKind::Batch {
+        shares::end(connection, &after.id).await?;
+    }
+    Ok(written)
 }
 
 /// State, run and owner fence out an old lease; the revision also fences out anything else that changed the row meanwhile.

@@ -3,6 +3,7 @@
 
 use super::make::{at, id, ids, new_job, owner, policy, version};
 use onstage_core::{
+    fair::Urgency,
     job::{JobState, NewJob},
     lifecycle::RunEnd,
     outcome::{Failure, Reason},
@@ -133,4 +134,114 @@ pub(super) async fn concurrent_claims_get_each_job_once(store: &dyn Store) {
         (claimed.len(), different.len()),
         (JOBS as usize, JOBS as usize)
     );
+}
+
+/// A job of somebody, made at a time.
+async fn by(store: &dyn Store, who: &str, text: &str, created: i64) {
+    let new = NewJob {
+        by: id(who),
+        created_at: at(created),
+        ..new_job(text)
+    };
+    store.submit(new).await.unwrap();
+}
+
+/// Whose jobs a claim gets.
+async fn claim_of(store: &dyn Store, limit: u32, now: i64) -> Vec<String> {
+    let jobs = store
+        .claim(&version("v-one"), &owner("me"), limit, at(now))
+        .await
+        .unwrap();
+    let person = |job: &onstage_core::job::Job| job.by.to_string();
+    jobs.iter().map(person).collect()
+}
+
+pub(super) async fn people_take_turns_however_much_each_has_queued(store: &dyn Store) {
+    let (busy, late) = (id("busy").to_string(), id("late").to_string());
+    for number in 0..40 {
+        by(store, "busy", &format!("b{number}"), 100).await;
+    }
+    assert_eq!(claim_of(store, 1, 200).await, [busy.as_str()]);
+    assert_eq!(claim_of(store, 1, 200).await, [busy.as_str()]);
+    by(store, "late", "l1", 190).await;
+    by(store, "late", "l2", 190).await;
+    let order = [&late, &busy, &late, &busy, &busy];
+    for wanted in order {
+        assert_eq!(claim_of(store, 1, 200).await, [wanted.as_str()]);
+    }
+    by(store, "late", "l3", 195).await;
+    assert_eq!(
+        claim_of(store, 1, 200).await,
+        [late.as_str()],
+        "it was longer ago"
+    );
+}
+
+pub(super) async fn many_are_claimed_from_all_alike(store: &dyn Store) {
+    for number in 0..10 {
+        by(store, "busy", &format!("b{number}"), 100).await;
+        if number < 2 {
+            by(store, "late", &format!("l{number}"), 150).await;
+        }
+    }
+    let claimed = claim_of(store, 8, 200).await;
+    let late = id("late").to_string();
+    let theirs = claimed.iter().filter(|who| **who == late).count();
+    assert_eq!((claimed.len(), theirs), (8, 2));
+    assert_eq!(claim_of(store, 9, 200).await.len(), 4);
+}
+
+pub(super) async fn urgent_jobs_come_first_among_ones_own(store: &dyn Store) {
+    for (text, who, urgency, created) in [
+        ("1", "a", 3, 100),
+        ("2", "a", 0, 130),
+        ("3", "a", 0, 120),
+        ("4", "a", 7, 90),
+        ("5", "b", 7, 140),
+    ] {
+        let new = NewJob {
+            by: id(who),
+            urgency: Urgency::new(urgency).unwrap(),
+            created_at: at(created),
+            ..new_job(text)
+        };
+        store.submit(new).await.unwrap();
+    }
+    let (version, me) = (version("v-one"), owner("me"));
+    let mut claimed = Vec::new();
+    for _ in 0..5 {
+        let jobs = store.claim(&version, &me, 1, at(200));
+        claimed.extend(jobs.await.unwrap());
+    }
+    let order: Vec<String> = ids(claimed.iter().map(|job| &job.id));
+    let wanted: Vec<String> = ids(["3", "5", "2", "1", "4"].map(id).iter());
+    assert_eq!(order, wanted);
+    assert_eq!(claimed[0].urgency.get(), 0);
+}
+
+pub(super) async fn a_turn_is_not_lost_while_nothing_is_due(store: &dyn Store) {
+    by(store, "early", "e1", 900).await;
+    for number in 0..4 {
+        by(store, "busy", &format!("b{number}"), 100).await;
+    }
+    let busy = id("busy").to_string();
+    assert_eq!(
+        claim_of(store, 2, 200).await,
+        [busy.as_str(), busy.as_str()]
+    );
+    assert_eq!(claim_of(store, 1, 900).await, [id("early").to_string()]);
+}
+
+pub(super) async fn places_in_the_queue_count_turns(store: &dyn Store) {
+    for number in 0..5 {
+        by(store, "busy", &format!("b{number}"), 100 + number).await;
+    }
+    by(store, "late", "l1", 200).await;
+    let ahead = async |text: &str| {
+        let job = store.job(&id(text)).await.unwrap().unwrap();
+        store.ahead(&job).await.unwrap()
+    };
+    assert_eq!(ahead("l1").await, 1, "one of the other's");
+    assert_eq!(ahead("b0").await, 1);
+    assert_eq!(ahead("b4").await, 4 + 1);
 }

@@ -6,7 +6,9 @@ use super::make::{
 };
 use onstage_core::{
     Kind,
-    job::{JobFilter, JobKind, JobState, NewJob},
+    job::{Dead, JobFilter, JobKind, JobState, NewJob},
+    lifecycle::RunEnd,
+    outcome::{Failure, Reason},
     ports::{Demand, Finished, Page, RunningJob, Store},
 };
 
@@ -176,6 +178,7 @@ pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
         version: version("v-one"),
         queued: 2,
         running: 1,
+        help: 0,
         oldest_queued_at: Some(at(95)),
     };
     assert_eq!(
@@ -186,6 +189,7 @@ pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
         version: version("later"),
         queued: 1,
         running: 0,
+        help: 0,
         oldest_queued_at: Some(at(500)),
     };
     assert_eq!(store.demand(at(500)).await.unwrap(), [later, one]);
@@ -305,7 +309,7 @@ pub(super) async fn cancelling_ends_what_waits_and_tells_what_runs(store: &dyn S
         store.beat(&lease, make::beat()).await.unwrap(),
         "the next beat says so"
     );
-    let end = onstage_core::lifecycle::RunEnd::Canceled;
+    let end = RunEnd::Canceled;
     let ended = store
         .finish(&lease, end, &policy(), 0.0, at(220))
         .await
@@ -318,4 +322,32 @@ pub(super) async fn cancelling_ends_what_waits_and_tells_what_runs(store: &dyn S
     );
     let after = store.request_cancel(&id("2"), at(230)).await.unwrap();
     assert_eq!(after, ended, "cancelling what has ended changes nothing");
+}
+
+pub(super) async fn dead_jobs_are_listed(store: &dyn Store) {
+    let (policy, version, me) = (policy(), version("v-one"), owner("me"));
+    for (text, reason) in [("1", Reason::Timeout), ("2", Reason::UserError)] {
+        store.submit(new_job(text)).await.unwrap();
+        for now in [1_000_000, 2_000_000, 3_000_000] {
+            let jobs = store.claim(&version, &me, 1, at(now));
+            let Some(lease) = jobs.await.unwrap().pop().and_then(|job| job.lease()) else {
+                break;
+            };
+            let end = RunEnd::Failed(Failure::new(reason, "no"));
+            let end = store.finish(&lease, end, &policy, 0.0, at(now));
+            end.await.unwrap();
+        }
+    }
+    let list = async |dead| {
+        let filter = JobFilter {
+            dead: Some(dead),
+            ..JobFilter::default()
+        };
+        let found = store.jobs(&filter, page(9)).await.unwrap();
+        ids(found.rows.iter().map(|job| &job.id))
+    };
+    assert_eq!(list(true).await, [id("1").to_string()]);
+    assert_eq!(list(false).await, [id("2").to_string()]);
+    let job = store.job(&id("1")).await.unwrap().unwrap();
+    assert_eq!((job.dead, job.attempts), (Some(Dead::OutOfAttempts), 3));
 }

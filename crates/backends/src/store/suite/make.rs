@@ -3,8 +3,9 @@
 
 use onstage_core::{
     Id, Kind, ModelName, Result, Timestamp,
-    batch::{Chunk, Counts},
+    batch::{BatchSpec, Chunk, Counts, TableFormat},
     event::{EventKind, NewEvent},
+    fair::Urgency,
     feedback::Feedback,
     file::File,
     job::{Idempotency, Job, JobOutput, JobSpec, Lease, NewJob},
@@ -17,6 +18,7 @@ use onstage_core::{
     task::{Incarnation, Task},
     value::{BlobRef, Stored},
 };
+use std::collections::BTreeMap;
 
 pub(in crate::store) fn at(ms: i64) -> Timestamp {
     Timestamp(ms)
@@ -91,11 +93,28 @@ pub(in crate::store) fn new_job(text: &str) -> NewJob {
         spec: JobSpec::Prediction {
             input: Stored::Inline("{\"n\":1}".to_owned()),
         },
+        urgency: Urgency::default(),
         by: id("person"),
         source: "api".to_owned(),
         created_at: at(100),
         claimed_by: None,
         idempotency: None,
+    }
+}
+
+pub(in crate::store) fn new_batch(text: &str) -> NewJob {
+    NewJob {
+        spec: JobSpec::Batch(BatchSpec {
+            table: blob("files/table"),
+            table_name: "table.csv".to_owned(),
+            format: TableFormat::Csv,
+            map: BTreeMap::new(),
+            label: None,
+            limit_rows: None,
+            only_rows_of: None,
+            dataset: None,
+        }),
+        ..new_job(text)
     }
 }
 
@@ -185,10 +204,24 @@ pub(in crate::store) fn task(text: &str) -> Task {
     }
 }
 
-pub(in crate::store) fn chunk(index: u32, run: u32) -> Chunk {
+/// A chunk of these rows, all answered.
+pub(in crate::store) fn chunk_of(rows: std::ops::Range<u64>, run: u32) -> Chunk {
+    Chunk {
+        index: rows.start,
+        first_row: rows.start,
+        rows: rows.end - rows.start,
+        counts: Counts {
+            done: rows.end - rows.start,
+            ..Counts::default()
+        },
+        ..chunk(0, run)
+    }
+}
+
+pub(in crate::store) fn chunk(index: u64, run: u32) -> Chunk {
     Chunk {
         index,
-        first_row: u64::from(index) * 100,
+        first_row: index * 100,
         rows: 100,
         counts: Counts {
             done: 98,

@@ -15,9 +15,11 @@ pub(super) mod make;
 mod people;
 pub(super) mod places;
 mod predictions;
+mod shares;
 mod state;
 mod submissions;
 mod tasks;
+mod uploads;
 mod usage;
 
 /// Expands every case into a test over each kind of store, empty at its start.
@@ -72,6 +74,7 @@ every_store! {
     jobs {
         lists_are_filtered_and_in_pages,
         lists_are_ordered_by_time_whatever_the_ids,
+        dead_jobs_are_listed,
         ended_jobs_are_listed_by_their_end_and_runs,
         a_waiting_kind_is_seen,
         demand_counts_due_and_running_jobs,
@@ -87,6 +90,11 @@ every_store! {
         a_job_is_not_claimed_before_its_time,
         only_jobs_of_the_version_are_claimed,
         concurrent_claims_get_each_job_once,
+        people_take_turns_however_much_each_has_queued,
+        many_are_claimed_from_all_alike,
+        urgent_jobs_come_first_among_ones_own,
+        a_turn_is_not_lost_while_nothing_is_due,
+        places_in_the_queue_count_turns,
     }
     leases {
         a_beat_keeps_phase_and_progress,
@@ -99,6 +107,13 @@ every_store! {
         a_chunk_is_committed_once,
         of_two_ends_at_once_one_counts,
         a_lease_on_a_deleted_job_is_lost,
+    }
+    shares {
+        helpers_are_taken_in_where_there_is_use_for_them,
+        every_row_is_shared_out_once,
+        what_a_gone_helper_had_is_free_again,
+        helpers_go_with_the_run,
+        a_cancel_reaches_helpers,
     }
     events {
         events_are_numbered_from_one_without_gaps,
@@ -139,6 +154,11 @@ every_store! {
     files {
         a_file_is_added_listed_and_removed,
         a_doubled_file_is_refused,
+    }
+    uploads {
+        parts_come_in_any_order_and_again,
+        a_complete_upload_takes_no_more_parts,
+        idle_uploads_are_found_and_removed,
     }
     datasets {
         versions_are_numbered_and_found,

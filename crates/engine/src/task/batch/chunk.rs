@@ -9,6 +9,7 @@ use onstage_core::{
     batch::{Chunk, Counts},
     job::Lease,
     outcome::Failure,
+    shares::ShareStep,
 };
 use std::time::Duration;
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -26,7 +27,8 @@ const CHUNKS_WAITING_MAX: usize = 2;
 /// The chunk being filled.
 pub(crate) struct Filling {
     prefix: String,
-    index: u32,
+    /// Ends the name of a helper's chunks, so that two helpers which had the same rows one after the other never write the same blob.
+    mark: String,
     first_row: u64,
     /// One more than the last row in it.
     end: u64,
@@ -37,7 +39,6 @@ pub(crate) struct Filling {
 
 /// A chunk ready to be committed.
 pub(crate) struct Sealed {
-    index: u32,
     first_row: u64,
     rows: u64,
     counts: Counts,
@@ -46,13 +47,16 @@ pub(crate) struct Sealed {
 }
 
 impl Filling {
-    /// The chunk after those committed by earlier runs.
-    pub(crate) fn new(lease: &Lease, index: u32, first_row: u64) -> Self {
+    pub(crate) fn new(lease: &Lease, helper: bool) -> Self {
+        let mark = match helper {
+            true => format!("-{}", lease.owner.0),
+            false => String::new(),
+        };
         Self {
             prefix: format!("jobs/{}/run-{}", lease.job, lease.run),
-            index,
-            first_row,
-            end: first_row,
+            mark,
+            first_row: 0,
+            end: 0,
             counts: Counts::default(),
             lines: BytesMut::new(),
             began: None,
@@ -61,7 +65,28 @@ impl Filling {
 
     /// Where files of this chunk's rows go.
     pub(crate) fn row_prefix(&self, row: u64) -> String {
-        format!("{}/chunk-{}/row-{row}", self.prefix, self.index)
+        format!("{}/row-{row}", self.name())
+    }
+
+    fn name(&self) -> String {
+        format!("{}/chunk-{}{}", self.prefix, self.first_row, self.mark)
+    }
+
+    /// Goes on at another row; what is in it was sealed before.
+    pub(crate) fn begin_at(&mut self, row: u64) {
+        (self.first_row, self.end) = (row, row);
+    }
+
+    /// One more than the last row in it, or where it begins.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Rows up to here are dealt with, also those that were not chosen.
+    pub(crate) fn reach(&mut self, end: u64) {
+        if !self.lines.is_empty() {
+            self.end = self.end.max(end);
+        }
     }
 
     /// Adds a row's outcome; rows come in order.
@@ -83,6 +108,10 @@ impl Filling {
         });
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     pub(crate) fn is_ripe(&self, now: Duration) -> bool {
         let old = |began| now.saturating_sub(began) >= Duration::from_millis(CHUNK_AGE_MS_MAX);
         self.end - self.first_row >= CHUNK_ROWS_MAX
@@ -96,23 +125,28 @@ impl Filling {
             return None;
         }
         let sealed = Sealed {
-            index: self.index,
             first_row: self.first_row,
             rows: self.end - self.first_row,
             counts: std::mem::take(&mut self.counts),
-            key: format!("{}/chunk-{}.jsonl", self.prefix, self.index),
+            key: format!("{}.jsonl", self.name()),
             lines: self.lines.split().freeze(),
         };
-        self.index += 1;
         self.first_row = self.end;
         self.began = None;
         Some(sealed)
     }
 }
 
+/// What is written one after the other.
+enum Entry {
+    Chunk(Sealed),
+    /// The share with this end is done.
+    Done(u64),
+}
+
 /// Commits chunks in order, beside the computing.
 pub(crate) struct Committer {
-    chunks: Option<mpsc::Sender<Sealed>>,
+    chunks: Option<mpsc::Sender<Entry>>,
     /// Gone once its end was told.
     work: Option<AbortOnDropHandle<Option<Result<()>>>>,
 }
@@ -129,8 +163,17 @@ impl Committer {
 
     /// Waits for room. An error of the commits is told by `failed` or `finish`.
     pub(crate) async fn commit(&self, chunk: Sealed) {
+        self.send(Entry::Chunk(chunk)).await;
+    }
+
+    /// Tells that a share is done, after the chunks before.
+    pub(crate) async fn done(&self, end: u64) {
+        self.send(Entry::Done(end)).await;
+    }
+
+    async fn send(&self, entry: Entry) {
         if let Some(chunks) = &self.chunks {
-            let _ = chunks.send(chunk).await;
+            let _ = chunks.send(entry).await;
         }
     }
 
@@ -160,26 +203,38 @@ impl Committer {
     }
 }
 
-async fn commit_all(parts: Parts, lease: Lease, mut inbox: mpsc::Receiver<Sealed>) -> Result<()> {
-    while let Some(sealed) = inbox.recv().await {
-        let blob = persist::insist(&parts, "storing a chunk", || {
-            parts.blobs.put(&sealed.key, sealed.lines.clone())
-        })
-        .await?;
-        let chunk = Chunk {
-            index: sealed.index,
-            first_row: sealed.first_row,
-            rows: sealed.rows,
-            counts: sealed.counts,
-            blob,
-            run: lease.run,
-        };
-        persist::insist(&parts, "committing a chunk", || {
-            parts.store.commit_chunk(&lease, chunk.clone())
-        })
-        .await?;
+async fn commit_all(parts: Parts, lease: Lease, mut inbox: mpsc::Receiver<Entry>) -> Result<()> {
+    while let Some(entry) = inbox.recv().await {
+        match entry {
+            Entry::Chunk(sealed) => commit(&parts, &lease, sealed).await?,
+            Entry::Done(end) => {
+                persist::insist(&parts, "telling that a share is done", || {
+                    parts.store.share(&lease, ShareStep::Done { end })
+                })
+                .await?;
+            }
+        }
     }
     Ok(())
+}
+
+async fn commit(parts: &Parts, lease: &Lease, sealed: Sealed) -> Result<()> {
+    let blob = persist::insist(parts, "storing a chunk", || {
+        parts.blobs.put(&sealed.key, sealed.lines.clone())
+    })
+    .await?;
+    let chunk = Chunk {
+        index: sealed.first_row,
+        first_row: sealed.first_row,
+        rows: sealed.rows,
+        counts: sealed.counts,
+        blob,
+        run: lease.run,
+    };
+    persist::insist(parts, "committing a chunk", || {
+        parts.store.commit_chunk(lease, chunk.clone())
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -193,7 +248,9 @@ mod tests {
             run: 2,
             owner: Incarnation("me".into()),
         };
-        Filling::new(&lease, 3, 40)
+        let mut filling = Filling::new(&lease, false);
+        filling.begin_at(40);
+        filling
     }
 
     #[test]
@@ -203,8 +260,8 @@ mod tests {
         filling.add(41, "{}", Ok("1"), true, Duration::ZERO);
         filling.add(44, "{}", Err(&failure), false, Duration::ZERO);
         let sealed = filling.seal().unwrap();
-        assert_eq!((sealed.index, sealed.first_row, sealed.rows), (3, 40, 5));
-        assert_eq!(sealed.key, "jobs/job-00001/run-2/chunk-3.jsonl");
+        assert_eq!((sealed.first_row, sealed.rows), (40, 5));
+        assert_eq!(sealed.key, "jobs/job-00001/run-2/chunk-40.jsonl");
         let counts = Counts {
             done: 1,
             failed: 1,
@@ -214,8 +271,13 @@ mod tests {
         assert!(filling.seal().is_none());
         filling.add(45, "{}", Ok("1"), false, Duration::ZERO);
         let next = filling.seal().unwrap();
-        assert_eq!((next.index, next.first_row, next.rows), (4, 45, 1));
+        assert_eq!((next.first_row, next.rows), (45, 1));
         assert_eq!(next.counts.done, 1);
+        filling.add(46, "{}", Ok("1"), false, Duration::ZERO);
+        filling.reach(60);
+        assert_eq!(filling.seal().unwrap().rows, 14, "the rest was not chosen");
+        filling.reach(70);
+        assert!(filling.seal().is_none(), "nothing is in it");
     }
 
     #[test]

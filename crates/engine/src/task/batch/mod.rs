@@ -4,13 +4,17 @@
 mod answer;
 mod cells;
 mod chunk;
+mod dealer;
 mod deaths;
+mod flow;
 pub(super) mod line;
 mod merge;
+mod meter;
 mod pace;
 mod pump;
 mod rows;
 mod select;
+mod sharing;
 mod sink;
 mod window;
 
@@ -24,24 +28,29 @@ use super::{
 use crate::spawn::spawn;
 use cells::Cells;
 use chunk::{Committer, Filling};
+use dealer::{Dealer, Role};
+use flow::Flow;
 use merge::Merge;
+use meter::Meter;
 use onstage_core::{
-    Id, Kind, Result,
+    Error, Id, Kind, Result,
     batch::{BatchSpec, Chunk, Counts, TableFormat},
-    job::{Job, JobOutput, JobSpec},
+    job::{Job, JobOutput, JobSpec, Lease},
     lifecycle::RunEnd,
     outcome::{Failure, Phase, Reason},
     ports::TableReader,
+    shares::{self, ShareStep},
 };
 use pace::Pace;
-use pump::{Ending, Flow, Pump};
-use rows::Reading;
+use pump::{Ending, Pump};
+use rows::{Reading, Table};
 use select::{Bits, Selection};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
+use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 /// A batch job whose lease is held.
@@ -68,11 +77,7 @@ pub(super) async fn run(desk: &Desk, claimed: Claimed) -> Result<()> {
     journal.event(events::start(job.run, desk.parts.clock.now()));
     let _flusher =
         AbortOnDropHandle::new(spawn("events of a batch job", flush_often(journal.clone())));
-    let folder = Folder(
-        desk.settings
-            .tempdir
-            .join(format!("job-{}-run-{}", job.id, job.run)),
-    );
+    let folder = Folder::of(desk, &hold.lease);
     let run = Run {
         desk,
         spec,
@@ -80,6 +85,7 @@ pub(super) async fn run(desk: &Desk, claimed: Claimed) -> Result<()> {
         journal: &journal,
         table: folder.0.join("table"),
         result: folder.0.join("result"),
+        meter: Arc::default(),
     };
     let mut orders = desk.orders(hold.ear(), false);
     let end = match run.work(&folder, &mut orders).await {
@@ -93,6 +99,49 @@ pub(super) async fn run(desk: &Desk, claimed: Claimed) -> Result<()> {
         _ => drop(hold),
     }
     desk.conclude(vec![(journal, end)]).await
+}
+
+/// Helps with a batch job that another task runs, until it has no more rows to share or jobs of this version wait.
+pub(super) async fn help(desk: &Desk, job: &Job, lease: Lease) -> Result<()> {
+    let JobSpec::Batch(spec) = &job.spec else {
+        return Ok(());
+    };
+    tracing::info!(job = %job.id, run = lease.run, "this task helps with a batch job");
+    let hold = Hold::take(&desk.parts, lease, 1);
+    let journal = Arc::new(Journal::new(&desk.parts, hold.lease.clone()));
+    let _flusher =
+        AbortOnDropHandle::new(spawn("events of a helper", flush_often(journal.clone())));
+    let folder = Folder::of(desk, &hold.lease);
+    let run = Run {
+        desk,
+        spec,
+        hold: &hold,
+        journal: &journal,
+        table: folder.0.join("table"),
+        result: folder.0.join("result"),
+        meter: Arc::default(),
+    };
+    let mut orders = desk.orders(hold.ear(), false);
+    let unable = match run.help(&folder, &mut orders).await {
+        Ok(()) => false,
+        Err(ending) => match end_of(ending)? {
+            Some(RunEnd::Failed(failure)) => {
+                tracing::warn!(job = %job.id, failure = failure.message, "this task cannot help with a batch job");
+                true
+            }
+            Some(_) => false,
+            None => return Ok(()),
+        },
+    };
+    let leave = persist::insist(&desk.parts, "leaving a batch job", || async {
+        journal.flush().await?;
+        let step = ShareStep::Leave { unable };
+        desk.parts.store.share(&hold.lease, step).await
+    });
+    match leave.await {
+        Err(error) if !matches!(error.kind, Kind::Lost | Kind::NotFound) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// What is committed for a run that did not get through; nothing when its lease is lost.
@@ -132,18 +181,34 @@ struct Run<'a> {
     journal: &'a Arc<Journal>,
     table: PathBuf,
     result: PathBuf,
+    meter: Arc<Meter>,
 }
 
 impl Run<'_> {
+    async fn help(&self, folder: &Folder, orders: &mut Orders) -> Result<(), Ending> {
+        let (reader, selection) = or_halt(orders, self.prepare(folder)).await?;
+        let version = self.desk.settings.version.clone();
+        let role = Role::Helper { version };
+        self.compute(reader, selection, Counts::default(), role, orders)
+            .await
+            .map(|_| ())
+    }
+
     async fn work(&self, folder: &Folder, orders: &mut Orders) -> Result<JobOutput, Ending> {
-        let ready = self.prepare(folder);
-        let (reader, selection, done) = or_halt(orders, ready).await?;
-        let (counts, rows_per_s) = self.compute(reader, selection, &done, orders).await?;
+        let (reader, selection) = or_halt(orders, self.prepare(folder)).await?;
+        let done = chunks(self.desk, &self.hold.lease.job).await?;
+        let role = Role::Own {
+            free: shares::gaps(&done, selection.end()),
+            tasks_max: self.desk.loaded.version.config.jobs.tasks,
+        };
+        let rows_per_s = self
+            .compute(reader, selection, counts(&done), role, orders)
+            .await?;
         self.hold.voice().say(Phase::Uploading, None);
         let at = self.desk.parts.clock.now();
         self.journal
             .event(events::phase(Phase::Uploading, "writing the result", at));
-        let result = or_halt(orders, self.publish()).await?;
+        let (result, counts) = or_halt(orders, self.publish()).await?;
         let accuracy = self.spec.label.is_some() && counts.done > 0;
         Ok(JobOutput::Batch {
             result,
@@ -153,13 +218,9 @@ impl Run<'_> {
         })
     }
 
-    /// The table at hand, which rows it is about, and what earlier runs have committed.
-    async fn prepare(
-        &self,
-        folder: &Folder,
-    ) -> Result<(Box<dyn TableReader>, Selection, Vec<Chunk>), Ending> {
+    /// The table at hand and which rows it is about.
+    async fn prepare(&self, folder: &Folder) -> Result<(Box<dyn TableReader>, Selection), Ending> {
         let parts = &self.desk.parts;
-        let done = chunks(self.desk, &self.hold.lease.job).await?;
         let only = match &self.spec.only_rows_of {
             Some(job) => Some(self.failed_rows(job).await?),
             None => None,
@@ -190,7 +251,7 @@ impl Run<'_> {
             Ok(Err(error)) => return Err(error.into()),
             Err(panic) => return Err(user_error(format!("`{name}` cannot be read: {panic}"))),
         };
-        Ok((reader, Selection::new(self.spec.limit_rows, only), done))
+        Ok((reader, Selection::new(self.spec.limit_rows, only)))
     }
 
     async fn failed_rows(&self, job: &Id) -> Result<Bits, Ending> {
@@ -205,49 +266,49 @@ impl Run<'_> {
         Ok(bits.await?)
     }
 
+    /// Computes rows until the dealer has no more; answers the rows a second. `before` is what was committed when this run began.
     async fn compute(
         &self,
         reader: Box<dyn TableReader>,
         selection: Selection,
-        done: &[Chunk],
+        before: Counts,
+        role: Role,
         orders: &mut Orders,
-    ) -> Result<(Counts, f64), Ending> {
-        let (desk, spec) = (self.desk, self.spec);
+    ) -> Result<f64, Ending> {
+        let (desk, spec, lease) = (self.desk, self.spec, &self.hold.lease);
         let fixed = spec.format != TableFormat::Jsonl;
         let cells =
             Cells::new(&desk.loaded.schema, spec, reader.columns(), fixed).map_err(user_error)?;
-        let first_row = done
-            .iter()
-            .map(|chunk| chunk.first_row + chunk.rows)
-            .max()
-            .unwrap_or(0);
-        let counts = done
-            .iter()
-            .fold(Counts::default(), |sum, chunk| sum.plus(chunk.counts));
-        let (total, unwanted) = rows::count(
-            desk.parts.tables.clone(),
-            &self.table,
-            spec.format,
-            selection.clone(),
-            reader.rows_total(),
-        );
+        let helps = matches!(role, Role::Helper { .. });
+        let told = reader.rows_total();
+        let unwanted = rows::count(self.table(), selection.clone(), told, self.meter.clone());
+        let microbatch = pump::microbatch_max(desk);
+        let (asks, asked) = mpsc::channel(1);
+        let dealer = Dealer {
+            parts: desk.parts.clone(),
+            lease: lease.clone(),
+            meter: self.meter.clone(),
+            role,
+            microbatch: microbatch as u64,
+        };
+        let _dealer = AbortOnDropHandle::new(spawn("dealer of rows", dealer.run(asked)));
         let reading = Reading {
             cells,
             label: spec.label.clone(),
             check: desk.loaded.input.clone(),
             selection,
-            first_row,
+            microbatch,
         };
-        let lease = &self.hold.lease;
         let pump = Pump {
             desk,
             journal: self.journal.clone(),
             voice: self.hold.voice(),
-            rows: rows::read(reader, reading),
-            total: Some(total),
-            pace: Pace::new(counts.done + counts.failed, desk.parts.clock.monotonic()),
-            counts,
-            filling: Filling::new(lease, done.len() as u32, first_row),
+            rows: rows::read(self.table(), reader, reading, asks),
+            meter: self.meter.clone(),
+            pace: Pace::new(before.done + before.failed, desk.parts.clock.monotonic()),
+            counts: before,
+            helps,
+            filling: Filling::new(lease, helps),
             committer: Committer::start(&desk.parts, lease),
             flow: Flow::new(self.journal.clone()),
         };
@@ -256,8 +317,16 @@ impl Run<'_> {
         through
     }
 
+    fn table(&self) -> Table {
+        Table {
+            tables: self.desk.parts.tables.clone(),
+            path: self.table.clone(),
+            format: self.spec.format,
+        }
+    }
+
     /// Builds the result and puts it into the blobs; the commit that follows makes it the job's.
-    async fn publish(&self) -> Result<onstage_core::value::BlobRef, Ending> {
+    async fn publish(&self) -> Result<(onstage_core::value::BlobRef, Counts), Ending> {
         let (parts, lease) = (&self.desk.parts, &self.hold.lease);
         let key = format!(
             "jobs/{}/run-{}/result.{}",
@@ -266,6 +335,12 @@ impl Run<'_> {
             self.spec.format.name()
         );
         let chunks = chunks(self.desk, &lease.job).await?;
+        let counts = counts(&chunks);
+        let chosen = self.meter.total().map(|total| total.chosen);
+        if chosen.is_some_and(|chosen| chosen != counts.done + counts.failed) {
+            let text = format!("of {chosen:?} rows {counts:?} are there: one was lost or doubled");
+            return Err(Error::internal(text).into());
+        }
         let merged = persist::insist(parts, "writing the result", || {
             let merge = Merge {
                 table: self.table.clone(),
@@ -276,7 +351,7 @@ impl Run<'_> {
             };
             merge.run(parts, &key)
         });
-        Ok(merged.await?)
+        Ok((merged.await?, counts))
     }
 }
 
@@ -286,6 +361,11 @@ async fn chunks(desk: &Desk, job: &Id) -> Result<Vec<Chunk>> {
         desk.parts.store.chunks(job)
     })
     .await
+}
+
+fn counts(chunks: &[Chunk]) -> Counts {
+    let sum = |sum: Counts, chunk: &Chunk| sum.plus(chunk.counts);
+    chunks.iter().fold(Counts::default(), sum)
 }
 
 fn user_error(message: String) -> Ending {
@@ -307,11 +387,15 @@ async fn or_halt<T>(
 struct Folder(PathBuf);
 
 impl Folder {
+    fn of(desk: &Desk, lease: &Lease) -> Self {
+        let name = format!("job-{}-run-{}-{}", lease.job, lease.run, lease.owner.0);
+        Self(desk.settings.tempdir.join(name))
+    }
+
     async fn make(&self) -> Result<()> {
         tokio::fs::create_dir_all(&self.0).await.map_err(|error| {
             let path: &Path = &self.0;
-            onstage_core::Error::unavailable(format!("`{}` cannot be made", path.display()))
-                .because(error)
+            Error::unavailable(format!("`{}` cannot be made", path.display())).because(error)
         })
     }
 }

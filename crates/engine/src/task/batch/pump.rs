@@ -4,11 +4,13 @@
 use super::{
     answer,
     chunk::{Committer, Filling},
-    deaths::{Deaths, is_death},
+    deaths::is_death,
+    flow::{Flow, Flying, Outcome},
+    meter::Meter,
     pace::Pace,
     rows::{Group, RowIn},
-    sink::{Mouth, RowSink},
-    window::{Seq, Window},
+    sink::RowSink,
+    window::Seq,
 };
 use crate::{
     task::{
@@ -32,25 +34,21 @@ use onstage_core::{
     value::{Stored, Value},
 };
 use serde_json::json;
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
-use tokio::sync::{mpsc, oneshot};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
 
-/// Microbatches at the worker: one is computed, the next is on its way.
-const MICROBATCHES_AHEAD: usize = 2;
 /// Rows sent at once to a model that computes them one by one.
 const SINGLES_MAX: usize = 32;
-/// Rows between reading and committing.
-const WINDOW_ROWS_MAX: usize = 4_096;
-/// Bytes of inputs between reading and committing, give or take a group.
-const WINDOW_BYTES_MAX: usize = 32 << 20;
 /// How often chunks and progress are looked at when nothing else happens.
 const TICK_MS: u64 = 250;
 /// Failed rows told one by one in the job's log.
 const ITEMS_TOLD_MAX: u32 = 100;
+
+/// Rows of a microbatch at most.
+pub(crate) fn microbatch_max(desk: &Desk) -> usize {
+    let many = desk.loaded.schema.many.as_ref();
+    many.map_or(SINGLES_MAX, |many| many.max.max(1) as usize)
+}
 
 /// Why the rows did not all get through.
 pub(crate) enum Ending {
@@ -71,71 +69,21 @@ pub(crate) struct Pump<'a> {
     pub(crate) journal: Arc<Journal>,
     pub(crate) voice: Voice,
     pub(crate) rows: mpsc::Receiver<Group>,
-    pub(crate) total: Option<oneshot::Receiver<u64>>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) pace: Pace,
-    /// Of all runs so far.
+    /// Of all runs so far, helpers of this one left out.
     pub(crate) counts: Counts,
+    /// It computes rows for a run that is another task's, which tells the job's progress.
+    pub(crate) helps: bool,
     pub(crate) filling: Filling,
     pub(crate) committer: Committer,
     pub(crate) flow: Flow,
 }
 
-/// The rows that are under way.
-pub(crate) struct Flow {
-    window: Window<RowIn, Outcome>,
-    /// Bytes of the inputs in the window.
-    bytes: usize,
-    /// Every row was read.
-    exhausted: bool,
-    total: Option<u64>,
-    flying: HashMap<Seq, Flying>,
-    /// Rows not yet back, by microbatch.
-    open: BTreeMap<u64, usize>,
-    microbatches: u64,
-    hands: Option<Arc<dyn Hands>>,
-    worker: u64,
-    deaths: Deaths,
-    mouth: Mouth,
-    ends: mpsc::UnboundedReceiver<(Seq, End)>,
-    told_items: u32,
-}
-
-struct Flying {
-    id: u64,
-    microbatch: u64,
-    worker: u64,
-    alone: bool,
-}
-
-enum Outcome {
-    Answer(Value),
-    Failed(Failure),
-}
-
-impl Flow {
-    pub(crate) fn new(journal: Arc<Journal>) -> Self {
-        let (mouth, ends) = Mouth::new(journal);
-        Self {
-            window: Window::default(),
-            bytes: 0,
-            exhausted: false,
-            total: None,
-            flying: HashMap::new(),
-            open: BTreeMap::new(),
-            microbatches: 0,
-            hands: None,
-            worker: 0,
-            deaths: Deaths::default(),
-            mouth,
-            ends,
-            told_items: 0,
-        }
-    }
-}
-
 impl Pump<'_> {
     /// Until every row is committed. However it ends, what was computed by then is committed if that is still allowed.
-    pub(crate) async fn run(mut self, orders: &mut Orders) -> Result<(Counts, f64), Ending> {
+    /// Answers the rows a second.
+    pub(crate) async fn run(mut self, orders: &mut Orders) -> Result<f64, Ending> {
         let ended = self.rows_through(orders).await;
         match &ended {
             Err(Ending::Halt(Halt::Lost)) => {
@@ -149,16 +97,15 @@ impl Pump<'_> {
             self.committer.commit(chunk).await;
         }
         self.say_progress();
-        let counts = self.counts;
         let now = self.desk.parts.clock.monotonic();
-        let rate = self.pace.rows_per_s(counts.done + counts.failed, now);
+        let rate = self.pace.rows_per_s(self.rows_done(), now);
         let committed = tokio::select! {
             committed = self.committer.finish() => committed,
             halt = orders.halt(), if ended.is_ok() => return Err(Ending::Halt(halt)),
         };
         ended?;
         committed?;
-        Ok((counts, rate))
+        Ok(rate)
     }
 
     async fn rows_through(&mut self, orders: &mut Orders) -> Result<(), Ending> {
@@ -205,8 +152,13 @@ impl Pump<'_> {
         if let Some(hands) = self.flow.hands.clone().filter(|hands| hands.is_alive()) {
             return Ok(hands);
         }
-        let audience = vec![(self.journal.clone(), self.voice.clone())];
+        let mut audience = Vec::new();
+        if !self.helps {
+            audience.push((self.journal.clone(), self.voice.clone()));
+        }
+        self.meter.asks(self.desk.parts.clock.monotonic());
         let hands = self.desk.hands(audience).await.map_err(Ending::Fail)?;
+        self.meter.ready(self.desk.parts.clock.monotonic());
         self.voice.say(Phase::Running, None);
         self.flow.worker += 1;
         self.flow.hands = Some(hands.clone());
@@ -289,6 +241,8 @@ impl Pump<'_> {
     async fn settle_done(&mut self) -> Result<(), Ending> {
         while let Some((row, outcome)) = self.flow.window.pop_done() {
             self.flow.bytes -= row.size();
+            self.settle_before(row.stretch).await;
+            self.begin_chunk(row.index);
             let outcome = match outcome {
                 Outcome::Answer(output) => self.checked(&row, output).await?,
                 Outcome::Failed(failure) => Err(failure),
@@ -296,8 +250,47 @@ impl Pump<'_> {
             self.write(&row, &outcome);
             self.seal_if_ripe().await;
         }
+        if let Some(stretch) = self.flow.first_unsettled() {
+            self.settle_before(stretch).await;
+        }
         self.seal_if_ripe().await;
         Ok(())
+    }
+
+    /// Ends the stretches before this one: no row of theirs is under way any more. The chunk goes on where the next one does.
+    async fn settle_before(&mut self, stretch: u64) {
+        while self
+            .flow
+            .stretches
+            .front()
+            .is_some_and(|front| front.seq < stretch)
+        {
+            let Some(settled) = self.flow.stretches.pop_front() else {
+                return;
+            };
+            let next = self.flow.stretches.front().map(|next| next.rows.start);
+            if settled.shared {
+                self.filling.reach(settled.rows.end);
+            }
+            if (settled.shared || next != Some(settled.rows.end))
+                && let Some(chunk) = self.filling.seal()
+            {
+                self.committer.commit(chunk).await;
+            }
+            if settled.shared {
+                self.committer.done(settled.rows.end).await;
+            }
+        }
+    }
+
+    /// An empty chunk begins where its first row's stretch does, or where the chunk before has ended in it.
+    fn begin_chunk(&mut self, row: u64) {
+        if let Some(stretch) = self.flow.stretches.front()
+            && self.filling.is_empty()
+            && !(stretch.rows.start..=row).contains(&self.filling.end())
+        {
+            self.filling.begin_at(stretch.rows.start);
+        }
     }
 
     /// The answer's JSON at rest: files and very long answers in blobs of their own.
@@ -332,6 +325,7 @@ impl Pump<'_> {
         let now = self.desk.parts.clock.monotonic();
         let as_text = outcome.as_ref().map(String::as_str);
         self.filling.add(row.index, &input, as_text, matched, now);
+        self.meter.row_done();
         self.counts.matched += u64::from(matched);
         if outcome.is_ok() {
             self.counts.done += 1;
@@ -361,20 +355,23 @@ impl Pump<'_> {
     }
 
     fn say_progress(&mut self) {
-        if let Some(total) = self.total.as_mut().and_then(|total| total.try_recv().ok()) {
-            self.flow.total = Some(total);
-            self.total = None;
+        if self.helps {
+            return;
         }
-        let rows = self.counts.done + self.counts.failed;
+        let total = self.meter.total().map(|total| total.chosen);
         let now = self.desk.parts.clock.monotonic();
-        let progress = self.pace.progress(rows, self.flow.total, now);
+        let progress = self.pace.progress(self.rows_done(), total, now);
         self.voice.say(Phase::Running, Some(progress.clone()));
         self.journal.progress(progress);
     }
 
+    fn rows_done(&self) -> u64 {
+        let all = self.counts.plus(self.meter.helped());
+        all.done + all.failed
+    }
+
     fn microbatch_max(&self) -> usize {
-        let many = self.desk.loaded.schema.many.as_ref();
-        many.map_or(SINGLES_MAX, |many| many.max.max(1) as usize)
+        microbatch_max(self.desk)
     }
 
     fn cancel_flying(&self) {
@@ -382,47 +379,6 @@ impl Pump<'_> {
             for flying in self.flow.flying.values() {
                 hands.cancel(flying.id);
             }
-        }
-    }
-}
-
-impl Flow {
-    /// A full microbatch, or whatever there is when the worker would have nothing to do, or nothing more comes.
-    fn has_microbatch(&self, max: usize) -> bool {
-        let waiting = self.window.waiting();
-        waiting > 0
-            && self.open.len() < MICROBATCHES_AHEAD
-            && (waiting >= max || self.exhausted || self.open.is_empty())
-    }
-
-    fn wants_rows(&self, max: usize) -> bool {
-        let waiting = self.window.waiting();
-        let room = self.window.len() < WINDOW_ROWS_MAX.max(4 * max);
-        let light = self.bytes < WINDOW_BYTES_MAX || waiting == 0;
-        !self.exhausted && waiting < 2 * max && room && light
-    }
-
-    fn take_rows(&mut self, group: Option<Group>) -> Result<(), Ending> {
-        match group {
-            Some(Group::Rows(rows)) => {
-                for row in rows {
-                    self.bytes += row.size();
-                    match &row.input {
-                        Ok(_) => self.window.push(row),
-                        Err(failure) => {
-                            let failure = failure.clone();
-                            self.window.push_done(row, Outcome::Failed(failure));
-                        }
-                    }
-                }
-                Ok(())
-            }
-            Some(Group::Broken(error)) => Err(error.into()),
-            Some(Group::End) => {
-                self.exhausted = true;
-                Ok(())
-            }
-            None => Err(Error::internal("the thread that reads the table has ended early").into()),
         }
     }
 }

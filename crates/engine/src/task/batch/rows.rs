@@ -1,7 +1,12 @@
 //! Rows out of a table on a thread of their own: read, coerced, checked, in bounded groups.
 //! Does not know workers or chunks.
 
-use super::{cells::Cells, select::Selection};
+use super::{
+    cells::Cells,
+    dealer::{Ask, Stretch},
+    meter::{Meter, Total},
+    select::Selection,
+};
 use crate::task::check::bad_row;
 use bytes::Bytes;
 use onstage_core::{
@@ -12,7 +17,7 @@ use onstage_core::{
 };
 use serde_json::{Map, Value};
 use std::{
-    path::Path,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,8 +25,9 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Rows handed over at once.
+/// Rows handed over at once, and as many at least where other tasks could have them.
 const GROUP_ROWS_MAX: usize = 256;
+const GROUP_ROWS_MIN: usize = 16;
 /// Bytes of inputs handed over at once, give or take a row.
 const GROUP_BYTES_MAX: usize = 1 << 20;
 /// Groups that may wait.
@@ -34,6 +40,8 @@ const COUNT_LOOK_ROWS: u64 = 4_096;
 pub(crate) struct RowIn {
     /// Its place in the table, from 0.
     pub(crate) index: u64,
+    /// The stretch it is of.
+    pub(crate) stretch: u64,
     /// The input's JSON, or why the row is no input.
     pub(crate) input: Result<Bytes, Failure>,
     /// The cells as they were, where there is no input to show.
@@ -45,6 +53,8 @@ pub(crate) struct RowIn {
 /// What the reading thread says.
 #[derive(Debug)]
 pub(crate) enum Group {
+    /// What follows is of this stretch; the one before was read.
+    Begin(Stretch),
     Rows(Vec<RowIn>),
     /// The table breaks off; what was handed over before is not the whole.
     Broken(Error),
@@ -58,74 +68,141 @@ pub(crate) struct Reading {
     pub(crate) label: Option<String>,
     pub(crate) check: Arc<dyn InputCheck>,
     pub(crate) selection: Selection,
-    /// Rows before this one are done already.
-    pub(crate) first_row: u64,
+    /// Rows of a microbatch: slow models should not have many more at hand than they compute.
+    pub(crate) microbatch: usize,
 }
 
-/// Starts reading. Dropping the receiver ends the thread.
-pub(crate) fn read(mut reader: Box<dyn TableReader>, reading: Reading) -> mpsc::Receiver<Group> {
+/// A table that can be opened again, for rows that lie behind the reader.
+pub(crate) struct Table {
+    pub(crate) tables: Arc<dyn Tables>,
+    pub(crate) path: PathBuf,
+    pub(crate) format: TableFormat,
+}
+
+/// Starts reading, stretch by stretch as they are answered. Dropping the receiver ends the thread.
+pub(crate) fn read(
+    table: Table,
+    reader: Box<dyn TableReader>,
+    reading: Reading,
+    asks: mpsc::Sender<Ask>,
+) -> mpsc::Receiver<Group> {
     let (groups, inbox) = mpsc::channel(GROUPS_WAITING_MAX);
     tokio::task::spawn_blocking(move || {
-        let mut index = 0;
-        let mut rows = Vec::new();
-        let mut bytes = 0;
-        let mut last = Group::End;
-        while index < reading.selection.end() {
-            let row = match reader.next_row() {
-                Ok(Some(row)) => row,
-                Ok(None) => break,
-                Err(error) => {
-                    last = Group::Broken(error);
-                    break;
-                }
-            };
-            if index >= reading.first_row && reading.selection.has(index) {
-                let row = reading.take(index, row);
-                bytes += row.size();
-                rows.push(row);
-            }
-            index += 1;
-            if rows.len() >= GROUP_ROWS_MAX || bytes >= GROUP_BYTES_MAX {
-                bytes = 0;
-                if groups
-                    .blocking_send(Group::Rows(std::mem::take(&mut rows)))
-                    .is_err()
-                {
-                    return;
-                }
-            }
-        }
-        if groups.blocking_send(Group::Rows(rows)).is_ok() {
-            let _ = groups.blocking_send(last);
-        }
+        let mut thread = Thread {
+            table,
+            reader,
+            at: 0,
+            reading,
+            groups,
+        };
+        // A send that fails means that the job was given up: nobody hears what it was.
+        let last = match thread.read_all(&asks) {
+            Ok(()) => Group::End,
+            Err(Stop::Broken(error)) => Group::Broken(error),
+            Err(Stop::GivenUp) => return,
+        };
+        let _ = thread.groups.blocking_send(last);
     });
     inbox
 }
 
-/// How many rows the job has, when that is known: from the file's own word, else by counting on a thread beside.
+/// Why reading ends early.
+enum Stop {
+    Broken(Error),
+    GivenUp,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+struct Thread {
+    table: Table,
+    reader: Box<dyn TableReader>,
+    /// The row that the reader gives next.
+    at: u64,
+    reading: Reading,
+    groups: mpsc::Sender<Group>,
+}
+
+impl Thread {
+    fn read_all(&mut self, asks: &mpsc::Sender<Ask>) -> Result<(), Stop> {
+        loop {
+            let (ask, answer) = oneshot::channel();
+            let stretch = match asks.blocking_send(ask).map(|()| answer.blocking_recv()) {
+                Ok(Ok(stretch)) => stretch?,
+                _ => return Err(Stop::GivenUp),
+            };
+            let Some(stretch) = stretch else {
+                return Ok(());
+            };
+            let (seq, rows) = (stretch.seq, stretch.rows.clone());
+            self.send(Group::Begin(stretch))?;
+            if rows.start < self.at {
+                let table = &self.table;
+                self.reader = table.tables.open(&table.path, table.format)?;
+                self.at = 0;
+            }
+            self.read(seq, rows)?;
+        }
+    }
+
+    /// The chosen rows of one stretch; fewer where the table ends within it.
+    fn read(&mut self, stretch: u64, wanted: std::ops::Range<u64>) -> Result<(), Stop> {
+        let most = (2 * self.reading.microbatch).clamp(GROUP_ROWS_MIN, GROUP_ROWS_MAX);
+        let end = wanted.end.min(self.reading.selection.end());
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        while self.at < end {
+            let Some(row) = self.reader.next_row()? else {
+                break;
+            };
+            let index = self.at;
+            self.at += 1;
+            if index < wanted.start || !self.reading.selection.has(index) {
+                continue;
+            }
+            let row = self.reading.take(index, stretch, row);
+            bytes += row.size();
+            rows.push(row);
+            if rows.len() >= most || bytes >= GROUP_BYTES_MAX {
+                bytes = 0;
+                self.send(Group::Rows(std::mem::take(&mut rows)))?;
+            }
+        }
+        self.send(Group::Rows(rows))
+    }
+
+    fn send(&self, group: Group) -> Result<(), Stop> {
+        let sent = self.groups.blocking_send(group);
+        sent.map_err(|_| Stop::GivenUp)
+    }
+}
+
+/// Finds out how many rows the job has: from the file's own word, else by counting on a thread beside. Answers what makes it stop.
 pub(crate) fn count(
-    tables: Arc<dyn Tables>,
-    path: &Path,
-    format: TableFormat,
+    table: Table,
     selection: Selection,
     told: Option<u64>,
-) -> (oneshot::Receiver<u64>, Arc<AtomicBool>) {
-    let (tell, count) = oneshot::channel();
+    meter: Arc<Meter>,
+) -> Arc<AtomicBool> {
     let unwanted = Arc::new(AtomicBool::new(false));
-    let (path, stop) = (path.to_owned(), unwanted.clone());
+    let stop = unwanted.clone();
     tokio::task::spawn_blocking(move || {
-        let rows = match told {
-            Some(rows) => Some(rows),
-            None => tables
-                .open(&path, format)
-                .ok()
-                .and_then(|reader| count_rows(reader, selection.end(), &stop)),
-        };
+        let rows = told.or_else(|| {
+            let opened = table.tables.open(&table.path, table.format).ok();
+            opened.and_then(|reader| count_rows(reader, selection.end(), &stop))
+        });
         if let Some(rows) = rows {
-            let _ = tell.send(selection.count_within(rows));
+            meter.tell_total(Total {
+                end: rows.min(selection.end()),
+                chosen: selection.count_within(rows),
+            });
         }
     });
-    (count, unwanted)
+    unwanted
 }
 
 fn count_rows(mut reader: Box<dyn TableReader>, end: u64, stop: &AtomicBool) -> Option<u64> {
@@ -141,13 +218,14 @@ fn count_rows(mut reader: Box<dyn TableReader>, end: u64, stop: &AtomicBool) -> 
 }
 
 impl Reading {
-    fn take(&self, index: u64, row: Result<Map<String, Value>, String>) -> RowIn {
+    fn take(&self, index: u64, stretch: u64, row: Result<Map<String, Value>, String>) -> RowIn {
         let row = match row {
             Ok(row) => row,
             Err(why) => {
                 let message = format!("the row cannot be read: {why}");
                 return RowIn {
                     index,
+                    stretch,
                     input: Err(Failure::new(Reason::UserError, message)),
                     shown: "{}".to_owned(),
                     label: None,
@@ -168,6 +246,7 @@ impl Reading {
         };
         RowIn {
             index,
+            stretch,
             input,
             shown,
             label,

@@ -93,6 +93,11 @@ impl<I, O> Window<I, O> {
         queue.insert(at, seq);
     }
 
+    /// The first row that is not out.
+    pub(crate) fn front(&self) -> Option<&I> {
+        self.slots.front().map(|slot| &slot.row)
+    }
+
     /// The next row in order, if it is done.
     pub(crate) fn pop_done(&mut self) -> Option<(I, O)> {
         self.slots.front()?.done.as_ref()?;

@@ -3,13 +3,12 @@
 
 use crate::gateway::{
     call::{self, Call, set},
-    problem::Problem,
+    problem::{Answer, Problem},
     wire,
 };
-use axum::response::Response;
 use http::{StatusCode, header};
 use onstage_core::{
-    dataset::{DatasetFormat, DatasetName, DatasetSource, NewDatasetVersion},
+    dataset::{DatasetFormat, DatasetName, DatasetSource, DatasetVersion, NewDatasetVersion},
     value::BlobRef,
 };
 
@@ -67,14 +66,14 @@ fn own_name(dataset: &DatasetName, format: DatasetFormat) -> String {
     }
 }
 
-/// Adds the version and answers it: 201, or 200 when the newest one has the same bytes already. `head` are the first bytes.
+/// Adds the version, or answers the newest one when it has the same bytes already; the bool tells. `head` are the first bytes.
 /// The blob is removed when nobody refers to it in the end.
 pub(crate) async fn add(
     call: &Call,
     coming: Coming,
     blob: BlobRef,
     head: &[u8],
-) -> Result<Response, Problem> {
+) -> Result<(DatasetVersion, bool), Problem> {
     let parts = &call.state.parts;
     let key = blob.key.clone();
     let added = match coming.named(blob, head, call) {
@@ -85,25 +84,26 @@ pub(crate) async fn add(
             .map_err(Problem::from),
         Err(problem) => Err(problem),
     };
-    let needed = added
-        .as_ref()
-        .is_ok_and(|(version, _)| version.blob.key == key);
-    // Without an answer from the store, the row may be there.
-    let known = added
-        .as_ref()
-        .err()
-        .is_none_or(|problem| !problem.retryable);
-    if !needed && known {
+    let unneeded = match &added {
+        Ok((version, _)) => version.blob.key != key,
+        // Without an answer from the store, the row may be there.
+        Err(problem) => !problem.retryable,
+    };
+    if unneeded {
         forget(call, &key).await;
     }
-    let (version, new) = added?;
+    added
+}
+
+/// 201 for a new version, 200 for one that was there.
+pub(crate) fn answer(call: &Call, version: &DatasetVersion, new: bool) -> Answer {
     let status = if new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let mut response = call::json(status, &wire::dataset::version(call, &version))?;
-    let path = wire::dataset::path(&version);
+    let mut response = call::json(status, &wire::dataset::version(call, version))?;
+    let path = wire::dataset::path(version);
     set(&mut response, header::LOCATION, &call.link(&path));
     Ok(response)
 }

@@ -9,7 +9,8 @@ mod list;
 mod preview;
 mod put;
 
-pub(crate) use add::{Coming, add};
+pub(crate) use add::{Coming, add, answer};
+pub(crate) use put::format;
 
 use super::{
     call::{Call, shortened},

@@ -1,7 +1,7 @@
 //! `PUT /v1/datasets/{name}`: the body streamed into a blob, hashed on the way; the record last.
 //! Does not hold more than pieces of it.
 
-use super::{Coming, add};
+use super::{Coming, add, answer};
 use crate::gateway::{
     body::{self, form, upload},
     call::{Call, shortened},
@@ -22,7 +22,8 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let key = format!("datasets/{}", call.state.parts.new_id());
     let limit = call.state.settings.dataset_bytes_max;
     let (blob, head) = upload::body_to_blob(&mut call, &key, limit, HEAD_BYTES).await?;
-    add(&call, coming, blob, &head).await
+    let (version, new) = add(&call, coming, blob, &head).await?;
+    answer(&call, &version, new)
 }
 
 fn said(call: &Call) -> Result<Coming, Problem> {

@@ -17,6 +17,7 @@ struct Query {
     kind: Option<String>,
     status: Option<String>,
     model: Option<String>,
+    dead: Option<bool>,
 }
 
 pub(crate) async fn run(call: Call) -> Answer {
@@ -30,6 +31,7 @@ pub(crate) async fn run(call: Call) -> Answer {
         model: query.model.as_deref().map(model_of).transpose()?,
         state: state_of(query.status.as_deref())?,
         by: None,
+        dead: query.dead,
     };
     let listed = call.state.parts.store.jobs(&filter, paging.page()?).await?;
     let next = page::link(&call, listed.next.as_ref());

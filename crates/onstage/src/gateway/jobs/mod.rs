@@ -22,6 +22,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 ("kind", "`prediction`, `batch` or `training`"),
                 ("status", "`starting`, `processing`, `succeeded`, `failed` or `canceled`"),
                 ("model", "`owner/name`"),
+                ("dead", "`true`: only those that failed and are not repeated any more though their reason is one that is"),
             ])
             .gives(200, Page("Job"))
             .errors(&[400]),

@@ -29,6 +29,7 @@ pub(crate) async fn run(call: Call) -> Answer {
             version: old.version,
             version_number: old.version_number,
             spec: old.spec,
+            urgency: old.urgency,
             by: call.principal()?.id.clone(),
             source: source(&call).to_owned(),
             created_at: parts.clock.now(),

@@ -3,7 +3,9 @@
 
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
-    wire::{batch, dataset, feedback, file, job, model, people, prediction, usage, version},
+    wire::{
+        batch, dataset, feedback, file, job, model, people, prediction, upload, usage, version,
+    },
 };
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
@@ -35,12 +37,16 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<job::EndedRun>(&mut all);
     add::<job::Task>(&mut all);
     add::<file::File>(&mut all);
+    add::<upload::NewUpload>(&mut all);
+    add::<upload::Upload>(&mut all);
+    add::<upload::UploadPart>(&mut all);
     add::<dataset::Dataset>(&mut all);
     add::<dataset::DatasetVersion>(&mut all);
     add::<dataset::DatasetPreview>(&mut all);
     add::<dataset::PreviewColumn>(&mut all);
     add::<feedback::Feedback>(&mut all);
     add::<feedback::NewFeedback>(&mut all);
+    add::<feedback::NewExport>(&mut all);
     add::<usage::UsageReport>(&mut all);
     add::<usage::UsageLine>(&mut all);
     add::<usage::UsageAmounts>(&mut all);

@@ -13,6 +13,7 @@ use axum::response::Response;
 use http::{HeaderName, StatusCode, header};
 use onstage_core::{
     Error, Id, ModelName,
+    fair::Urgency,
     job::{Idempotency, JobSpec, NewJob},
     outcome::Status,
     people::Principal,
@@ -186,12 +187,23 @@ pub(crate) fn new_job(
         version: version.id.clone(),
         version_number: version.number,
         spec,
+        urgency: urgency(call),
         by: principal.id.clone(),
         source: source(call).to_owned(),
         created_at: call.state.parts.clock.now(),
         claimed_by: None,
         idempotency,
     })
+}
+
+/// How urgent the caller says it is among their own jobs, by RFC 9218's header: `Priority: u=1`. What cannot be read says nothing.
+pub(crate) fn urgency(call: &Call) -> Urgency {
+    let said = call.header(&HeaderName::from_static("priority"));
+    let said = said.iter().flat_map(|text| text.split(','));
+    said.filter_map(|item| item.trim().strip_prefix("u=")?.trim().parse().ok())
+        .filter_map(Urgency::new)
+        .next_back()
+        .unwrap_or_default()
 }
 
 /// Whether what runs here is kept as a job already, or will be when it is not waited for any longer.

@@ -33,6 +33,7 @@ GET /v1/predictions/{id}/stream S
 GET /v1/predictions/{id}/logs S
 POST /v1/predictions/{id}/feedback S
 GET /v1/feedback O
+POST /v1/feedback/export O
 GET /v1/usage O
 POST /v1/models/{owner}/{name}/batches S
 POST /v1/models/{owner}/{name}/batches/preview S
@@ -54,6 +55,11 @@ GET /v1/files S
 GET /v1/files/{id} S
 GET /v1/files/{id}/content S
 DELETE /v1/files/{id} S
+POST /v1/uploads S
+GET /v1/uploads/{id} S
+DELETE /v1/uploads/{id} S
+PUT /v1/uploads/{id}/parts/{part} S
+POST /v1/uploads/{id}/complete S
 PUT /v1/datasets/{name} O
 GET /v1/datasets O
 GET /v1/datasets/{name} O
@@ -147,6 +153,7 @@ pub(crate) fn sample(path: &str) -> String {
         .replace("{version}", "v1")
         .replace("{file}", "x.png")
         .replace("{tab}", "runs")
+        .replace("{part}", "1")
         .replace("{id}", "nothing-here")
         .replace("{*path}", "x.js")
 }

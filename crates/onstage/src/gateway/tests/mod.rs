@@ -15,4 +15,5 @@ mod models;
 mod people;
 mod predictions;
 mod streams;
+mod uploads;
 pub(super) mod world;

@@ -27,6 +27,10 @@ pub(crate) struct Job {
     reason: Option<Reason>,
     #[schema(value_type = Option<Object>)]
     error: Option<Failure>,
+    /// Why nothing repeats a failed job any more: `out_of_attempts` or `quarantined`.
+    #[schema(value_type = Option<String>)]
+    dead: Option<job::Dead>,
+    urgency: u8,
     created_at: String,
     started_at: Option<String>,
     completed_at: Option<String>,
@@ -76,6 +80,8 @@ pub(crate) fn show(call: &Call, job: &job::Job) -> Job {
         phase: job.state.phase(),
         reason: job.state.reason(),
         error: super::batch::failure(&job.state).cloned(),
+        dead: job.dead,
+        urgency: job.urgency.get(),
         created_at: time(job.created_at),
         started_at: maybe_time(job.started_at),
         completed_at: maybe_time(job.state.completed_at()),

@@ -11,6 +11,7 @@ pub(crate) mod model;
 pub(crate) mod page;
 pub(crate) mod people;
 pub(crate) mod prediction;
+pub(crate) mod upload;
 pub(crate) mod usage;
 pub(crate) mod value;
 pub(crate) mod version;

@@ -1,4 +1,4 @@
-//! Datasets: their versions, and which jobs refer to them.
+//! Datasets: their versions, and which jobs refer to them; uploads that come in parts.
 //! Never edited after a release.
 
 use super::{
@@ -13,10 +13,18 @@ use sea_orm::{
 pub(super) fn step(backend: DbBackend) -> Step {
     let of = Columns(backend);
     Step {
-        tables: vec![datasets(of), dataset_versions(of), dataset_uses(of)],
+        tables: vec![
+            datasets(of),
+            dataset_versions(of),
+            dataset_uses(of),
+            uploads(of),
+            upload_parts(of),
+        ],
+        changes: Vec::new(),
         indexes: vec![
             index("dataset_versions", &["blob_sha256"]),
             index("dataset_uses", &["dataset", "number"]),
+            index("uploads", &["touched_at"]),
         ],
     }
 }
@@ -62,5 +70,33 @@ fn dataset_uses(of: Columns) -> TableCreateStatement {
         .col(number("number"))
         .primary_key(Index::create().col("job").col("dataset").col("number"))
         .foreign_key(&mut belongs("dataset_uses", "job", "jobs", "id"))
+        .take()
+}
+
+fn uploads(of: Columns) -> TableCreateStatement {
+    of.table("uploads")
+        .col(of.key("id", ID).primary_key())
+        .col(of.text("name"))
+        .col(of.text("media_type"))
+        .col(number("size_bytes"))
+        .col(number("part_bytes"))
+        .col(of.maybe_key("dataset", NAME))
+        .col(of.maybe_key("format", WORD))
+        .col(of.key("principal", ID))
+        .col(number("created_at"))
+        .col(number("touched_at"))
+        .col(of.maybe_text("made_json"))
+        .take()
+}
+
+fn upload_parts(of: Columns) -> TableCreateStatement {
+    of.table("upload_parts")
+        .col(of.key("upload", ID))
+        .col(number("part"))
+        .col(of.text("blob_key"))
+        .col(number("blob_size_bytes"))
+        .col(of.key("blob_sha256", ID))
+        .primary_key(Index::create().col("upload").col("part"))
+        .foreign_key(&mut belongs("upload_parts", "upload", "uploads", "id"))
         .take()
 }

@@ -36,6 +36,7 @@ pub(super) fn step(backend: DbBackend) -> Step {
             files(of),
             app_state(of),
         ],
+        changes: Vec::new(),
         indexes: vec![
             unique("versions", &["model", "number"]),
             index("versions", &["state"]),

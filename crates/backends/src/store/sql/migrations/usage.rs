@@ -13,6 +13,7 @@ use sea_orm::{
 pub(super) fn step(backend: DbBackend) -> Step {
     Step {
         tables: vec![usage_days(Columns(backend))],
+        changes: Vec::new(),
         indexes: vec![index("usage_days", &["model", "day"])],
     }
 }
