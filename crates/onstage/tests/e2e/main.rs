@@ -38,6 +38,7 @@ mod rollout;
 mod sharing;
 mod stores;
 mod streams;
+mod trainings;
 mod verb;
 mod waiting;
 mod world;

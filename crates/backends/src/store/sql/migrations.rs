@@ -4,6 +4,7 @@
 mod datasets;
 mod first;
 mod jobs;
+mod trainings;
 mod usage;
 
 use super::{dialect, error::store_error, row, views};
@@ -30,6 +31,7 @@ fn steps(backend: DbBackend) -> Vec<Step> {
         datasets::step(backend),
         usage::step(backend),
         jobs::step(backend),
+        trainings::step(backend),
     ]
 }
 

@@ -36,6 +36,7 @@ mod snapshot;
 mod sqlite;
 mod submit;
 mod tasks;
+mod trainings;
 mod transition;
 mod turns;
 mod uploads;
