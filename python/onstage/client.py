@@ -50,7 +50,7 @@ class PredictionFailed(Exception):
 
 
 class Running:
-    """A prediction or batch job on the server."""
+    """A prediction, batch job or training on the server."""
 
     def __init__(self, client: Client, record: Dict[str, Any]) -> None:
         self._client = client
@@ -120,6 +120,22 @@ class Client:
         file = Table(table)
         record = self.call("POST", f"{_path(model)}/batches", {"table": self.upload(file), **fields})
         return Running(self, record)
+
+    def train(self, model: str, inputs: Mapping[str, Any], /, **fields: Any) -> Running:
+        """Train the live version, or that of `"lab/age@v3"`; `.wait().output["number"]` is the new version.
+
+        `{"data": "labels"}` names a dataset, `{"data": Path("labels.csv")}` sends a file; `fields` are `promote=True`,
+        `destination="lab/other"`, `gates=["accuracy >= 0.9"]` and `seed=1`.
+        """
+        name, _, version = model.partition("@")
+        if not version:
+            live = self.call("GET", _path(name)).get("latest_version")
+            if live is None:
+                raise ValueError(f"the model `{name}` has no live version: name one, as `{name}@v1`")
+            version = str(live["id"])
+        body = {"input": {key: self.to_json(value) for key, value in inputs.items()}, **fields}
+        route = f"{_path(name)}/versions/{urllib.parse.quote(version)}/trainings"
+        return Running(self, self.call("POST", route, body))
 
     def models(self) -> List[Dict[str, Any]]:
         """Every model that this token may see."""

@@ -136,6 +136,28 @@ def test_a_server_that_is_not_there_is_named():
         on.Client("http://127.0.0.1:9").models()
 
 
+def test_a_training_is_of_the_live_version_or_of_the_one_named(server, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("x\n1\n")
+    done = record("succeeded", output={"version": "lab/age:b2", "number": 2})
+    server.answers = [
+        (200, {"latest_version": {"id": "a1"}}, {}),
+        (201, record("starting"), {}),
+        (200, done, {}),
+        (201, done, {}),
+        (200, {"latest_version": None}, {}),
+    ]
+    made = server.client.train("lab/age", {"data": "labels@v3", "epochs": 5}, promote=True)
+    assert made.wait().output["number"] == 2
+    assert server.seen[1][:2] == ("POST", "/v1/models/lab/age/versions/a1/trainings")
+    assert json.loads(server.seen[1][3]) == {"input": {"data": "labels@v3", "epochs": 5}, "promote": True}
+    server.client.train("age@v3", {"data": table})
+    assert server.seen[3][1] == "/v1/models/lab/age/versions/v3/trainings"
+    assert json.loads(server.seen[3][3])["input"]["data"].startswith("data:text/csv;base64,")
+    with pytest.raises(ValueError, match="age@v1"):
+        server.client.train("age", {})
+
+
 def test_a_dataset_goes_up_whole_or_in_parts(server, tmp_path, monkeypatch):
     path = tmp_path / "l a.csv"
     path.write_text("a,b,c\n")

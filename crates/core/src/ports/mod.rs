@@ -6,6 +6,7 @@ mod check;
 mod driver;
 mod launcher;
 mod page;
+mod parcels;
 mod place;
 mod store;
 mod tables;
@@ -17,6 +18,7 @@ pub use launcher::{
     Attached, Exit, HostMemory, Launcher, Preparing, WorkerProcess, WorkerSpec, not_ready,
 };
 pub use page::{Cursor, Listed, Page};
+pub use parcels::Parcels;
 pub use place::{DatasetPlace, Placed};
 pub use store::{
     AppState, Catalog, Datasets, Demand, FeedbackBook, Files, Finished, Jobs, People, Predictions,

@@ -143,7 +143,7 @@ async fn the_rows_of_a_helper_that_dies_are_computed_by_others() {
     let main = one_task(&world, &crew);
     let late = async {
         world.until(&id, |job| job.lease().is_some()).await;
-        reaped.await;
+        Box::pin(reaped).await;
     };
     tokio::join!(main, late);
     assert!(victim.load(Ordering::SeqCst));
@@ -226,6 +226,7 @@ fn dispatch_starts_tasks_that_help() {
     let version = VersionId("v".into());
     let demand = |queued, help| Demand {
         version: version.clone(),
+        lane: onstage_core::task::Lane::Jobs,
         queued,
         running: 1,
         help,
@@ -241,6 +242,7 @@ fn dispatch_starts_tasks_that_help() {
     let running = [onstage_core::ports::Running {
         id: "task-00001".parse().unwrap(),
         version: version.clone(),
+        lane: onstage_core::task::Lane::Jobs,
         state: onstage_core::ports::RunState::Alive,
     }];
     let starts = |one| {

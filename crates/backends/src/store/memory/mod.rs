@@ -9,6 +9,7 @@ mod predictions;
 mod shares;
 mod state;
 mod tasks;
+mod trainings;
 mod uploads;
 mod usage;
 
@@ -26,6 +27,7 @@ use onstage_core::{
     prediction::PredictionRecord,
     shares::Shares,
     task::Task,
+    training::Checkpoint,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -44,6 +46,7 @@ struct State {
     models: BTreeMap<ModelName, Model>,
     versions: HashMap<VersionId, Version>,
     jobs: BTreeMap<Id, Job>,
+    checkpoints: BTreeMap<(Id, u32), Checkpoint>,
     chunks: BTreeMap<(Id, u64), Chunk>,
     shares: BTreeMap<Id, Shares>,
     /// When each person's last turn was.

@@ -4,7 +4,8 @@
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
     wire::{
-        batch, dataset, feedback, file, job, model, people, prediction, upload, usage, version,
+        batch, compare, dataset, feedback, file, job, model, people, prediction, training, upload,
+        usage, version,
     },
 };
 use serde_json::{Map, Value, json};
@@ -21,6 +22,13 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<model::Warmup>(&mut all);
     add::<version::Version>(&mut all);
     add::<version::Withdrawn>(&mut all);
+    add::<version::Promotion>(&mut all);
+    add::<version::Weights>(&mut all);
+    add::<version::Lineage>(&mut all);
+    add::<compare::Comparison>(&mut all);
+    add::<compare::Compared>(&mut all);
+    add::<compare::LineageGraph>(&mut all);
+    add::<compare::Edge>(&mut all);
     add::<prediction::Prediction<'_>>(&mut all);
     add::<prediction::Metrics>(&mut all);
     add::<prediction::Queue>(&mut all);
@@ -33,6 +41,12 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<batch::Retry>(&mut all);
     add::<batch::BatchItem>(&mut all);
     add::<batch::Preview>(&mut all);
+    add::<training::Training>(&mut all);
+    add::<training::Trained>(&mut all);
+    add::<training::KeptCheckpoint>(&mut all);
+    add::<training::NewTraining>(&mut all);
+    add::<training::TrainingSeries>(&mut all);
+    add::<training::Point>(&mut all);
     add::<job::Job>(&mut all);
     add::<job::EndedRun>(&mut all);
     add::<job::Task>(&mut all);
