@@ -2,6 +2,7 @@
 //! Never knows the engine or the gateway.
 
 pub mod archive;
+pub mod backup;
 pub mod blobs;
 pub mod bundle;
 pub mod clock;

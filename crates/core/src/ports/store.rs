@@ -314,10 +314,10 @@ pub trait Uploads: Send + Sync + 'static {
     /// Notes a part that came; answers the blob of the one with that number before, which nobody refers to any more.
     /// Not found when the upload is gone, conflict when it is complete.
     async fn put_part(&self, id: &Id, part: UploadPart, now: Timestamp) -> Result<Option<BlobRef>>;
-    /// Notes what the upload has become; answers its parts, which nobody refers to any more.
-    async fn complete_upload(&self, id: &Id, made: Made) -> Result<Vec<UploadPart>>;
-    /// Answers its parts. Not found when there is none.
-    async fn remove_upload(&self, id: &Id) -> Result<Vec<UploadPart>>;
+    /// Notes what the upload has become, unless that is noted already, and forgets its parts.
+    async fn complete_upload(&self, id: &Id, made: Made) -> Result<()>;
+    /// With its parts. Not found when there is none.
+    async fn remove_upload(&self, id: &Id) -> Result<()>;
     /// Some to which nothing came since a time.
     async fn idle_uploads(&self, since: Timestamp, limit: u32) -> Result<Vec<Id>>;
 }

@@ -217,8 +217,8 @@ through!(Uploads {
     add_upload(upload: Upload) -> Result<()>;
     upload(id: &Id) -> Result<Option<(Upload, Vec<UploadPart>)>>;
     put_part(id: &Id, part: UploadPart, now: Timestamp) -> Result<Option<BlobRef>>;
-    complete_upload(id: &Id, made: Made) -> Result<Vec<UploadPart>>;
-    remove_upload(id: &Id) -> Result<Vec<UploadPart>>;
+    complete_upload(id: &Id, made: Made) -> Result<()>;
+    remove_upload(id: &Id) -> Result<()>;
     idle_uploads(since: Timestamp, limit: u32) -> Result<Vec<Id>>;
 });
 through!(Datasets {

@@ -1,6 +1,8 @@
 //! The command line: the verbs, what they share on their way in, and how they end. One verb, one file.
-//! Verbs use the public HTTP API; only `serve`, `dev` and `task` join the parts themselves, and `plan` runs the engine's simulator.
+//! Verbs use the public HTTP API; only `serve`, `dev` and `task` join the parts themselves, `plan` runs the engine's
+//! simulator, and `backup` and `restore` copy files of this machine.
 
+mod backup;
 mod bars;
 mod batch;
 mod caller;
@@ -27,6 +29,7 @@ mod print;
 mod promote;
 mod push;
 mod render;
+mod restore;
 mod rollback;
 mod run;
 mod serve;
@@ -105,6 +108,10 @@ enum Verb {
     Usage(usage::Args),
     /// Create, list and remove tokens for programs
     Token(token::Args),
+    /// Back the store and its blobs up, while the server works
+    Backup(backup::Args),
+    /// Make a data folder out of a backup
+    Restore(restore::Args),
     /// Look for what could be wrong on this machine
     Doctor(doctor::Args),
     /// Show every setting and where it comes from
@@ -173,6 +180,8 @@ impl Verb {
             Self::Feedback(args) => feedback::run(caller, args).await,
             Self::Usage(args) => usage::run(caller, args).await,
             Self::Token(args) => token::run(caller, args).await,
+            Self::Backup(args) => backup::run(caller, args).await,
+            Self::Restore(args) => restore::run(caller, args).await,
             Self::Doctor(args) => doctor::run(caller, args).await,
             Self::Config(args) => config::run(caller, &args),
             Self::Completions(args) => completions::run(&args),
