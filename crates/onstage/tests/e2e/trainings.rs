@@ -2,7 +2,6 @@
 
 use crate::world::{World, answer, example, signal};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// Counts to `steps` slowly, keeps what it has at every tenth, and tells where it began.
 const SLOW: &str = r#"
@@ -239,7 +238,6 @@ async fn trainings_run_side_by_side_and_stop_when_their_time_is_up() {
             "{ended:#}"
         );
     }
-    tokio::time::sleep(Duration::from_millis(100)).await; // nothing more is made
     assert_eq!(versions(&world, "slow").await.len(), 1);
     world.close().await;
 }
