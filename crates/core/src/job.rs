@@ -12,6 +12,7 @@ use crate::{
     task::Incarnation,
     training::TrainingSpec,
     value::Stored,
+    webhook::Webhook,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -89,6 +90,8 @@ pub struct Job {
     /// Why nothing repeats it by itself any more, when it failed for a reason that is repeated.
     pub dead: Option<Dead>,
     pub urgency: Urgency,
+    /// Who is told of it.
+    pub webhook: Option<Webhook>,
     /// Who asked.
     pub by: Id,
     /// `api`, `page` or `cli`.
@@ -239,6 +242,7 @@ pub struct NewJob {
     pub version_number: u32,
     pub spec: JobSpec,
     pub urgency: Urgency,
+    pub webhook: Option<Webhook>,
     pub by: Id,
     pub source: String,
     pub created_at: Timestamp,

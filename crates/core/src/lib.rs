@@ -29,6 +29,7 @@ pub mod training;
 pub mod upload;
 pub mod usage;
 pub mod value;
+pub mod webhook;
 pub mod wire;
 
 pub use error::{Error, Kind, Result};

@@ -4,7 +4,8 @@
 use onstage_core::{
     Clock, Id, Ids, Result,
     ports::{
-        Blobs, DatasetPlace, Driver, InputCheck, Launcher, OutputCheck, Parcels, Store, Tables,
+        Blobs, DatasetPlace, Driver, InputCheck, Launcher, OutputCheck, Parcels, Post, Store,
+        Tables,
     },
     schema::ModelSchema,
     task::Incarnation,
@@ -92,6 +93,8 @@ pub struct Settings {
     pub records_group_max: usize,
     /// Least time between two such commits.
     pub records_pause: Duration,
+    /// Sends messages to webhooks, where whoever runs the installation allows any.
+    pub post: Option<Arc<dyn Post>>,
 }
 
 impl Default for Settings {
@@ -115,6 +118,7 @@ impl Default for Settings {
             records_waiting_max: 10_000,
             records_group_max: 500,
             records_pause: Duration::from_millis(100),
+            post: None,
         }
     }
 }

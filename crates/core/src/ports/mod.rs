@@ -8,6 +8,7 @@ mod launcher;
 mod page;
 mod parcels;
 mod place;
+mod post;
 mod store;
 mod tables;
 
@@ -20,8 +21,9 @@ pub use launcher::{
 pub use page::{Cursor, Listed, Page};
 pub use parcels::Parcels;
 pub use place::{DatasetPlace, Placed};
+pub use post::Post;
 pub use store::{
-    AppState, Catalog, Datasets, Demand, FeedbackBook, Files, Finished, Jobs, People, Predictions,
-    RunningJob, StateOp, Store, Submitted, Tasks, Uploads, UsageBook,
+    AppState, Catalog, Datasets, Demand, FeedbackBook, Files, Finished, Jobs, Outbox, People,
+    Predictions, RunningJob, StateOp, Store, Submitted, Tasks, Uploads, UsageBook,
 };
 pub use tables::{ByteSource, Row, TableReader, TableWriter, Tables};

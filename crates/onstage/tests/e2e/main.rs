@@ -41,4 +41,5 @@ mod streams;
 mod trainings;
 mod verb;
 mod waiting;
+mod webhooks;
 mod world;

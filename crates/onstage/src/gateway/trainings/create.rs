@@ -14,6 +14,7 @@ use crate::gateway::{
     problem::{Answer, Problem},
     usage::limit,
     versions,
+    webhooks::wish,
 };
 use http::{HeaderName, StatusCode, header};
 use onstage_core::{
@@ -23,6 +24,7 @@ use onstage_core::{
     schema::ModelSchema,
     training::{Gate, TrainingSpec},
     usage::UsageKind,
+    webhook::Webhook,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -41,6 +43,17 @@ struct Body<'a> {
     gates: Vec<String>,
     #[serde(default)]
     seed: Option<u64>,
+    #[serde(default)]
+    webhook: Option<String>,
+    #[serde(default)]
+    webhook_events_filter: Option<Vec<String>>,
+}
+
+/// What is asked for, beside by whom.
+pub(super) struct Asked {
+    pub(super) spec: TrainingSpec,
+    pub(super) webhook: Option<Webhook>,
+    pub(super) body_sha256: String,
 }
 
 /// The largest number that every reader of JSON holds exactly.
@@ -65,37 +78,37 @@ pub(crate) async fn run(mut call: Call) -> Answer {
         seed: seed(&call, wish.seed)?,
         resume: None,
     };
-    let body_sha256 = digest_if_keyed(&call, &bytes);
-    submit(&call, &version, id, spec, body_sha256).await
+    let filter = wish.webhook_events_filter.as_deref();
+    let asked = Asked {
+        spec,
+        webhook: wish::of(&call, wish.webhook.as_deref(), filter)?,
+        body_sha256: digest_if_keyed(&call, &bytes),
+    };
+    submit(&call, &version, id, asked).await
 }
 
 /// Commits a training and answers it.
-pub(super) async fn submit(
-    call: &Call,
-    version: &Version,
-    id: Id,
-    spec: TrainingSpec,
-    body_sha256: String,
-) -> Answer {
+pub(super) async fn submit(call: &Call, version: &Version, id: Id, asked: Asked) -> Answer {
     limit::check(call, version, UsageKind::Training, Some(1)).await?;
     let who = call.principal()?;
     let key = call.header(&HeaderName::from_static("idempotency-key"));
     let idempotency = key.map(|key| Idempotency {
         scope: format!("{}/{}/trainings", who.id, version.model),
         key: format!("key:{}", hex(&Sha256::digest(key))),
-        body_sha256,
+        body_sha256: asked.body_sha256,
     });
     let new = NewJob {
         id,
         model: version.model.clone(),
         version: version.id.clone(),
         version_number: version.number,
-        spec: JobSpec::Training(Box::new(spec)),
+        spec: JobSpec::Training(Box::new(asked.spec)),
         urgency: urgency(call),
         by: who.id.clone(),
         source: source(call).to_owned(),
         created_at: call.state.parts.clock.now(),
         claimed_by: None,
+        webhook: asked.webhook,
         idempotency,
     };
     let job = call.state.parts.store.submit(new).await?.job;

@@ -21,7 +21,12 @@ pub(crate) async fn run(call: Call) -> Answer {
         Problem::not_found(format!("The version that training `{id}` ran is gone."))
     })?;
     let new = call.state.parts.new_id();
-    create::submit(&call, &version, new, spec, format!("retry {id}")).await
+    let asked = create::Asked {
+        spec,
+        webhook: found.job.webhook.clone(),
+        body_sha256: format!("retry {id}"),
+    };
+    create::submit(&call, &version, new, asked).await
 }
 
 /// What is to be done again of a training that has ended. Errors: 409 while it runs.
