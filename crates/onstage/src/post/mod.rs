@@ -4,6 +4,7 @@
 mod address;
 mod body;
 mod sign;
+mod wire;
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -13,14 +14,13 @@ use onstage_core::{
     ports::{Post, StateOp, Store},
     webhook::Message,
 };
-use reqwest::{Client, Url, redirect::Policy};
+use reqwest::Url;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
 
 /// From the look-up of the name to the end of the answer.
 const TOGETHER_MAX: Duration = Duration::from_secs(5);
-/// What is read of an answer, of which only the status counts.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Where the secret lies in the store: no model's name has a space, so no model reads it.
 const SPACE: &str = "onstage webhooks";
 const SECRET_KEY: &str = "secret";
@@ -41,6 +41,7 @@ pub(crate) struct Poster {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Fn() -> u128 + Send + Sync>,
     secret: OnceCell<String>,
+    tls: OnceCell<TlsConnector>,
 }
 
 impl std::fmt::Debug for Poster {
@@ -59,14 +60,13 @@ impl Poster {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Fn() -> u128 + Send + Sync>,
     ) -> Self {
-        // Of two, the one that is there stays, and it is the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             allowed,
             store,
             clock,
             entropy,
             secret: OnceCell::new(),
+            tls: OnceCell::new(),
         }
     }
 
@@ -135,25 +135,15 @@ impl Post for Poster {
         let id = format!("msg_{}_{}", message.job, message.event.name());
         let seconds = self.clock.now().0 / 1_000;
         let signature = sign::signature(&secret, &id, seconds, &body)?;
+        let tls = self.tls.get_or_try_init(async || wire::trust()).await?;
         let sending = async {
             let addresses = self.addresses(&url).await?;
-            let client = client_to(&url, &addresses)?;
-            let request = client
-                .post(url.clone())
-                .header("content-type", "application/json")
-                .header("webhook-id", id)
-                .header("webhook-timestamp", seconds.to_string())
-                .header("webhook-signature", signature)
-                .body(body);
-            let mut answer = request.send().await.map_err(not_sent)?;
-            let mut read = 0;
-            while let Ok(Some(piece)) = answer.chunk().await {
-                read += piece.len();
-                if read >= ANSWER_BYTES_MAX {
-                    break;
-                }
-            }
-            Ok(answer.status().as_u16())
+            let headers = [
+                ("webhook-id", id),
+                ("webhook-timestamp", seconds.to_string()),
+                ("webhook-signature", signature),
+            ];
+            wire::post(tls, &url, &addresses, &headers, body).await
         };
         match tokio::time::timeout(TOGETHER_MAX, sending).await {
             Ok(done) => done,
@@ -170,23 +160,6 @@ impl Post for Poster {
             .await
             .cloned()
     }
-}
-
-/// Connects to these addresses only, whatever the name says a moment later, and follows nothing.
-fn client_to(url: &Url, addresses: &[SocketAddr]) -> Result<Client> {
-    let host = url.host_str().unwrap_or_default();
-    Client::builder()
-        .redirect(Policy::none())
-        .no_proxy()
-        .timeout(TOGETHER_MAX)
-        .resolve_to_addrs(host, addresses)
-        .user_agent(concat!("onstage/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Error::internal("a client for webhooks cannot be made").because(error))
-}
-
-fn not_sent(error: reqwest::Error) -> Error {
-    Error::unavailable("it could not be sent").because(error)
 }
 
 /// An address that messages may go to, as far as its text says.
