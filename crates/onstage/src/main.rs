@@ -1,5 +1,8 @@
 //! The `onstage` binary. Joins the parts; see `serve/` for the joining and `cli/` for the verbs.
 
+// Futures of the database's own crate lie deep inside each other; an optimised build looks through all of them.
+#![recursion_limit = "256"]
+
 mod checks;
 mod cli;
 mod client;
