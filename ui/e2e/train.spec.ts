@@ -95,6 +95,7 @@ test('versions say where they come from, and stand side by side', async ({ page 
   const weights = JSON.parse(readFileSync(await (await download).path(), 'utf8')) as unknown[];
   expect(weights).toHaveLength(3);
   await page.getByLabel('First version').selectOption({ label: 'v1' });
+  await page.getByLabel('Second version').selectOption({ index: 0 });
   const both = page.getByRole('region', { name: 'Differences' });
   await expect(both.getByRole('row', { name: /^loss/ })).toContainText('–');
   await expect(both.getByRole('row', { name: /^Trained by/ })).toContainText('pushed');

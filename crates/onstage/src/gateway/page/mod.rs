@@ -22,6 +22,10 @@ pub(crate) fn routes() -> Vec<Route> {
         ("/m/{owner}/{name}/{tab}", "A model's page"),
         ("/runs/{id}", "A prediction's page"),
         ("/batches/{id}", "A batch job's page"),
+        ("/trainings/{id}", "A training's page"),
+        ("/datasets", "The datasets"),
+        ("/datasets/{name}", "A dataset's page"),
+        ("/usage", "What was computed"),
     ];
     pages
         .into_iter()

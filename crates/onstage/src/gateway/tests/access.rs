@@ -124,6 +124,10 @@ GET /m/{owner}/{name} P
 GET /m/{owner}/{name}/{tab} P
 GET /runs/{id} P
 GET /batches/{id} P
+GET /trainings/{id} P
+GET /datasets P
+GET /datasets/{name} P
+GET /usage P
 GET /assets/{*path} P
 ";
 
