@@ -17,6 +17,10 @@ TITLES = {
     "P6": "10,000 idle connections; 1,000 readers of one event stream",
     "P7": "Overload: five times the capacity of a 5 ms model",
     "P8": "Binary tensors: 1 MiB of float32 each way, 8 connections",
+    "J1": "Durable submissions over HTTP, 64 connections (SQLite, synced)",
+    "J2": "10,000 durable jobs that do nothing, drained by one task",
+    "J3": "From submission to start, at rest",
+    "J4": "1,000,000 rows of the digits example as a batch job",
     "instructions": "Hot parts, instructions counted by Callgrind",
 }
 

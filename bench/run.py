@@ -24,6 +24,8 @@ from workloads import (  # noqa: E402
     idle,
     instructions,
     overload,
+    queue,
+    rows,
     uneven,
 )
 from world import OURS, World  # noqa: E402
@@ -39,6 +41,10 @@ WORKLOADS = {
     "P6": crowd.run,
     "P7": overload.run,
     "P8": binary_tensors.run,
+    "J1": queue.submissions,
+    "J2": queue.drained,
+    "J3": queue.starts,
+    "J4": rows.run,
     "instructions": instructions.run,
 }
 

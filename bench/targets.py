@@ -7,6 +7,9 @@ from typing import Callable
 from workloads import instructions
 from workloads.echo import ALONE
 from workloads.idle import MODELS
+from workloads.queue import HUEY
+from workloads.rows import LOOP
+from workloads.rows import ROWS as MILLION
 from workloads.uneven import IDLE_SECONDS, MICROBATCH_SECONDS
 from world import LIMIT, OURS
 
@@ -89,6 +92,17 @@ TARGETS = [
     Target("P6", "fan-out p99", AT_MOST, 250, "ms", ours("P6", "fan-out p99")),
     Target("P7", "goodput of the most", AT_LEAST, 0.9, "", ours("P7", "goodput")),
     Target("P7", "refusal p99", AT_MOST, 10, "ms", ours("P7", "refusal p99")),
+    Target("J1", "durable submissions", AT_LEAST, 5_000, "/s", ours("J1", "rate")),
+    Target("J1", "p99", AT_MOST, 30, "ms", ours("J1", "p99")),
+    Target("J2", "jobs drained", AT_LEAST, 4_500, "/s", ours("J2", "drained")),
+    Target("J2", "times huey", AT_LEAST, 1.5, "×", over("J2", "drained", HUEY)),
+    Target("J2", "runs a job", AT_MOST, 1, "", ours("J2", "runs a job")),
+    Target("J3", "to a lingering task, p50", AT_MOST, 5, "ms", ours("J3", "to a lingering task, p50")),
+    Target("J3", "to a task that is started", AT_MOST, 300, "ms", ours("J3", "to a task that is started")),
+    Target("J4", "share of a plain loop", AT_LEAST, 0.85, "", over("J4", "rows", LOOP)),
+    Target("J4", "rows answered", AT_LEAST, MILLION, "", ours("J4", "rows answered")),
+    Target("J4", "the front grows", AT_MOST, 5, "%", ours("J4", "front grows")),
+    Target("J4", "the task grows", AT_MOST, 5, "%", ours("J4", "task grows")),
     Target("P8", "times PyTriton", AT_LEAST, 5, "×", over("P8", "rate", "PyTriton")),
     Target("P8", "times MLServer", AT_LEAST, 5, "×", over("P8", "rate", "MLServer")),
 ]

@@ -1,4 +1,4 @@
-"""J1 to J3: durable jobs that do nothing: submitted over HTTP, drained by one task, started from rest; huey beside the drain."""
+"""J1 to J3: durable jobs that do nothing: submitted over HTTP, drained by one task beside huey, started from rest."""
 
 import json
 import shutil
@@ -29,6 +29,9 @@ STARTS = 40
 PAUSE_SECONDS = 0.25
 COLD_STARTS = 5
 LOOK_SECONDS = 0.002
+ENDED = """
+SELECT COUNT(*) - SUM(state = 'succeeded'), COUNT(*), MIN(started_at), MAX(completed_at), SUM(run) FROM jobs
+"""
 # No task is started, so that submissions are measured alone, or are there before the first task.
 NO_TASKS = {"ONSTAGE_TASKS_TOTAL_MAX": "0"}
 ONE_TASK = {"ONSTAGE_TASKS_TOTAL_MAX": "1"}
@@ -70,8 +73,7 @@ def drain_ours(world, number):
     house = House(world, f"drained-{number}", [MODEL])
     house.environment.update(NO_TASKS)
     with house.serving(HEALTH) as ours:
-        with load.Load(world.generator, "open", ours.address, house.signed(submission()), **all_of(JOBS)) as given:
-            given.finish()
+        load.open_loop(world.generator, ours.address, house.signed(submission()), [(JOBS / 2, 2)], 1, CONNECTIONS)
     house.environment.update(ONE_TASK)
     with house.serving(HEALTH):
         ended = until_drained(house)
@@ -84,17 +86,13 @@ def drain_ours(world, number):
     house.remove()
 
 
-def all_of(jobs):
-    """As many submissions as the generator can, in two seconds."""
-    return {"phases": [(jobs / 2, 2)], "seed": 1, "connections_max": CONNECTIONS, "timeout_s": 60}
-
-
 def until_drained(house):
     """(jobs, first start, last end, runs) when every job has succeeded."""
     begun = time.monotonic()
     while time.monotonic() - begun < DRAIN_SECONDS_MAX:
         left, *ended = read(
-            house, "SELECT COUNT(*) - SUM(state = 'succeeded'), COUNT(*), MIN(started_at), MAX(completed_at), SUM(run) FROM jobs"
+            house,
+            ENDED,
         )
         if left == 0:
             return ended
@@ -113,9 +111,7 @@ def drain_huey(world, number):
     try:
         python = environments.installed("huey")
         script = table.HERE / "huey" / "drain.py"
-        done = subprocess.run(
-            [python, script, place, str(JOBS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False
-        )
+        done = subprocess.run([python, script, place, str(JOBS)], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             world.figures.fail("J2", HUEY, done.stderr[-300:])
             return

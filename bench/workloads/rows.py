@@ -110,7 +110,7 @@ def write_table(place, rows):
 
 
 class Watch:
-    """Samples the memory of the front and of its task, without what they started (the model's own memory is the model's)."""
+    """Samples the memory of the front and of its task; what the model holds is the model's."""
 
     def __init__(self, pid):
         self.pid, self.front, self.task = pid, [], []

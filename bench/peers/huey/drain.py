@@ -1,4 +1,4 @@
-"""huey on SQLite, set up by its documentation: submits jobs that do nothing, drains them with one worker, says how fast.
+"""huey on SQLite, set up by its documentation: jobs that do nothing, submitted, then drained with one worker.
 
 WAL is its default; `fsync` makes each submission durable, as Onstage's are. `python drain.py FOLDER JOBS`.
 """
@@ -27,7 +27,9 @@ def main():
     results = [noop(number) for number in range(jobs)]
     submitted = time.monotonic() - begun
     # The fastest of its settings here: one worker that looks as often as it may.
-    consumer = huey.create_consumer(workers=1, worker_type="thread", initial_delay=0.001, max_delay=0.001, periodic=False)
+    consumer = huey.create_consumer(
+        workers=1, worker_type="thread", initial_delay=0.001, max_delay=0.001, periodic=False
+    )
     begun = time.monotonic()
     consumer.start()
     while huey.storage.result_store_size() < jobs:

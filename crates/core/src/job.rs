@@ -10,6 +10,7 @@ use crate::{
     outcome::{Failure, Phase, Progress, Reason, Status},
     task::Incarnation,
     value::Stored,
+    webhook::Webhook,
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +84,8 @@ pub struct Job {
     /// Why nothing repeats it by itself any more, when it failed for a reason that is repeated.
     pub dead: Option<Dead>,
     pub urgency: Urgency,
+    /// Who is told of it.
+    pub webhook: Option<Webhook>,
     /// Who asked.
     pub by: Id,
     /// `api`, `page` or `cli`.
@@ -223,6 +226,7 @@ pub struct NewJob {
     pub version_number: u32,
     pub spec: JobSpec,
     pub urgency: Urgency,
+    pub webhook: Option<Webhook>,
     pub by: Id,
     pub source: String,
     pub created_at: Timestamp,

@@ -27,6 +27,7 @@ pub mod time;
 pub mod upload;
 pub mod usage;
 pub mod value;
+pub mod webhook;
 pub mod wire;
 
 pub use error::{Error, Kind, Result};

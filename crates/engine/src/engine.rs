@@ -17,9 +17,11 @@ use crate::{
     registry::Registry,
     spawn::spawn,
     ticket::Ticket,
-    watchdog,
+    watchdog, webhooks,
 };
-use onstage_core::{Id, ModelName, Result, job::Lease, model::VersionId, usage::Prices};
+use onstage_core::{
+    Id, ModelName, Result, job::Lease, model::VersionId, ports::Post, usage::Prices,
+};
 use std::{
     sync::{
         Arc,
@@ -128,6 +130,10 @@ impl Engine {
         let work = reaper::run(parts.clone(), to_reaper, nudge, started, stop.clone());
         spawn("reaper", work);
         spawn("sweeper", reaper::sweep(parts.clone(), stop.clone()));
+        if let Some(post) = settings.post.clone() {
+            let work = webhooks::run(parts.clone(), post, stop.clone());
+            spawn("webhooks", work);
+        }
     }
 
     /// The version that answers for a model, from cache.
@@ -241,6 +247,11 @@ impl Engine {
             records_written: written,
             builds_running: self.0.builder.running().len() as u32,
         }
+    }
+
+    /// What sends messages to webhooks; none when they are off.
+    pub fn post(&self) -> Option<&Arc<dyn Post>> {
+        self.0.house.stage.settings.post.as_ref()
     }
 
     /// What compute costs here.

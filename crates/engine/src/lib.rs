@@ -34,6 +34,7 @@ pub mod task;
 pub mod ticket;
 pub mod values;
 mod watchdog;
+pub mod webhooks;
 pub mod worker;
 
 pub use ask::{Ask, Keep, Loaded, Readiness, Refused};

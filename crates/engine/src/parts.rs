@@ -3,7 +3,7 @@
 
 use onstage_core::{
     Clock, Id, Ids, Result,
-    ports::{Blobs, Driver, InputCheck, Launcher, OutputCheck, Store, Tables},
+    ports::{Blobs, Driver, InputCheck, Launcher, OutputCheck, Post, Store, Tables},
     schema::ModelSchema,
     task::Incarnation,
     usage::Prices,
@@ -86,6 +86,8 @@ pub struct Settings {
     pub records_group_max: usize,
     /// Least time between two such commits.
     pub records_pause: Duration,
+    /// Sends messages to webhooks, where whoever runs the installation allows any.
+    pub post: Option<Arc<dyn Post>>,
 }
 
 impl Default for Settings {
@@ -109,6 +111,7 @@ impl Default for Settings {
             records_waiting_max: 10_000,
             records_group_max: 500,
             records_pause: Duration::from_millis(100),
+            post: None,
         }
     }
 }

@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod environment;
 mod gateway;
+mod post;
 mod serve;
 mod settings;
 

@@ -7,6 +7,7 @@ mod driver;
 mod launcher;
 mod page;
 mod place;
+mod post;
 mod store;
 mod tables;
 
@@ -18,8 +19,9 @@ pub use launcher::{
 };
 pub use page::{Cursor, Listed, Page};
 pub use place::{DatasetPlace, Placed};
+pub use post::Post;
 pub use store::{
-    AppState, Catalog, Datasets, Demand, FeedbackBook, Files, Finished, Jobs, People, Predictions,
-    RunningJob, StateOp, Store, Submitted, Tasks, Uploads, UsageBook,
+    AppState, Catalog, Datasets, Demand, FeedbackBook, Files, Finished, Jobs, Outbox, People,
+    Predictions, RunningJob, StateOp, Store, Submitted, Tasks, Uploads, UsageBook,
 };
 pub use tables::{ByteSource, Row, TableReader, TableWriter, Tables};

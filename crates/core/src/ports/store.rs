@@ -23,6 +23,7 @@ use crate::{
     upload::{Made, Upload, UploadPart},
     usage::{Dimension, Usage, UsageFilter, UsageSum},
     value::BlobRef,
+    webhook::{Fate, Message},
 };
 use async_trait::async_trait;
 use std::ops::Range;
@@ -31,6 +32,7 @@ use std::ops::Range;
 pub trait Store:
     Catalog
     + Jobs
+    + Outbox
     + Tasks
     + Predictions
     + People
@@ -45,6 +47,7 @@ pub trait Store:
 impl<T> Store for T where
     T: Catalog
         + Jobs
+        + Outbox
         + Tasks
         + Predictions
         + People
@@ -221,6 +224,29 @@ pub trait Tasks: Send + Sync + 'static {
     async fn end_task(&self, id: &Id, why: &str, now: Timestamp) -> Result<()>;
     /// Newest first.
     async fn tasks(&self, page: Page) -> Result<Listed<Task>>;
+}
+
+/// Messages on their way to webhooks. They are written by the writes they tell of, so that none is forgotten.
+#[async_trait]
+pub trait Outbox: Send + Sync + 'static {
+    /// Takes messages that are due, of each job only the first that has not arrived; nobody else gets them before `until`.
+    async fn take_messages(
+        &self,
+        limit: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Message>>;
+    /// What became of a try. Lost when somebody else has taken the message since.
+    async fn settle_message(
+        &self,
+        message: &Message,
+        fate: Fate,
+        failure: Option<String>,
+    ) -> Result<()>;
+    /// Those that never arrived, newest first.
+    async fn dead_messages(&self, page: Page) -> Result<Listed<Message>>;
+    /// Sends the dead messages of a job again; answers how many.
+    async fn revive_messages(&self, job: &Id, now: Timestamp) -> Result<u64>;
 }
 
 /// Records of realtime predictions.

@@ -41,6 +41,7 @@ fn job() -> (Job, Lease) {
         version_number: 1,
         spec: JobSpec::Batch(spec),
         urgency: crate::fair::Urgency::default(),
+        webhook: None,
         by: "person-1".parse().unwrap(),
         source: "api".into(),
         created_at: Timestamp(0),

@@ -4,5 +4,6 @@
 mod borders;
 mod committed;
 mod first_lines;
+mod promises;
 mod sizes;
 mod sources;

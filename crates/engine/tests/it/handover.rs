@@ -24,6 +24,7 @@ def nap(s: float, ctx: on.Ctx) -> float:
 async fn hand_over(world: &World, ticket: &Ticket) {
     let job = NewJob {
         urgency: Default::default(),
+        webhook: None,
         id: ticket.id().clone(),
         model: ticket.loaded().model.clone(),
         version: ticket.loaded().version.id.clone(),

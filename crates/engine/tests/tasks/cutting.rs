@@ -17,8 +17,8 @@ use onstage_core::{
     people::{Credential, CredentialKind},
     ports::{
         AppState, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files, Finished,
-        Jobs, Listed, Page, People, Predictions, RunningJob, StateOp, Store, Submitted, Tasks,
-        Uploads, UsageBook,
+        Jobs, Listed, Outbox, Page, People, Predictions, RunningJob, StateOp, Store, Submitted,
+        Tasks, Uploads, UsageBook,
     },
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
     shares::{ShareStep, Shares},
@@ -26,6 +26,7 @@ use onstage_core::{
     upload::{Made, Upload, UploadPart},
     usage::{Dimension, Usage, UsageFilter, UsageSum},
     value::BlobRef,
+    webhook::{Fate, Message},
 };
 use std::{
     ops::Range,
@@ -166,6 +167,12 @@ through!(Jobs {
     append_events(job: &Id, lease: Option<&Lease>, events: Vec<NewEvent>) -> Result<u64>;
     events(job: &Id, after: u64, limit: u32) -> Result<Vec<Event>>;
     delete_job(id: &Id) -> Result<()>;
+});
+through!(Outbox {
+    take_messages(limit: u32, now: Timestamp, until: Timestamp) -> Result<Vec<Message>>;
+    settle_message(message: &Message, fate: Fate, failure: Option<String>) -> Result<()>;
+    dead_messages(page: Page) -> Result<Listed<Message>>;
+    revive_messages(job: &Id, now: Timestamp) -> Result<u64>;
 });
 through!(Tasks {
     register_task(task: Task) -> Result<()>;

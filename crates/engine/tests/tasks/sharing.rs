@@ -143,7 +143,7 @@ async fn the_rows_of_a_helper_that_dies_are_computed_by_others() {
     let main = one_task(&world, &crew);
     let late = async {
         world.until(&id, |job| job.lease().is_some()).await;
-        reaped.await;
+        Box::pin(reaped).await;
     };
     tokio::join!(main, late);
     assert!(victim.load(Ordering::SeqCst));

@@ -21,6 +21,7 @@ async fn ran_twice(world: &World, id: &str, end: Timestamp) {
     let me = Incarnation("task-1".to_owned());
     let new = NewJob {
         urgency: Default::default(),
+        webhook: None,
         id: id.clone(),
         model: "lab/age".parse().unwrap(),
         version: world.version.clone(),

@@ -155,6 +155,7 @@ impl World {
             version_number: 1,
             spec,
             urgency: Default::default(),
+            webhook: None,
             by: "person-1".parse().unwrap(),
             source: "api".into(),
             created_at: self.parts.clock.now(),

@@ -30,7 +30,8 @@ mod uploads;
 mod usage;
 mod v2;
 mod versions;
-mod wire;
+mod webhooks;
+pub(crate) mod wire;
 
 #[cfg(test)]
 mod tests;

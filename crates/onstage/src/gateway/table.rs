@@ -123,6 +123,7 @@ pub(crate) fn routes() -> Vec<Route> {
         ("datasets", super::datasets::routes()),
         ("feedback", super::feedback::routes()),
         ("usage", super::usage::routes()),
+        ("webhooks", super::webhooks::routes()),
         ("people", super::people::routes()),
         ("installation", super::installation::routes()),
         ("one model", super::cog::routes()),

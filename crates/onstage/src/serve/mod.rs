@@ -20,12 +20,13 @@ use crate::{
     client::{self, Record},
     environment::Environment,
     gateway,
+    post::Poster,
     settings::Settings,
 };
 use onstage_core::{
     Error, Kind, Result,
     people::{CredentialKind, Role},
-    ports::Page,
+    ports::{Page, Post},
     task::Incarnation,
 };
 use onstage_engine::{Engine, Parts, spawn::spawn};
@@ -54,6 +55,15 @@ pub(crate) struct Serving {
     gateway: JoinHandle<Option<()>>,
     stop: CancellationToken,
     settings: Settings,
+}
+
+/// None while no host may receive webhooks.
+fn post(settings: &Settings, parts: &Parts) -> Option<Arc<dyn Post>> {
+    let allowed = settings.webhooks.clone();
+    (!allowed.hosts.is_empty()).then(|| {
+        let (store, clock) = (parts.store.clone(), parts.clock.clone());
+        Arc::new(Poster::new(allowed, store, clock, parts.entropy.clone())) as Arc<dyn Post>
+    })
 }
 
 /// Starts everything on a data folder; it serves when this returns.
@@ -85,6 +95,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
             sole_front: settings.sole_front,
             probation: settings.probation,
             prices: settings.prices.clone(),
+            post: post(&settings, &parts),
             ..usual
         },
     )

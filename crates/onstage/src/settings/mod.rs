@@ -6,6 +6,7 @@ mod table;
 
 pub(crate) use layers::{Flags, Layers, Sourced, mistyped};
 
+use crate::post::Allowed;
 use onstage_core::{
     Error, Result,
     config::{Size, Span},
@@ -42,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) dataset_bytes_max: u64,
     pub(crate) queue_items_max: u32,
     pub(crate) workers_total_max: u32,
+    pub(crate) webhooks: Allowed,
     /// None: as many as the machine has cores.
     pub(crate) tasks_total_max: Option<u32>,
     /// None: as many as the machine has.
@@ -85,6 +87,12 @@ impl Settings {
             dataset_bytes_max: size(layers, "dataset_max")?,
             queue_items_max: parse(layers, "queue_items_max", "write a whole number")?,
             workers_total_max: parse(layers, "workers_total_max", "write a whole number")?,
+            webhooks: Allowed {
+                hosts: listed(layers.text("webhook_hosts"))
+                    .map(str::to_owned)
+                    .collect(),
+                loopback: parse(layers, "webhook_loopback", "write `true` or `false`")?,
+            },
             tasks_total_max: match layers.text("tasks_total_max") {
                 "" => None,
                 _ => Some(parse(layers, "tasks_total_max", "write a whole number")?),

@@ -129,6 +129,18 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "workers of all models together on this machine",
     ),
     entry(
+        "webhook_hosts",
+        "ONSTAGE_WEBHOOK_HOSTS",
+        "",
+        "host names that webhooks may go to, with commas (`*.example.org`: all below; `*`: all that are public); none: webhooks are off",
+    ),
+    entry(
+        "webhook_loopback",
+        "ONSTAGE_WEBHOOK_LOOPBACK",
+        "false",
+        "whether webhooks may also go to this machine itself, and without TLS; for trying things out",
+    ),
+    entry(
         "tasks_total_max",
         "ONSTAGE_TASKS_TOTAL_MAX",
         "",

@@ -38,4 +38,5 @@ mod stores;
 mod streams;
 mod verb;
 mod waiting;
+mod webhooks;
 mod world;

@@ -179,9 +179,10 @@ impl Jobs for MemoryStore {
     ) -> Result<Job> {
         let mut state = self.lock();
         let job = state.leased(lease)?;
+        let before = job.state.clone();
         match lifecycle::expire(job, lease, observed, failure, now) {
             Err(error) if error.kind == Kind::Lost => state.expire_helper(lease, observed),
-            other => other.map(|()| state.moved(&lease.job)),
+            other => other.map(|()| state.moved(&lease.job, &before)),
         }?;
         Ok(state.leased(lease)?.clone())
     }
@@ -189,8 +190,10 @@ impl Jobs for MemoryStore {
     async fn request_cancel(&self, id: &Id, now: Timestamp) -> Result<Job> {
         let mut state = self.lock();
         let job = state.jobs.get_mut(id).ok_or_else(|| rules::no_job(id))?;
+        let before = job.state.clone();
         lifecycle::request_cancel(job, now);
-        Ok(job.clone())
+        state.moved(id, &before);
+        Ok(state.jobs[id].clone())
     }
 
     async fn running(&self) -> Result<Vec<RunningJob>> {
@@ -333,9 +336,15 @@ impl State {
             if theirs.is_empty() {
                 continue;
             }
+            let mut begun = Vec::with_capacity(theirs.len());
             for job in theirs {
+                let before = job.state.clone();
                 lifecycle::claim(job, owner.clone(), now)?;
+                begun.push((job.id.clone(), before));
                 claimed.push(job.clone());
+            }
+            for (id, before) in begun {
+                self.tell(&id, &before);
             }
             latest += 1;
             self.turns.insert((version.clone(), one.by), latest);
@@ -379,8 +388,9 @@ impl State {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Job> {
+        let before = self.leased(lease)?.state.clone();
         lifecycle::finish(self.leased(lease)?, lease, end, policy, jitter, now)?;
-        self.moved(&lease.job);
+        self.moved(&lease.job, &before);
         Ok(self.leased(lease)?.clone())
     }
 
@@ -390,6 +400,7 @@ impl State {
         self.events.remove(id);
         self.chunks.retain(|(job, _), _| job != id);
         self.shares.remove(id);
+        self.messages.retain(|(job, _), _| job != id);
         self.keys.retain(|_, known| known.job != *id);
     }
 }

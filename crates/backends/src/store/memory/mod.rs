@@ -4,6 +4,7 @@
 mod catalog;
 mod datasets;
 mod jobs;
+mod outbox;
 mod people;
 mod predictions;
 mod shares;
@@ -32,6 +33,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+pub(super) use outbox::taken_by_another;
+
 /// Everything in one lock, held only for the length of a verb.
 #[derive(Default)]
 pub(super) struct MemoryStore {
@@ -48,6 +51,7 @@ struct State {
     shares: BTreeMap<Id, Shares>,
     /// When each person's last turn was.
     turns: HashMap<(VersionId, Id), u64>,
+    messages: outbox::Messages,
     events: HashMap<Id, Vec<Event>>,
     keys: HashMap<(String, String), KnownKey>,
     tasks: BTreeMap<Id, Task>,

@@ -63,8 +63,9 @@ impl State {
         }
     }
 
-    /// A run that is over shares nothing.
-    pub(super) fn moved(&mut self, id: &Id) {
+    /// A run that is over shares nothing, and whoever wants to know is told.
+    pub(super) fn moved(&mut self, id: &Id, before: &JobState) {
+        self.tell(id, before);
         let runs = |job: &Job| matches!(job.state, JobState::Running { .. });
         if !self.jobs.get(id).is_some_and(runs) {
             self.shares.remove(id);

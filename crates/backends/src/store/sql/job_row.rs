@@ -15,7 +15,7 @@ use sea_orm::{
 };
 
 /// Columns that never change after the submission.
-pub(super) const FIXED: [&str; 10] = [
+pub(super) const FIXED: [&str; 11] = [
     "id",
     "model",
     "version",
@@ -25,6 +25,7 @@ pub(super) const FIXED: [&str; 10] = [
     "principal",
     "source",
     "urgency",
+    "webhook_json",
     "created_at",
 ];
 /// Columns that a transition writes.
@@ -78,6 +79,7 @@ pub(super) fn read(row: &QueryResult) -> Result<Read> {
         progress: row::maybe_json(row, "progress_json")?,
         dead: row::maybe_word(row, "dead")?,
         urgency: urgency(row)?,
+        webhook: row::maybe_json(row, "webhook_json")?,
         by: row::parse(row, "principal")?,
         source: row::get(row, "source")?,
         created_at: row::time(row, "created_at")?,
@@ -126,7 +128,7 @@ fn state(row: &QueryResult) -> Result<JobState> {
 }
 
 /// In the order of `FIXED`.
-pub(super) fn fixed_values(job: &Job) -> [Expr; 10] {
+pub(super) fn fixed_values(job: &Job) -> [Expr; 11] {
     [
         job.id.as_str().into(),
         job.model.to_string().into(),
@@ -137,6 +139,7 @@ pub(super) fn fixed_values(job: &Job) -> [Expr; 10] {
         job.by.as_str().into(),
         job.source.as_str().into(),
         i64::from(job.urgency.get()).into(),
+        job.webhook.as_ref().map(row::to_json).into(),
         job.created_at.0.into(),
     ]
 }

@@ -18,6 +18,7 @@ mod job_row;
 mod jobs;
 mod migrations;
 mod mysql;
+mod outbox;
 mod page;
 mod people;
 mod pooled;

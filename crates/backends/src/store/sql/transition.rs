@@ -1,7 +1,7 @@
 //! One move of a job: read the row, apply a rule of the lifecycle, write it back if nobody else did meanwhile.
 //! Must not know which rule.
 
-use super::{error::store_error, job_row, shares};
+use super::{error::store_error, job_row, outbox, shares};
 use crate::store::rules;
 use onstage_core::{
     Error, Id, Result,
@@ -82,6 +82,9 @@ pub(super) async fn write(
     let runs = matches!(after.state, JobState::Running { .. });
     if written && ran && !runs && after.spec.kind() == JobKind::Batch {
         shares::end(connection, &after.id).await?;
+    }
+    if written {
+        outbox::tell(connection, &before.job.state, after).await?;
     }
     Ok(written)
 }

@@ -94,6 +94,7 @@ pub(in crate::store) fn new_job(text: &str) -> NewJob {
             input: Stored::Inline("{\"n\":1}".to_owned()),
         },
         urgency: Urgency::default(),
+        webhook: None,
         by: id("person"),
         source: "api".to_owned(),
         created_at: at(100),

@@ -12,6 +12,7 @@ mod files;
 mod jobs;
 mod leases;
 pub(super) mod make;
+mod outbox;
 mod people;
 pub(super) mod places;
 mod predictions;
@@ -107,6 +108,14 @@ every_store! {
         a_chunk_is_committed_once,
         of_two_ends_at_once_one_counts,
         a_lease_on_a_deleted_job_is_lost,
+    }
+    outbox {
+        news_come_in_the_order_of_what_happened,
+        only_what_is_wanted_is_told,
+        a_message_whose_sender_died_is_taken_again,
+        dead_messages_are_listed_and_sent_again,
+        many_senders_take_each_message_once,
+        messages_go_with_their_job,
     }
     shares {
         helpers_are_taken_in_where_there_is_use_for_them,

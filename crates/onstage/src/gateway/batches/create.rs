@@ -12,6 +12,7 @@ use crate::gateway::{
     },
     problem::{Answer, Problem, whole_seconds},
     usage::limit,
+    webhooks::wish,
     wire::batch::NewBatch,
 };
 use http::{HeaderName, StatusCode, header};
@@ -20,6 +21,7 @@ use onstage_core::{
     batch::BatchSpec,
     job::{Idempotency, JobSpec, NewJob},
     usage::UsageKind,
+    webhook::Webhook,
 };
 use onstage_engine::Loaded;
 use sha2::{Digest, Sha256};
@@ -53,31 +55,40 @@ async fn take(call: &mut Call, id: &Id) -> Answer {
         dataset: table.dataset,
         only_rows_of: None,
     };
-    submit(call, &loaded, id.clone(), spec, table.body_sha256).await
+    let filter = table.wish.webhook_events_filter.as_deref();
+    let webhook = wish::of(call, table.wish.webhook.as_deref(), filter)?;
+    let asked = Asked {
+        spec,
+        webhook,
+        body_sha256: table.body_sha256,
+    };
+    submit(call, &loaded, id.clone(), asked).await
+}
+
+/// What a batch job is to compute, and who is told.
+pub(crate) struct Asked {
+    pub(crate) spec: BatchSpec,
+    pub(crate) webhook: Option<Webhook>,
+    pub(crate) body_sha256: String,
 }
 
 /// Commits a batch job and answers it.
-pub(crate) async fn submit(
-    call: &Call,
-    loaded: &Loaded,
-    id: Id,
-    spec: BatchSpec,
-    body_sha256: String,
-) -> Answer {
+pub(crate) async fn submit(call: &Call, loaded: &Loaded, id: Id, asked: Asked) -> Answer {
     let who = call.principal()?;
     let key = call.header(&HeaderName::from_static("idempotency-key"));
     let idempotency = key.map(|key| Idempotency {
         scope: format!("{}/{}/batches", who.id, loaded.model),
         key: format!("key:{}", hex(&Sha256::digest(key))),
-        body_sha256,
+        body_sha256: asked.body_sha256,
     });
     let new = NewJob {
         id,
         model: loaded.model.clone(),
         version: loaded.version.id.clone(),
         version_number: loaded.version.number,
-        spec: JobSpec::Batch(spec),
+        spec: JobSpec::Batch(asked.spec),
         urgency: urgency(call),
+        webhook: asked.webhook,
         by: who.id.clone(),
         source: source(call).to_owned(),
         created_at: call.state.parts.clock.now(),

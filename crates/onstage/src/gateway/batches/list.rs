@@ -27,6 +27,7 @@ pub(crate) async fn run(call: Call) -> Answer {
         limit: query.limit,
     };
     let filter = JobFilter {
+        dead: None,
         kind: Some(JobKind::Batch),
         model: query.model.as_deref().map(model_of).transpose()?,
         state: state_of(query.status.as_deref())?,

@@ -1,7 +1,10 @@
 //! `POST /v1/batches/{id}/retry`: a new batch job of the rows that failed, on the live version.
 //! Does not read rows.
 
-use super::{create, find};
+use super::{
+    create::{self, Asked},
+    find,
+};
 use crate::gateway::{
     body,
     call::{Call, shortened},
@@ -36,5 +39,10 @@ pub(crate) async fn run(mut call: Call) -> Answer {
         ..found.spec
     };
     let new = call.state.parts.new_id();
-    create::submit(&call, &loaded, new, spec, format!("retry {id}")).await
+    let asked = Asked {
+        spec,
+        webhook: found.job.webhook,
+        body_sha256: format!("retry {id}"),
+    };
+    create::submit(&call, &loaded, new, asked).await
 }

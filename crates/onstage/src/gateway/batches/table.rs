@@ -87,6 +87,7 @@ fn set(wish: &mut NewBatch, part: &str, text: String) -> Result<(), Problem> {
         "table" => wish.table = Some(text),
         "format" => wish.format = Some(text),
         "label" => wish.label = Some(text).filter(|text| !text.is_empty()),
+        "webhook" => wish.webhook = Some(text),
         "map" => wish.map = body::parse(text.as_bytes())?,
         "limit" => {
             let limit = text

@@ -12,8 +12,8 @@ use http::StatusCode;
 pub(crate) async fn create(mut call: Call) -> Answer {
     let loaded = live(&call, &call.model_name()?).await?;
     let bytes = body::read_json(&mut call).await?;
-    let parsed = parse_body(&bytes)?;
-    let answer = of_json(&call, loaded, &bytes, parsed.json, parsed.stream).await;
+    let parsed = parse_body(&call, &bytes)?;
+    let answer = of_json(&call, loaded, &bytes, parsed.json, parsed.extras).await;
     in_cogs_words(answer)
 }
 
@@ -21,8 +21,8 @@ pub(crate) async fn put(mut call: Call) -> Answer {
     let id = own_id(&call)?;
     let loaded = live(&call, &call.model_name()?).await?;
     let bytes = body::read_json(&mut call).await?;
-    let parsed = parse_body(&bytes)?;
-    let answer = under_id(&call, id, loaded, &bytes, parsed.json, parsed.stream).await;
+    let parsed = parse_body(&call, &bytes)?;
+    let answer = under_id(&call, id, loaded, &bytes, parsed.json, parsed.extras).await;
     in_cogs_words(answer)
 }
 

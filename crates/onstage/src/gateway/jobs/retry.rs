@@ -30,6 +30,7 @@ pub(crate) async fn run(call: Call) -> Answer {
             version_number: old.version_number,
             spec: old.spec,
             urgency: old.urgency,
+            webhook: old.webhook,
             by: call.principal()?.id.clone(),
             source: source(&call).to_owned(),
             created_at: parts.clock.now(),

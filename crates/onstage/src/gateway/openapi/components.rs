@@ -5,6 +5,7 @@ use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
     wire::{
         batch, dataset, feedback, file, job, model, people, prediction, upload, usage, version,
+        webhook,
     },
 };
 use serde_json::{Map, Value, json};
@@ -56,6 +57,9 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<people::NewToken>(&mut all);
     add::<people::LoginLink>(&mut all);
     add::<people::Login>(&mut all);
+    add::<webhook::WebhookSecret>(&mut all);
+    add::<webhook::WebhookRetry>(&mut all);
+    add::<webhook::WebhookMessage>(&mut all);
     for (name, schema) in by_hand().into_iter().chain(of_inference()) {
         all.insert(name.to_owned(), schema);
     }

@@ -11,10 +11,11 @@ use crate::gateway::{
     hex,
     input::{self, PART_SCHEME},
     problem::{Answer, Problem},
+    webhooks::wish,
 };
 use bytes::Bytes;
 use http::StatusCode;
-use onstage_core::ModelName;
+use onstage_core::{ModelName, webhook::Webhook};
 use onstage_engine::Loaded;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -32,6 +33,29 @@ pub(crate) struct Body<'a> {
     pub(crate) version: Option<std::borrow::Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(crate) model: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) webhook: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) webhook_events_filter: Option<Vec<std::borrow::Cow<'a, str>>>,
+}
+
+impl Body<'_> {
+    /// What is asked for beside an answer.
+    pub(crate) fn extras(&self, call: &Call) -> Result<Extras, Problem> {
+        let filter = self.webhook_events_filter.as_deref();
+        Ok(Extras {
+            stream: self.stream.unwrap_or(false),
+            webhook: wish::of(call, self.webhook.as_deref(), filter)?,
+        })
+    }
+}
+
+/// What a request asks for beside an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    /// The client will read `urls.stream`: answer at once.
+    pub(crate) stream: bool,
+    pub(crate) webhook: Option<Webhook>,
 }
 
 pub(crate) async fn run(mut call: Call) -> Answer {
@@ -42,22 +66,22 @@ pub(crate) async fn run(mut call: Call) -> Answer {
         return of_form(&call, loaded, form).await;
     }
     let bytes = body::read_json(&mut call).await?;
-    let parsed = parse_body(&bytes)?;
-    of_json(&call, loaded, &bytes, parsed.json, parsed.stream).await
+    let parsed = parse_body(&call, &bytes)?;
+    of_json(&call, loaded, &bytes, parsed.json, parsed.extras).await
 }
 
 /// A body whose model is known.
 pub(crate) struct Parsed {
     /// The input's own bytes.
     pub(crate) json: Bytes,
-    pub(crate) stream: bool,
+    pub(crate) extras: Extras,
 }
 
-pub(crate) fn parse_body(bytes: &Bytes) -> Result<Parsed, Problem> {
+pub(crate) fn parse_body(call: &Call, bytes: &Bytes) -> Result<Parsed, Problem> {
     let body: Body<'_> = body::parse(bytes)?;
     Ok(Parsed {
         json: input_of(bytes, body.input),
-        stream: body.stream.unwrap_or(false),
+        extras: body.extras(call)?,
     })
 }
 
@@ -74,7 +98,7 @@ pub(crate) async fn of_json(
     loaded: Arc<Loaded>,
     body: &Bytes,
     json: Bytes,
-    stream: bool,
+    extras: Extras,
 ) -> Answer {
     let id = call.state.parts.new_id();
     let input = input::prepare(call, &loaded, &id, json, Vec::new()).await?;
@@ -84,7 +108,7 @@ pub(crate) async fn of_json(
         body_sha256: digest_if_keyed(call, body),
         loaded,
         input,
-        stream,
+        extras,
     };
     start::start(call, wanted).await
 }
@@ -107,7 +131,10 @@ async fn of_form(call: &Call, loaded: Arc<Loaded>, form: Form) -> Answer {
         body_sha256: hex(&hash.finalize()),
         loaded,
         input,
-        stream,
+        extras: Extras {
+            stream,
+            ..Extras::default()
+        },
     };
     start::start(call, wanted).await
 }

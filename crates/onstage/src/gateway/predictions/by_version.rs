@@ -15,9 +15,9 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let bytes = body::read_json(&mut call).await?;
     let parsed: Body<'_> = body::parse(&bytes)?;
     let loaded = named(&call, &parsed).await?;
-    let stream = parsed.stream.unwrap_or(false);
+    let extras = parsed.extras(&call)?;
     let json = input_of(&bytes, parsed.input);
-    of_json(&call, loaded, &bytes, json, stream).await
+    of_json(&call, loaded, &bytes, json, extras).await
 }
 
 /// `version` may be a bare id, `owner/name:id` or `owner/name`; `model` is `owner/name`.

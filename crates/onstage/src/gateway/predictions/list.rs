@@ -146,6 +146,7 @@ async fn jobs(
     by: Option<Id>,
 ) -> Result<Listed<Row>, Problem> {
     let filter = JobFilter {
+        dead: None,
         kind: Some(JobKind::Prediction),
         model,
         state: state_of(query.status.as_deref())?,

@@ -2,7 +2,7 @@
 //! Does not start anything itself.
 
 use super::{
-    by_model::{Body, input_of},
+    by_model::{Body, Extras, input_of},
     by_version::named,
     start::{self, Wanted},
 };
@@ -23,9 +23,9 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let bytes = body::read_json(&mut call).await?;
     let parsed: Body<'_> = body::parse(&bytes)?;
     let loaded = named(&call, &parsed).await?;
-    let stream = parsed.stream.unwrap_or(false);
+    let extras = parsed.extras(&call)?;
     let json = input_of(&bytes, parsed.input);
-    under_id(&call, id, loaded, &bytes, json, stream).await
+    under_id(&call, id, loaded, &bytes, json, extras).await
 }
 
 pub(crate) fn own_id(call: &Call) -> Result<Id, Problem> {
@@ -40,7 +40,7 @@ pub(crate) async fn under_id(
     loaded: Arc<Loaded>,
     body: &Bytes,
     json: Bytes,
-    stream: bool,
+    extras: Extras,
 ) -> Answer {
     let place = call.state.parts.new_id();
     let input = input::prepare(call, &loaded, &place, json, Vec::new()).await?;
@@ -50,7 +50,7 @@ pub(crate) async fn under_id(
         body_sha256: hex(&Sha256::digest(body)),
         loaded,
         input,
-        stream,
+        extras,
     };
     start::start(call, wanted).await
 }

@@ -1,7 +1,7 @@
 //! Starting a prediction: at once on this front, or as a job; and how long its answer is waited for.
 //! Does not read requests.
 
-use super::{find, hand_over, tether::Tether};
+use super::{by_model::Extras, find, hand_over, tether::Tether};
 use crate::gateway::{
     call::{self, Call, Prefer, set},
     input::Prepared,
@@ -36,23 +36,29 @@ pub(crate) struct Wanted {
     /// Chosen by the client, by `PUT`.
     pub(crate) own_id: bool,
     pub(crate) input: Prepared,
-    /// The client will read `urls.stream`: answer at once.
-    pub(crate) stream: bool,
+    pub(crate) extras: Extras,
     /// Of the body, for telling a repetition from a conflict.
     pub(crate) body_sha256: String,
+}
+
+impl Wanted {
+    /// Whether a task does it: whoever is told by a webhook does not wait here, and must be told although this server stops.
+    fn is_job(&self) -> bool {
+        self.loaded.schema.background || self.extras.webhook.is_some()
+    }
 }
 
 pub(crate) async fn start(call: &Call, wanted: Wanted) -> Answer {
     let streams = call.accepts("text/event-stream");
     let Some(keyed) = idempotency(call, &wanted)? else {
-        if wanted.loaded.schema.background {
+        if wanted.is_job() {
             let id = submit(call, &wanted, None).await?;
             return going_on(call, &id, streams).await;
         }
         let ticket = predict(call, &wanted)?;
         return follow(call, &wanted, ticket, streams, Kept::AtTheLimit).await;
     };
-    if wanted.loaded.schema.background {
+    if wanted.is_job() {
         let id = submit(call, &wanted, Some(keyed)).await?;
         return going_on(call, &id, streams).await;
     }
@@ -66,7 +72,7 @@ pub(crate) async fn start(call: &Call, wanted: Wanted) -> Answer {
 /// A repeated request waits for its answer as long as the first one did.
 async fn known_before(call: &Call, wanted: &Wanted, id: &Id, streams: bool) -> Answer {
     let prefer = call.prefer();
-    if !(streams || wanted.stream || prefer.respond_async) {
+    if !(streams || wanted.extras.stream || prefer.respond_async) {
         let place = find::find(call, id).await?;
         super::get::wait(call, id, place, patience(call, prefer)).await?;
     }
@@ -188,6 +194,7 @@ pub(crate) fn new_job(
         version_number: version.number,
         spec,
         urgency: urgency(call),
+        webhook: wanted.extras.webhook.clone(),
         by: principal.id.clone(),
         source: source(call).to_owned(),
         created_at: call.state.parts.clock.now(),
@@ -247,7 +254,7 @@ fn stream(call: &Call, ticket: Ticket, tether: Option<Tether>) -> Answer {
 /// Its end, when that comes within the client's patience. Who reads a stream or asked for an answer at once has none.
 async fn in_time(call: &Call, wanted: &Wanted, ticket: &Ticket) -> Option<Arc<Finished>> {
     let prefer = call.prefer();
-    if wanted.stream || prefer.respond_async {
+    if wanted.extras.stream || prefer.respond_async {
         return None;
     }
     wait(call, ticket, patience(call, prefer)).await

@@ -34,6 +34,9 @@ GET /v1/predictions/{id}/logs S
 POST /v1/predictions/{id}/feedback S
 GET /v1/feedback O
 GET /v1/usage O
+GET /v1/webhooks/default/secret O
+GET /v1/webhooks/dead O
+POST /v1/webhooks/dead/{id}/retry O
 POST /v1/models/{owner}/{name}/batches S
 POST /v1/models/{owner}/{name}/batches/preview S
 GET /v1/batches S

@@ -87,6 +87,10 @@ pub(crate) struct NewBatch {
     pub(crate) label: Option<String>,
     /// Only the first so many rows.
     pub(crate) limit: Option<u64>,
+    /// An `https` address that is told of the job's start and end.
+    pub(crate) webhook: Option<String>,
+    /// `start`, `completed`; both when absent.
+    pub(crate) webhook_events_filter: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -15,6 +15,7 @@ pub(crate) mod upload;
 pub(crate) mod usage;
 pub(crate) mod value;
 pub(crate) mod version;
+pub(crate) mod webhook;
 
 use onstage_core::Timestamp;
 

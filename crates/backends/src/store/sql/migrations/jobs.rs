@@ -1,4 +1,4 @@
-//! Jobs at size: how the rows of a batch job are shared out, whose turn it is, how urgent a job is and why it is dead.
+//! Jobs at size: how the rows of a batch job are shared out, whose turn it is, how urgent a job is, why it is dead, who is told.
 //! Never edited after a release.
 
 use super::{
@@ -19,9 +19,10 @@ pub(super) fn step(backend: DbBackend) -> Step {
     let changes = [
         number("urgency").default(URGENCY_DEFAULT).take(),
         of.maybe_key("dead", WORD),
+        of.maybe_text("webhook_json"),
     ];
     Step {
-        tables: vec![shares(of), turns(of)],
+        tables: vec![shares(of), turns(of), outbox(of)],
         changes: changes.into_iter().map(added_to_jobs).collect(),
         indexes: vec![
             index("shares", &["version"]),
@@ -36,6 +37,8 @@ pub(super) fn step(backend: DbBackend) -> Step {
                     "id",
                 ],
             ),
+            index("outbox", &["dead", "not_before"]),
+            index("outbox", &["dead", "created_at", "id"]),
             index("jobs", &["dead", "created_at", "id"]),
         ],
     }
@@ -58,6 +61,23 @@ fn turns(of: Columns) -> TableCreateStatement {
         .col(of.key("principal", ID))
         .col(number("turn"))
         .primary_key(Index::create().col("version").col("principal"))
+        .take()
+}
+
+/// Messages on their way to webhooks; `id` is the job's.
+fn outbox(of: Columns) -> TableCreateStatement {
+    of.table("outbox")
+        .col(of.key("id", ID))
+        .col(number("number"))
+        .col(of.key("event", WORD))
+        .col(of.text("url"))
+        .col(number("created_at"))
+        .col(number("tries"))
+        .col(number("not_before"))
+        .col(of.maybe_text("failure"))
+        .col(ColumnDef::new("dead").boolean().not_null())
+        .primary_key(Index::create().col("id").col("number"))
+        .foreign_key(&mut belongs("outbox", "id", "jobs", "id"))
         .take()
 }
 

@@ -1,0 +1,144 @@
+//! Messages on their way to webhooks, in memory.
+//! Must not decide when a message is tried again.
+
+use super::{MemoryStore, State};
+use async_trait::async_trait;
+use onstage_core::{
+    Error, Id, Result, Timestamp,
+    job::JobState,
+    ports::{Cursor, Listed, Outbox, Page},
+    webhook::{Fate, Message, WebhookEvent, news},
+};
+use std::collections::BTreeMap;
+
+/// Of each job in the order in which they arrive.
+pub(super) type Messages = BTreeMap<(Id, u32), Kept>;
+
+pub(super) struct Kept {
+    message: Message,
+    dead: bool,
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn take_messages(
+        &self,
+        limit: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Message>> {
+        let mut state = self.lock();
+        let mut firsts: BTreeMap<Id, u32> = BTreeMap::new();
+        for ((job, number), kept) in &state.messages {
+            if !kept.dead {
+                firsts.entry(job.clone()).or_insert(*number);
+            }
+        }
+        let mut due: Vec<&mut Kept> = state
+            .messages
+            .iter_mut()
+            .filter(|((job, number), _)| firsts.get(job) == Some(number))
+            .map(|(_, kept)| kept)
+            .filter(|kept| !kept.dead && kept.message.not_before <= now)
+            .collect();
+        due.sort_by(|a, b| place(&a.message).cmp(&place(&b.message)));
+        due.truncate(limit as usize);
+        let taken = due.into_iter().map(|kept| {
+            kept.message.tries += 1;
+            kept.message.not_before = until;
+            kept.message.clone()
+        });
+        Ok(taken.collect())
+    }
+
+    async fn settle_message(
+        &self,
+        message: &Message,
+        fate: Fate,
+        failure: Option<String>,
+    ) -> Result<()> {
+        let mut state = self.lock();
+        let place = (message.job.clone(), message.event.number());
+        let kept = state.messages.get_mut(&place);
+        let Some(kept) = kept.filter(|kept| !kept.dead && kept.message.tries == message.tries)
+        else {
+            return Err(taken_by_another(message));
+        };
+        match fate {
+            Fate::Arrived => {
+                state.messages.remove(&place);
+            }
+            Fate::Again { not_before } => {
+                (kept.message.not_before, kept.message.failure) = (not_before, failure);
+            }
+            Fate::Dead => (kept.dead, kept.message.failure) = (true, failure),
+        }
+        Ok(())
+    }
+
+    async fn dead_messages(&self, page: Page) -> Result<Listed<Message>> {
+        let state = self.lock();
+        let mut dead: Vec<(Cursor, &Message)> = state
+            .messages
+            .values()
+            .filter(|kept| kept.dead)
+            .map(|kept| {
+                (
+                    Cursor::of(kept.message.created_at, &kept.message.job),
+                    &kept.message,
+                )
+            })
+            .filter(|(at, _)| page.after.as_ref().is_none_or(|after| at < after))
+            .collect();
+        dead.sort_by(|(a, first), (b, second)| (b, second.event).cmp(&(a, first.event)));
+        let limit = page.limit as usize;
+        let more = dead.len() > limit;
+        dead.truncate(limit);
+        Ok(Listed {
+            next: dead.last().filter(|_| more).map(|(at, _)| at.clone()),
+            rows: dead
+                .into_iter()
+                .map(|(_, message)| message.clone())
+                .collect(),
+        })
+    }
+
+    async fn revive_messages(&self, job: &Id, now: Timestamp) -> Result<u64> {
+        let mut state = self.lock();
+        let mut revived = 0;
+        for event in WebhookEvent::ALL {
+            let place = (job.clone(), event.number());
+            if let Some(kept) = state.messages.get_mut(&place).filter(|kept| kept.dead) {
+                (kept.dead, kept.message.tries, kept.message.not_before) = (false, 0, now);
+                revived += 1;
+            }
+        }
+        Ok(revived)
+    }
+}
+
+impl State {
+    /// A job has moved: whoever wants to know is told.
+    pub(super) fn tell(&mut self, id: &Id, before: &JobState) {
+        if let Some(message) = self.jobs.get(id).and_then(|job| news(before, job)) {
+            let place = (id.clone(), message.event.number());
+            let kept = Kept {
+                message,
+                dead: false,
+            };
+            self.messages.entry(place).or_insert(kept);
+        }
+    }
+}
+
+fn place(message: &Message) -> (Timestamp, &Id) {
+    (message.not_before, &message.job)
+}
+
+pub(in crate::store) fn taken_by_another(message: &Message) -> Error {
+    Error::lost(format!(
+        "the message `{}` of job `{}` was taken by another",
+        message.event.name(),
+        message.job
+    ))
+}

@@ -1,0 +1,229 @@
+//! Messages on their way to webhooks, in SQL.
+//! Must not decide when a message is tried again.
+
+use super::{SqlStore, dialect, error::store_error, row};
+use crate::store::memory::taken_by_another;
+use async_trait::async_trait;
+use onstage_core::{
+    Error, Id, Result, Timestamp,
+    job::{Job, JobState},
+    ports::{Listed, Outbox, Page},
+    webhook::{Fate, Message, WebhookEvent, news},
+};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement},
+};
+
+/// `id` is the job's: lists are ordered by time, then by it.
+const COLUMNS: [&str; 8] = [
+    "id",
+    "number",
+    "event",
+    "url",
+    "created_at",
+    "tries",
+    "not_before",
+    "failure",
+];
+
+#[async_trait]
+impl Outbox for SqlStore {
+    async fn take_messages(
+        &self,
+        limit: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Message>> {
+        if self.one(&due(1, now)).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        self.write((), move |transaction, ()| {
+            Box::pin(take(transaction, limit, now, until))
+        })
+        .await
+    }
+
+    async fn settle_message(
+        &self,
+        message: &Message,
+        fate: Fate,
+        failure: Option<String>,
+    ) -> Result<()> {
+        let values = (message.clone(), failure);
+        self.write(values, move |transaction, (message, failure)| {
+            Box::pin(settle(transaction, message, fate, failure.as_deref()))
+        })
+        .await
+    }
+
+    async fn dead_messages(&self, page: Page) -> Result<Listed<Message>> {
+        let select = Query::select()
+            .columns(COLUMNS)
+            .from("outbox")
+            .and_where(Expr::col("dead").eq(true))
+            .take();
+        self.newest(select, "created_at", &page, read).await
+    }
+
+    async fn revive_messages(&self, job: &Id, now: Timestamp) -> Result<u64> {
+        self.write(job.clone(), move |transaction, job| {
+            Box::pin(revive(transaction, job, now))
+        })
+        .await
+    }
+}
+
+/// A job has moved: whoever wants to know is told, in the same commit.
+pub(super) async fn tell(
+    connection: &impl ConnectionTrait,
+    before: &JobState,
+    after: &Job,
+) -> Result<()> {
+    let Some(message) = news(before, after) else {
+        return Ok(());
+    };
+    let insert = Query::insert()
+        .into_table("outbox")
+        .columns(COLUMNS.into_iter().chain(["dead"]))
+        .values_panic([
+            message.job.as_str().into(),
+            i64::from(message.event.number()).into(),
+            message.event.name().into(),
+            row::plain(&message.url).into(),
+            message.created_at.0.into(),
+            0_i64.into(),
+            message.not_before.0.into(),
+            Option::<String>::None.into(),
+            false.into(),
+        ])
+        .take();
+    connection.execute(&insert).await.map_err(store_error)?;
+    Ok(())
+}
+
+/// What waits for an earlier message of its job stays.
+async fn take(
+    transaction: &DatabaseTransaction,
+    limit: u32,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Message>> {
+    let due = dialect::pass_over_locked(due(limit, now));
+    let rows = transaction.query_all(&due).await.map_err(store_error)?;
+    let mut taken = Vec::with_capacity(rows.len());
+    for mut message in row::readable(&rows, read) {
+        let earlier = earlier(&message);
+        let earlier = transaction.query_one(&earlier).await.map_err(store_error)?;
+        if earlier.is_some() {
+            continue;
+        }
+        let update = Query::update()
+            .table("outbox")
+            .value("tries", i64::from(message.tries) + 1)
+            .value("not_before", until.0)
+            .and_where(Expr::col("id").eq(message.job.as_str()))
+            .and_where(Expr::col("number").eq(i64::from(message.event.number())))
+            .and_where(Expr::col("tries").eq(i64::from(message.tries)))
+            .take();
+        let result = transaction.execute(&update).await.map_err(store_error)?;
+        if result.rows_affected() == 1 {
+            message.tries += 1;
+            message.not_before = until;
+            taken.push(message);
+        }
+    }
+    Ok(taken)
+}
+
+async fn settle(
+    transaction: &DatabaseTransaction,
+    message: &Message,
+    fate: Fate,
+    failure: Option<&str>,
+) -> Result<()> {
+    let this = |column: &'static str, value: i64| Expr::col(column).eq(value);
+    let number = i64::from(message.event.number());
+    let tries = i64::from(message.tries);
+    let result = if fate == Fate::Arrived {
+        let delete = Query::delete()
+            .from_table("outbox")
+            .and_where(Expr::col("id").eq(message.job.as_str()))
+            .and_where(this("number", number))
+            .and_where(this("tries", tries))
+            .and_where(Expr::col("dead").eq(false))
+            .take();
+        transaction.execute(&delete).await
+    } else {
+        let not_before = match fate {
+            Fate::Again { not_before } => not_before,
+            _ => message.not_before,
+        };
+        let update = Query::update()
+            .table("outbox")
+            .value("dead", fate == Fate::Dead)
+            .value("not_before", not_before.0)
+            .value("failure", row::maybe_plain(failure))
+            .and_where(Expr::col("id").eq(message.job.as_str()))
+            .and_where(this("number", number))
+            .and_where(this("tries", tries))
+            .and_where(Expr::col("dead").eq(false))
+            .take();
+        transaction.execute(&update).await
+    };
+    match result.map_err(store_error)?.rows_affected() {
+        1 => Ok(()),
+        _ => Err(taken_by_another(message)),
+    }
+}
+
+async fn revive(transaction: &DatabaseTransaction, job: &Id, now: Timestamp) -> Result<u64> {
+    let update = Query::update()
+        .table("outbox")
+        .value("dead", false)
+        .value("tries", 0_i64)
+        .value("not_before", now.0)
+        .and_where(Expr::col("id").eq(job.as_str()))
+        .and_where(Expr::col("dead").eq(true))
+        .take();
+    let result = transaction.execute(&update).await.map_err(store_error)?;
+    Ok(result.rows_affected())
+}
+
+fn due(limit: u32, now: Timestamp) -> SelectStatement {
+    Query::select()
+        .columns(COLUMNS)
+        .from("outbox")
+        .and_where(Expr::col("dead").eq(false))
+        .and_where(Expr::col("not_before").lte(now.0))
+        .order_by("not_before", Order::Asc)
+        .order_by("id", Order::Asc)
+        .order_by("number", Order::Asc)
+        .limit(u64::from(limit))
+        .take()
+}
+
+fn earlier(message: &Message) -> SelectStatement {
+    Query::select()
+        .column("number")
+        .from("outbox")
+        .and_where(Expr::col("id").eq(message.job.as_str()))
+        .and_where(Expr::col("number").lt(i64::from(message.event.number())))
+        .and_where(Expr::col("dead").eq(false))
+        .limit(1)
+        .take()
+}
+
+fn read(row: &QueryResult) -> Result<Message> {
+    let event: String = row::get(row, "event")?;
+    let unknown = || Error::internal(format!("webhook event `{event}` is not known"));
+    Ok(Message {
+        job: row::id(row)?,
+        event: WebhookEvent::parse(&event).ok_or_else(unknown)?,
+        url: row::get(row, "url")?,
+        created_at: row::time(row, "created_at")?,
+        tries: row::small(row, "tries")?,
+        not_before: row::time(row, "not_before")?,
+        failure: row::get(row, "failure")?,
+    })
+}

@@ -1,0 +1,149 @@
+//! Cases about messages to webhooks: written with what they tell of, taken by one at a time, in order, never forgotten.
+//! Each starts with an empty store.
+
+use super::make::{
+    at, claim_again, id, kind_of, lost_worker, new_job, output, owner, page, policy, version,
+};
+use onstage_core::{
+    Kind,
+    job::NewJob,
+    ports::Store,
+    webhook::{Fate, Message, Webhook, WebhookEvent},
+};
+
+const LATER: i64 = 10_000;
+
+async fn submit(store: &dyn Store, text: &str, events: &[WebhookEvent]) {
+    let new = NewJob {
+        webhook: Some(Webhook {
+            url: "https://example.org/hook".to_owned(),
+            events: events.to_vec(),
+        }),
+        ..new_job(text)
+    };
+    store.submit(new).await.unwrap();
+}
+
+async fn finish(store: &dyn Store, text: &str) {
+    let lease = claim_again(store, &id(text), 200).await.lease().unwrap();
+    let policy = policy();
+    let end = store.finish(&lease, output("1"), &policy, 0.0, at(300));
+    end.await.unwrap();
+}
+
+async fn take(store: &dyn Store, now: i64) -> Vec<Message> {
+    let taken = store.take_messages(9, at(now), at(now + LATER));
+    taken.await.unwrap()
+}
+
+pub(super) async fn news_come_in_the_order_of_what_happened(store: &dyn Store) {
+    submit(store, "1", &WebhookEvent::ALL).await;
+    assert!(take(store, 999).await.is_empty(), "it only waits");
+    finish(store, "1").await;
+    let first = take(store, 999).await;
+    assert_eq!(first.len(), 1, "one after the other");
+    let start = &first[0];
+    assert_eq!((&start.job, start.event), (&id("1"), WebhookEvent::Start));
+    assert_eq!(
+        (start.tries, start.url.as_str()),
+        (1, "https://example.org/hook")
+    );
+    assert_eq!(start.created_at, at(200));
+    assert!(take(store, 1_500).await.is_empty(), "it is on its way");
+    store
+        .settle_message(start, Fate::Arrived, None)
+        .await
+        .unwrap();
+    let second = take(store, 1_500).await;
+    assert_eq!(second[0].event, WebhookEvent::Completed);
+    store
+        .settle_message(&second[0], Fate::Arrived, None)
+        .await
+        .unwrap();
+    assert!(take(store, 99_999).await.is_empty());
+}
+
+pub(super) async fn only_what_is_wanted_is_told(store: &dyn Store) {
+    submit(store, "1", &[WebhookEvent::Completed]).await;
+    store.submit(new_job("2")).await.unwrap();
+    let lease = claim_again(store, &id("1"), 200).await.lease().unwrap();
+    store
+        .expire(&lease, 0, lost_worker(), at(210))
+        .await
+        .unwrap();
+    assert!(take(store, 999).await.is_empty(), "it runs again");
+    finish(store, "1").await;
+    let told = take(store, 999).await;
+    assert_eq!((told.len(), told[0].event), (1, WebhookEvent::Completed));
+    submit(store, "3", &[WebhookEvent::Completed]).await;
+    store.request_cancel(&id("3"), at(400)).await.unwrap();
+    let told = take(store, 999).await;
+    assert_eq!(
+        (told.len(), &told[0].job),
+        (1, &id("3")),
+        "a cancel is an end"
+    );
+}
+
+pub(super) async fn a_message_whose_sender_died_is_taken_again(store: &dyn Store) {
+    submit(store, "1", &[WebhookEvent::Completed]).await;
+    finish(store, "1").await;
+    let dead = take(store, 999).await;
+    let again = take(store, 999 + LATER).await;
+    assert_eq!(again[0].tries, 2);
+    let late = store.settle_message(&dead[0], Fate::Arrived, None).await;
+    assert_eq!(kind_of(late), Kind::Lost);
+    let wait = Fate::Again {
+        not_before: at(50_000),
+    };
+    let said = store.settle_message(&again[0], wait, Some("500".to_owned()));
+    said.await.unwrap();
+    assert!(take(store, 49_999).await.is_empty());
+    let third = take(store, 50_000).await;
+    assert_eq!(
+        (third[0].tries, third[0].failure.as_deref()),
+        (3, Some("500"))
+    );
+}
+
+pub(super) async fn dead_messages_are_listed_and_sent_again(store: &dyn Store) {
+    submit(store, "1", &WebhookEvent::ALL).await;
+    finish(store, "1").await;
+    let start = take(store, 999).await.remove(0);
+    let gone = Some("410".to_owned());
+    store
+        .settle_message(&start, Fate::Dead, gone)
+        .await
+        .unwrap();
+    let next = take(store, 999).await;
+    assert_eq!(next[0].event, WebhookEvent::Completed, "it holds up nobody");
+    let dead = store.dead_messages(page(9)).await.unwrap().rows;
+    assert_eq!((dead.len(), dead[0].failure.as_deref()), (1, Some("410")));
+    assert_eq!(store.revive_messages(&id("2"), at(2_000)).await.unwrap(), 0);
+    assert_eq!(store.revive_messages(&id("1"), at(2_000)).await.unwrap(), 1);
+    assert!(store.dead_messages(page(9)).await.unwrap().rows.is_empty());
+    let again = take(store, 2_000).await;
+    assert_eq!((again[0].event, again[0].tries), (WebhookEvent::Start, 1));
+}
+
+pub(super) async fn many_senders_take_each_message_once(store: &dyn Store) {
+    for text in ["1", "2", "3", "4", "5", "6"] {
+        submit(store, text, &[WebhookEvent::Start]).await;
+    }
+    let jobs = store
+        .claim(&version("v-one"), &owner("me"), 9, at(200))
+        .await;
+    assert_eq!(jobs.unwrap().len(), 6);
+    let senders = (0..4).map(|_| async { take(store, 999).await });
+    let taken = futures::future::join_all(senders).await.concat();
+    let mut jobs: Vec<_> = taken.into_iter().map(|message| message.job).collect();
+    jobs.sort();
+    assert_eq!(jobs, ["1", "2", "3", "4", "5", "6"].map(id));
+}
+
+pub(super) async fn messages_go_with_their_job(store: &dyn Store) {
+    submit(store, "1", &WebhookEvent::ALL).await;
+    finish(store, "1").await;
+    store.delete_job(&id("1")).await.unwrap();
+    assert!(take(store, 99_999).await.is_empty());
+}
