@@ -21,6 +21,7 @@ TITLES = {
     "J2": "10,000 durable jobs that do nothing, drained by one task",
     "J3": "From submission to start, at rest",
     "J4": "1,000,000 rows of the digits example as a batch job",
+    "J5": "5 GB become a dataset, in one request and in parts",
     "instructions": "Hot parts, instructions counted by Callgrind",
 }
 

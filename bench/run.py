@@ -19,6 +19,7 @@ from workloads import (  # noqa: E402
     binary_tensors,
     cold,
     crowd,
+    dataset,
     echo,
     heavy,
     idle,
@@ -45,6 +46,7 @@ WORKLOADS = {
     "J2": queue.drained,
     "J3": queue.starts,
     "J4": rows.run,
+    "J5": dataset.run,
     "instructions": instructions.run,
 }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from workloads import instructions
+from workloads.dataset import PARTS, PLAIN
 from workloads.echo import ALONE
 from workloads.idle import MODELS
 from workloads.queue import HUEY
@@ -105,6 +106,9 @@ TARGETS = [
     Target("J4", "the task grows", AT_MOST, 5, "%", ours("J4", "task grows")),
     Target("P8", "times PyTriton", AT_LEAST, 5, "×", over("P8", "rate", "PyTriton")),
     Target("P8", "times MLServer", AT_LEAST, 5, "×", over("P8", "rate", "MLServer")),
+    Target("J5", "rate by that of cp and sha256sum", AT_LEAST, 0.7, "", over("J5", "rate", PLAIN)),
+    Target("J5", "the front grows by", AT_MOST, 64, "MiB", ours("J5", "the front grows by")),
+    Target("J5", "the front grows by, in parts", AT_MOST, 64, "MiB", ours("J5", "the front grows by", PARTS)),
 ]
 
 

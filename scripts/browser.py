@@ -11,7 +11,7 @@ from pathlib import Path
 from stage import Stage
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = ("activity", "activity-plan", "digits", "heavy")
+MODELS = ("activity", "activity-plan", "digits", "heavy", "flowers")
 PASSWORD = "a password for the browser test"
 
 

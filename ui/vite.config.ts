@@ -5,6 +5,9 @@ import { defineConfig } from 'vitest/config';
 
 const api = process.env.ONSTAGE_URL ?? 'http://127.0.0.1:8484';
 
+// The server compares a request's origin with its host: both must stay the development server's.
+const asIs = { target: api, changeOrigin: false };
+
 export default defineConfig({
   base: './',
   plugins: [react()],
@@ -17,6 +20,6 @@ export default defineConfig({
     chunkSizeWarningLimit: 900,
     manifest: true,
   },
-  server: { proxy: { '/v1': api, '/login': api } },
+  server: { proxy: { '/v1': asIs, '/login': asIs } },
   test: { include: ['test/**/*.test.ts'], environment: 'node' },
 });

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from onstage.ctx import Ctx
+from onstage.dataset import Dataset
 from onstage.declare import predict, setup, train
 from onstage.errors import Cancelled, UserError
 from onstage.files import Audio, File, Image, Video
@@ -15,7 +16,7 @@ from onstage.inputs import Input
 from onstage.rows import Rows
 from onstage.tables import Table
 from onstage.tensors import Tensor
-from onstage.values import Dataset, Markdown, Plot, Scores, Secret, Weights
+from onstage.values import Markdown, Plot, Scores, Secret, Weights
 
 __version__ = "0.1.0"
 

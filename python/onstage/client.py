@@ -6,6 +6,7 @@ It must not know anything that the public HTTP contract does not say.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import time
@@ -22,6 +23,7 @@ from onstage.wire import Outgoing
 WAIT_SECONDS_MAX = 20
 REQUEST_SECONDS_MAX = 120
 INLINE_BYTES_MAX = 256 << 10
+WHOLE_BYTES_MAX = 64 << 20
 TRIES_MAX = 5
 RETRY_SECONDS_MAX = 30.0
 FINAL = ("succeeded", "failed", "canceled")
@@ -48,7 +50,7 @@ class PredictionFailed(Exception):
 
 
 class Running:
-    """A prediction or batch job on the server."""
+    """A prediction, batch job or training on the server."""
 
     def __init__(self, client: Client, record: Dict[str, Any]) -> None:
         self._client = client
@@ -119,6 +121,22 @@ class Client:
         record = self.call("POST", f"{_path(model)}/batches", {"table": self.upload(file), **fields})
         return Running(self, record)
 
+    def train(self, model: str, inputs: Mapping[str, Any], /, **fields: Any) -> Running:
+        """Train the live version, or that of `"lab/age@v3"`; `.wait().output["number"]` is the new version.
+
+        `{"data": "labels"}` names a dataset, `{"data": Path("labels.csv")}` sends a file; `fields` are `promote=True`,
+        `destination="lab/other"`, `gates=["accuracy >= 0.9"]` and `seed=1`.
+        """
+        name, _, version = model.partition("@")
+        if not version:
+            live = self.call("GET", _path(name)).get("latest_version")
+            if live is None:
+                raise ValueError(f"the model `{name}` has no live version: name one, as `{name}@v1`")
+            version = str(live["id"])
+        body = {"input": {key: self.to_json(value) for key, value in inputs.items()}, **fields}
+        route = f"{_path(name)}/versions/{urllib.parse.quote(version)}/trainings"
+        return Running(self, self.call("POST", route, body))
+
     def models(self) -> List[Dict[str, Any]]:
         """Every model that this token may see."""
         return list(self._pages("/v1/models"))
@@ -132,6 +150,38 @@ class Client:
         data = head.encode() + file.bytes() + f"\r\n--{boundary}--\r\n".encode()
         raw = self._request("POST", "/v1/files", data, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
         return f"onstage://files/{json.loads(raw)['id']}"
+
+    def dataset(self, reference: str) -> Dict[str, Any]:
+        """What the server says of a dataset's newest version (`"labels"`) or of one (`"labels@v3"`)."""
+        name, _, number = reference.partition("@")
+        path = f"/v1/datasets/{urllib.parse.quote(name)}/versions/{urllib.parse.quote(number or 'newest')}"
+        record: Dict[str, Any] = self.call("GET", path)
+        return record
+
+    def upload_dataset(self, name: str, source: Any, /, format: Optional[str] = None) -> str:
+        """Add a file as a dataset's next version and return its reference, `"labels@v3"`; large ones go in parts."""
+        file = File(source)
+        size = file.path.stat().st_size
+        if size > WHOLE_BYTES_MAX:
+            return self._upload_parts(name, file, size, format)
+        query = {"filename": file.name, **({"format": format} if format else {})}
+        path = f"/v1/datasets/{urllib.parse.quote(name)}?{urllib.parse.urlencode(query)}"
+        raw = self._request("PUT", path, file.bytes(), {"Content-Type": "application/octet-stream"})
+        return str(json.loads(raw)["reference"])
+
+    def _upload_parts(self, name: str, file: File, size: int, format: Optional[str]) -> str:
+        wish = {"name": file.name, "size": size, "dataset": name, "format": format}
+        upload = self.call("POST", "/v1/uploads", wish)
+        with file.open() as content:
+            for number in range(1, upload["part_count"] + 1):
+                part = content.read(upload["part_size"])
+                path = f"{upload['urls']['parts']}/{number}?sha256={hashlib.sha256(part).hexdigest()}"
+                self._request("PUT", path, part, {"Content-Type": "application/octet-stream"})
+        while True:
+            made = self.call("POST", upload["urls"]["complete"])
+            if "reference" in made:
+                return str(made["reference"])
+            time.sleep(1)
 
     def to_json(self, value: Any) -> Any:
         """An input as JSON: small files as data URLs, large ones uploaded first."""

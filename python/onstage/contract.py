@@ -1,4 +1,4 @@
-"""`Contract`: a predictor's inputs and output, compiled; the schema, and values in and out.
+"""`Contract`: a predictor's inputs and output and its training's inputs, compiled; the schema, and values in and out.
 
 It must not call the author's function.
 """
@@ -9,9 +9,9 @@ import collections.abc
 import copy
 import inspect
 import typing
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional, Union
 
-from onstage.declare import Predictor, streams
+from onstage.declare import Predictor, Trainer, streams
 from onstage.errors import BadInput, BadOutput, DeclarationError
 from onstage.frames import dumps
 from onstage.hints import resolve
@@ -27,30 +27,31 @@ from onstage.wire import Incoming
 _COPIED = (list, dict, set)
 
 
-def checked(predictor: Predictor) -> Contract:
+def checked(predictor: Predictor, trainer: Optional[Trainer] = None) -> Contract:
     """The contract of a predictor, its schema tried as well. Raises DeclarationError that knows the author's line."""
+    declared: Union[Predictor, Trainer] = predictor
     try:
         made = Contract(predictor)
         dumps(made.schema())
+        if trainer is not None:
+            declared = trainer
+            made.training = TrainContract(trainer)
+            dumps(made.schema())
     except DeclarationError as error:
-        error.code = error.code or getattr(inspect.unwrap(predictor.function), "__code__", None)
+        error.code = error.code or getattr(inspect.unwrap(declared.function), "__code__", None)
         raise
     return made
 
 
-class Contract:
-    """What a predict function takes and gives. Raises DeclarationError for what Onstage cannot use."""
+class Inputs:
+    """What a function takes. Raises DeclarationError for what Onstage cannot use."""
 
-    def __init__(self, predictor: Predictor) -> None:
-        self.predictor = predictor
-        self.parameters: Parameters = predictor.parameters()
+    def __init__(self, declared: Union[Predictor, Trainer], compiler: Compiler) -> None:
+        self.parameters: Parameters = declared.parameters()
         self.names = self.parameters.names
         for setup in self.parameters.setups.values():
             setup.check()
-        compiler = Compiler()
         self.fields: List[Field] = [self._field(compiler, field) for field in self.parameters.inputs]
-        self.streams = streams(predictor.function)
-        self.output: Shape = self._output(compiler)
         self._known = {field.name: field for field in self.fields}
         optional = [field for field in self.fields if not field.required]
         self._fresh = [field for field in optional if field.shape.fresh or isinstance(field.default, _COPIED)]
@@ -73,6 +74,63 @@ class Contract:
             # `n: int = None` says what `n: Optional[int] = None` says.
             shape = Maybe(shape)
         return Field(given.name, shape, given.rules, default, where)
+
+    def decode(self, given: Dict[str, Any], incoming: Incoming) -> Dict[str, Any]:
+        """The arguments of one call, defaults filled in. Raises BadInput."""
+        made = {**self._defaults, **given}
+        if len(made) != len(self._known) or not self._required <= made.keys():
+            self._complain(made)
+        for field in self._decoded:
+            if field.name in given:
+                try:
+                    made[field.name] = field.shape.decode(given[field.name], incoming)
+                except BadInput as error:
+                    raise BadInput(f"`{field.name}`: {error}", field=field.name) from None
+        for field in self._fresh:
+            if field.name not in given:
+                value = field.given_default()
+                made[field.name] = copy.deepcopy(value) if isinstance(value, _COPIED) else value
+        return made
+
+    def _complain(self, made: Dict[str, Any]) -> None:
+        for name in sorted(self._required - made.keys()):
+            raise BadInput(f"`{name}` is missing", field=name)
+        for name in made:
+            if name not in self._known:
+                raise BadInput(f"`{name}` is not an input of {self.parameters.label}", field=name)
+
+
+class TrainContract(Inputs):
+    """What a training function takes; it gives a path, or `on.Weights`."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        super().__init__(trainer, Compiler())
+
+    def schema(self) -> Dict[str, Any]:
+        """What the answer to `describe` says about it."""
+        book = Book()
+        book.schemas["Input"] = object_schema("Input", self.fields, book)
+        title, text = _title_and_help(self.trainer)
+        return {
+            "title": title,
+            "help": text,
+            "function": self.trainer.__name__,
+            "components": {"schemas": book.schemas},
+        }
+
+
+class Contract(Inputs):
+    """What a predict function takes and gives. Raises DeclarationError for what Onstage cannot use."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self.training: Optional[TrainContract] = None
+        """What the model's training takes, when it has one."""
+        compiler = Compiler()
+        super().__init__(predictor, compiler)
+        self.streams = streams(predictor.function)
+        self.output: Shape = self._output(compiler)
 
     def _output(self, compiler: Compiler) -> Shape:
         where = f"the answer of {self.parameters.label}"
@@ -107,42 +165,19 @@ class Contract:
             "background": self.predictor.background,
             "streams": self.streams,
             "many": {"max": many.max, "wait_ms": many.wait_ms} if many else None,
+            **({"training": self.training.schema()} if self.training else {}),
             "components": {"schemas": book.schemas},
         }
-
-    def decode(self, given: Dict[str, Any], incoming: Incoming) -> Dict[str, Any]:
-        """The arguments of one call, defaults filled in. Raises BadInput."""
-        made = {**self._defaults, **given}
-        if len(made) != len(self._known) or not self._required <= made.keys():
-            self._complain(made)
-        for field in self._decoded:
-            if field.name in given:
-                try:
-                    made[field.name] = field.shape.decode(given[field.name], incoming)
-                except BadInput as error:
-                    raise BadInput(f"`{field.name}`: {error}", field=field.name) from None
-        for field in self._fresh:
-            if field.name not in given:
-                value = field.given_default()
-                made[field.name] = copy.deepcopy(value) if isinstance(value, _COPIED) else value
-        return made
-
-    def _complain(self, made: Dict[str, Any]) -> None:
-        for name in sorted(self._required - made.keys()):
-            raise BadInput(f"`{name}` is missing", field=name)
-        for name in made:
-            if name not in self._known:
-                raise BadInput(f"`{name}` is not an input of {self.parameters.label}", field=name)
 
     def piece(self) -> Shape:
         """The shape of one answer, or of one piece of a streamed one."""
         return self.output.item if isinstance(self.output, Stream) else self.output
 
 
-def _title_and_help(predictor: Predictor) -> tuple[str, str]:
-    text = inspect.getdoc(predictor.function) or ""
+def _title_and_help(declared: Union[Predictor, Trainer]) -> tuple[str, str]:
+    text = inspect.getdoc(declared.function) or ""
     first, _, rest = text.partition("\n")
-    return first.strip().rstrip(".") or in_words(predictor.__name__), rest.strip()
+    return first.strip().rstrip(".") or in_words(declared.__name__), rest.strip()
 
 
 def refuse_generator(value: Any) -> None:

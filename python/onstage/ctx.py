@@ -10,7 +10,10 @@ import math
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, Union
+
+if TYPE_CHECKING:
+    from onstage.dataset import Dataset
 
 Number = Union[int, float]
 STATE_KEY_BYTES_MAX = 512
@@ -35,7 +38,12 @@ class Stage:
         print(f"metric: {shown}" + (f" step={step:g}" if step is not None else ""))
 
     def checkpoint(self, path: Path) -> None:
+        if not path.exists():
+            raise FileNotFoundError(f"there is nothing at `{path}`")
         print(f"checkpoint: {path}")
+
+    def dataset(self, name: str) -> Dataset:
+        raise KeyError(f"there is no dataset `{name}`; in a test, give `on.Ctx(datasets={{{name!r}: path}})`")
 
     def cancelled(self) -> bool:
         return False
@@ -153,6 +161,7 @@ class Ctx:
         weights: Optional[Union[str, Path]] = None,
         resume: Optional[Union[str, Path]] = None,
         deadline: Optional[float] = None,
+        datasets: Optional[Mapping[str, Union[str, Path]]] = None,
     ) -> None:
         self._stage = stage or Stage()
         self.seed: int = int.from_bytes(os.urandom(4), "little") if seed is None else seed
@@ -164,6 +173,7 @@ class Ctx:
         self.deadline: Optional[float] = deadline
         """When the prediction will be stopped, in seconds as `time.time()` counts them, or None."""
         self.state = State(self._stage)
+        self._datasets = dict(datasets or {})
 
     def progress(self, done: Number, total: Optional[Number] = None, text: Optional[str] = None) -> None:
         """Say how far the work is: `ctx.progress(i, n, "reading")`."""
@@ -185,8 +195,19 @@ class Ctx:
         self._stage.metric(given, None if step is None else _finite(step, "step"))
 
     def checkpoint(self, path: Union[str, Path]) -> None:
-        """Keep a file or folder from which an interrupted training can go on."""
+        """Keep a file or folder from which an interrupted training can go on, as it is now.
+
+        When this returns, it is kept: the next run gets a copy as `ctx.resume`.
+        """
         self._stage.checkpoint(Path(path))
+
+    def dataset(self, name: str) -> Dataset:
+        """A dataset by its name, `"labels"` for the newest version or `"labels@v3"`, while a training runs."""
+        from onstage.dataset import Dataset
+
+        if name in self._datasets:
+            return Dataset(self._datasets[name])
+        return self._stage.dataset(name)
 
     @property
     def cancelled(self) -> bool:

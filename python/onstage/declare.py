@@ -190,6 +190,11 @@ class Trainer(_Declared):
 
     def __init__(self, function: Fn) -> None:
         super().__init__(function, "train")
+        if streams(function):
+            raise DeclarationError(
+                f"the training function `{self.__name__}` returns the path of what it learnt, or `on.Weights`; "
+                "it must not yield"
+            )
 
 
 def streams(function: Fn) -> bool:

@@ -10,9 +10,10 @@ import importlib.util
 import os
 import sys
 from types import ModuleType
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
-from onstage.declare import Predictor, Setup
+from onstage.declare import Predictor, Setup, Trainer
+from onstage.errors import DeclarationError
 
 FIX = """\
 import onstage as on
@@ -66,6 +67,22 @@ def find(names: Dict[str, Any], module: str, path: str) -> Predictor:
             "Keep `@on.predict` on one of them and put the others into models of their own"
         )
     raise NoPredictor(f"`{file}` has no predict function; {_advice(path)}")
+
+
+def find_trainer(names: Dict[str, Any], module: str, path: str) -> Optional[Trainer]:
+    """The training function among a module's names, if there is one. Raises DeclarationError when there are several."""
+    found: List[Trainer] = []
+    for value in names.values():
+        if isinstance(value, Trainer) and not any(value is other for other in found):
+            found.append(value)
+    own = [trainer for trainer in found if getattr(trainer.function, "__module__", "") == module]
+    found = own or found
+    if len(found) > 1:
+        shown = " and ".join(f"`{one.__name__}`" for one in found)
+        raise DeclarationError(
+            f"`{os.path.basename(path)}` has {len(found)} training functions: {shown}; a model has one"
+        )
+    return found[0] if found else None
 
 
 def setups(names: Dict[str, Any]) -> List[Setup]:

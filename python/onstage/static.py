@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Dict, Optional
 
 from onstage.contract import Contract, checked
-from onstage.entry import NoPredictor, find
+from onstage.entry import NoPredictor, find, find_trainer
 from onstage.errors import DeclarationError, Unresolved
 from onstage.slices import Slice, Unknown
 
@@ -37,7 +37,7 @@ def contract(path: str) -> Optional[Contract]:
     try:
         names = _run(cut, path)
         predictor = find(names, MODULE, path)
-        return checked(predictor)
+        return checked(predictor, find_trainer(names, MODULE, path))
     except (Unresolved, Unknown, NoPredictor):
         return None
     except DeclarationError:

@@ -10,6 +10,7 @@ import io
 import json
 from typing import Any, Dict, List, Mapping, Sequence, cast
 
+from onstage import readers
 from onstage.files import File
 
 
@@ -33,18 +34,14 @@ class Table(File):
 
     @property
     def format(self) -> str:
-        """One of `csv`, `tsv`, `json`, `jsonl`, `parquet`, judged by name, type and first bytes."""
-        suffix = self.name.lower().rsplit(".", 1)[-1]
-        if suffix in ("csv", "tsv", "json", "jsonl", "parquet"):
-            return suffix
-        if suffix == "ndjson" or "ndjson" in self.media_type or "jsonl" in self.media_type:
-            return "jsonl"
-        if "tab-separated" in self.media_type:
-            return "tsv"
-        if "json" in self.media_type:
-            return "json"
-        with self.open() as file:
-            return "parquet" if file.read(4) == b"PAR1" else "csv"
+        """One of `csv`, `tsv`, `json`, `jsonl`, `parquet`, `arrow`, judged by name, type and first bytes."""
+        kind = readers.kind_of_name(self.name)
+        if kind is None and self._media_type:
+            kind = readers.kind_of_type(self._media_type)
+        if kind is None:
+            with self.open() as file:
+                kind = readers.kind_of_bytes(file.read(8))
+        return kind or "csv"
 
     def rows(self) -> List[Dict[str, Any]]:
         """One dict per row. Values of CSV and TSV are text; JSON and Parquet keep their types."""
@@ -60,42 +57,17 @@ class Table(File):
 
     def pandas(self) -> Any:
         """The table as a `pandas.DataFrame`."""
-        import pandas
-
-        read = {
-            "csv": pandas.read_csv,
-            "tsv": lambda file: pandas.read_csv(file, sep="\t"),
-            "json": pandas.read_json,
-            "jsonl": lambda file: pandas.read_json(file, lines=True),
-            "parquet": pandas.read_parquet,
-        }[self.format]
-        return read(self.open())
+        return readers.pandas(self.format, self.open())
 
     def polars(self) -> Any:
         """The table as a `polars.DataFrame`."""
-        import polars
-
-        read = {
-            "csv": polars.read_csv,
-            "tsv": lambda file: polars.read_csv(file, separator="\t"),
-            "json": polars.read_json,
-            "jsonl": polars.read_ndjson,
-            "parquet": polars.read_parquet,
-        }[self.format]
-        return read(self.open())
+        return readers.polars(self.format, self.open())
 
     def arrow(self) -> Any:
         """The table as a `pyarrow.Table`."""
-        kind = self.format
-        if kind == "parquet":
-            import pyarrow.parquet
-
-            return pyarrow.parquet.read_table(self.open())
-        if kind in ("csv", "tsv"):
-            import pyarrow.csv
-
-            options = pyarrow.csv.ParseOptions(delimiter="\t" if kind == "tsv" else ",")
-            return pyarrow.csv.read_csv(self.open(), parse_options=options)
+        made = readers.arrow(self.format, self.open())
+        if made is not None:
+            return made
         import pyarrow
 
         return pyarrow.Table.from_pylist(self.rows())

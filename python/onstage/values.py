@@ -1,4 +1,4 @@
-"""The types that are more than JSON but not files: `Scores`, `Markdown`, `Plot`, `Secret`, `Weights`, `Dataset`.
+"""The types that are more than JSON but not files: `Scores`, `Markdown`, `Plot`, `Secret`, `Weights`.
 
 It must not know how they are shown.
 """
@@ -6,9 +6,7 @@ It must not know how they are shown.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Union
-
-from onstage.files import File
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Union
 
 if TYPE_CHECKING:
     # To a type checker these are the plain types, so that a function may simply return them.
@@ -50,15 +48,3 @@ class Weights:
 
     def __repr__(self) -> str:
         return f"Weights({str(self.path)!r}, metrics={self.metrics!r})"
-
-
-class Dataset(File):
-    """A named, versioned table or folder of files."""
-
-    default_stem = "dataset"
-
-    def files(self) -> List[Path]:
-        """Every file of the dataset, sorted by path."""
-        if self.path.is_dir():
-            return sorted(path for path in self.path.rglob("*") if path.is_file())
-        return [self.path]

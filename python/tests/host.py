@@ -35,6 +35,8 @@ class Host:
         self._said = threading.Condition()
         self._ids = itertools.count(1)
         self.answer_state: Callable[[Message], Dict[str, Any]] = lambda message: {"value": None}
+        self.answers: Dict[str, Any] = {}
+        """What is answered to `checkpoint` and `dataset`: fields, or what makes them out of the message."""
         scratch.mkdir(parents=True, exist_ok=True)
         self.scratch = scratch
         address = os.path.relpath(scratch / "worker.sock") if len(str(scratch)) > 90 else str(scratch / "worker.sock")
@@ -209,6 +211,10 @@ class Host:
             del held[:end]
             if header["t"] == "state":
                 self.send({"t": "state", "request": header["request"], **self.answer_state(header)})
+            if header["t"] in ("checkpoint", "dataset"):
+                answer = self.answers.get(header["t"], {})
+                fields = answer(header) if callable(answer) else answer
+                self.send({"t": header["t"], "request": header["request"], **fields})
             with self._said:
                 self.messages.append({**header, "attachments": [bytes(one) for one in attachments]})
                 self._said.notify_all()

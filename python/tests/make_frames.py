@@ -70,6 +70,10 @@ GOOD: Dict[str, Frame] = {
     "schema": ({"t": "schema", "schema": SCHEMA}, []),
     "setup": ({"t": "setup", "weights": None, "tempdir": "/tmp/onstage/w1", "seed": 42}, []),
     "setup-weights": ({"t": "setup", "weights": "/data/weights", "tempdir": "/tmp/onstage/w1", "seed": 0}, []),
+    "setup-train": (
+        {"t": "setup", "weights": None, "tempdir": "/tmp/onstage/w1", "seed": 3, "work": "train"},
+        [],
+    ),
     "ready": ({"t": "ready"}, []),
     "failed": ({"t": "failed", "during": "setup", "error": {**ERROR, "kind": "setup_failed"}}, []),
     "predict-one": (
@@ -92,6 +96,34 @@ GOOD: Dict[str, Frame] = {
         },
         [bytes(range(256)), b""],
     ),
+    "train": (
+        {
+            "t": "train",
+            "id": 1,
+            "seed": 7,
+            "deadline_ms": 3600000,
+            "resume": None,
+            "input": {
+                "data": {"$path": "/data/datasets/ab12", "name": "labels.csv", "media_type": "text/csv"},
+                "epochs": 5,
+            },
+        },
+        [],
+    ),
+    "train-resume": (
+        {"t": "train", "id": 1, "seed": 7, "deadline_ms": None, "resume": "/tmp/onstage/t1/last.pt", "input": {}},
+        [],
+    ),
+    "trained": ({"t": "result", "items": [{"id": 1, "output": {"path": "/tmp/w"}, "metrics": {"accuracy": 0.97}}]}, []),
+    "checkpoint": ({"t": "checkpoint", "request": 1, "id": 1, "path": "/tmp/onstage/w1/é.pt"}, []),
+    "checkpoint-answer": ({"t": "checkpoint", "request": 1}, []),
+    "checkpoint-error": ({"t": "checkpoint", "request": 1, "error": "there is nothing at `x.pt`"}, []),
+    "dataset": ({"t": "dataset", "request": 2, "id": 1, "name": "labels@v3"}, []),
+    "dataset-answer": (
+        {"t": "dataset", "request": 2, "dataset": {"$path": "/data/datasets/ab12", "name": "labels.csv"}},
+        [],
+    ),
+    "dataset-error": ({"t": "dataset", "request": 2, "error": "dataset `labels` has no version 3"}, []),
     "cancel": ({"t": "cancel", "id": 3}, []),
     "recall": ({"t": "recall", "ids": [3, 4]}, []),
     "ping": ({"t": "ping", "n": 12}, []),

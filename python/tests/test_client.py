@@ -23,6 +23,9 @@ class Stand(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.serve()
 
+    def do_PUT(self):
+        self.serve()
+
     def serve(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.seen.append((self.command, self.path, self.headers, body))
@@ -131,3 +134,53 @@ def test_the_token_stays_with_its_server(server):
 def test_a_server_that_is_not_there_is_named():
     with pytest.raises(ConnectionError, match="cannot be reached"):
         on.Client("http://127.0.0.1:9").models()
+
+
+def test_a_training_is_of_the_live_version_or_of_the_one_named(server, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("x\n1\n")
+    done = record("succeeded", output={"version": "lab/age:b2", "number": 2})
+    server.answers = [
+        (200, {"latest_version": {"id": "a1"}}, {}),
+        (201, record("starting"), {}),
+        (200, done, {}),
+        (201, done, {}),
+        (200, {"latest_version": None}, {}),
+    ]
+    made = server.client.train("lab/age", {"data": "labels@v3", "epochs": 5}, promote=True)
+    assert made.wait().output["number"] == 2
+    assert server.seen[1][:2] == ("POST", "/v1/models/lab/age/versions/a1/trainings")
+    assert json.loads(server.seen[1][3]) == {"input": {"data": "labels@v3", "epochs": 5}, "promote": True}
+    server.client.train("age@v3", {"data": table})
+    assert server.seen[3][1] == "/v1/models/lab/age/versions/v3/trainings"
+    assert json.loads(server.seen[3][3])["input"]["data"].startswith("data:text/csv;base64,")
+    with pytest.raises(ValueError, match="age@v1"):
+        server.client.train("age", {})
+
+
+def test_a_dataset_goes_up_whole_or_in_parts(server, tmp_path, monkeypatch):
+    path = tmp_path / "l a.csv"
+    path.write_text("a,b,c\n")
+    server.answers += [(201, {"reference": "labels@v1"}, {})]
+    assert server.client.upload_dataset("labels", path) == "labels@v1"
+    method, asked, _, body = server.seen.pop()
+    assert (method, asked, body) == ("PUT", "/v1/datasets/labels?filename=l+a.csv", b"a,b,c\n")
+
+    monkeypatch.setattr("onstage.client.WHOLE_BYTES_MAX", 3)
+    urls = {"parts": "/v1/uploads/u1/parts", "complete": "/v1/uploads/u1/complete"}
+    begun = {"id": "u1", "part_size": 4, "part_count": 2, "urls": urls}
+    server.answers += [(201, begun, {}), (503, {}, {"Retry-After": "0"}), (200, {}, {}), (200, {}, {})]
+    server.answers += [(201, {"reference": "labels@v2"}, {})]
+    assert server.client.upload_dataset("labels", path, format="csv") == "labels@v2"
+    first, *parts, complete = server.seen
+    assert json.loads(first[3]) == {"name": "l a.csv", "size": 6, "dataset": "labels", "format": "csv"}
+    assert [(part[0], part[1].split("?")[0], part[3]) for part in parts] == [
+        ("PUT", "/v1/uploads/u1/parts/1", b"a,b,"),
+        ("PUT", "/v1/uploads/u1/parts/1", b"a,b,"),
+        ("PUT", "/v1/uploads/u1/parts/2", b"c\n"),
+    ]
+    assert complete[:2] == ("POST", "/v1/uploads/u1/complete")
+
+    server.answers += [(200, {"reference": "labels@v2"}, {})]
+    server.client.dataset("labels@v2")
+    assert server.seen.pop()[1] == "/v1/datasets/labels/versions/v2"

@@ -2,8 +2,11 @@
 //! Does not read the file; unknown keys are refused by name here and explained by the reader.
 
 mod effect;
+mod lane;
 
-use crate::{prediction::RecordPart, usage::AtLimit};
+pub use lane::LaneLimits;
+
+use crate::{prediction::RecordPart, training::Gate, usage::AtLimit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
@@ -19,7 +22,7 @@ pub struct ModelConfig {
     #[serde(default)]
     pub jobs: JobsSection,
     #[serde(default)]
-    pub training: BTreeMap<String, serde_json::Value>,
+    pub training: TrainingSection,
     #[serde(default)]
     pub access: BTreeMap<String, serde_json::Value>,
     #[serde(default)]
@@ -32,6 +35,22 @@ pub struct ModelConfig {
     pub secrets: SecretsSection,
     #[serde(default)]
     pub page: BTreeMap<String, serde_json::Value>,
+}
+
+impl ModelConfig {
+    /// Reads a config out of a record. Earlier versions kept whatever stood in `[training]`, which had no effect: what is not understood there still has none.
+    pub fn of_record(json: &str) -> serde_json::Result<Self> {
+        let error = match serde_json::from_str(json) {
+            Err(error) => error,
+            read => return read,
+        };
+        let mut tree: serde_json::Value = serde_json::from_str(json)?;
+        let training = tree.as_object_mut().and_then(|it| it.remove("training"));
+        match training {
+            Some(_) => serde_json::from_value(tree),
+            None => Err(error),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -181,6 +200,45 @@ impl Default for JobsSection {
             stop_after: Span::from_secs(24 * 3600),
             retries: 2,
             retry_on: vec!["worker_lost".to_owned(), "no_capacity".to_owned()],
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingSection {
+    pub cpu: Option<f64>,
+    pub memory: Option<Size>,
+    pub gpu: Option<f64>,
+    /// Trainings of this version at once.
+    pub tasks: u32,
+    /// How long a task waits for another training before it ends itself.
+    pub linger: Span,
+    /// How long one run of a training may take.
+    pub stop_after: Span,
+    /// How often a failed run is repeated, for reasons in `retry_on`.
+    pub retries: u32,
+    pub retry_on: Vec<String>,
+    /// Checkpoints of one training that are kept.
+    pub keep_checkpoints: u32,
+    /// What metrics must reach before a trained version goes live.
+    pub gates: Vec<Gate>,
+}
+
+impl Default for TrainingSection {
+    fn default() -> Self {
+        let jobs = JobsSection::default();
+        Self {
+            cpu: None,
+            memory: None,
+            gpu: None,
+            tasks: 1,
+            linger: jobs.linger,
+            stop_after: Span::from_secs(7 * 24 * 3600),
+            retries: jobs.retries,
+            retry_on: jobs.retry_on,
+            keep_checkpoints: 2,
+            gates: Vec::new(),
         }
     }
 }
@@ -391,6 +449,18 @@ mod tests {
         for text in ["ten minutes", "-5s", "5 parsecs", "", "1e400s"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_old_record_is_read_whatever_it_says_of_training() {
+        let old = r#"{"model": {"name": "age"}, "training": {"epochs": 3}}"#;
+        assert!(serde_json::from_str::<ModelConfig>(old).is_err());
+        let read = ModelConfig::of_record(old).unwrap();
+        assert_eq!(read.training, TrainingSection::default());
+        let kept = r#"{"model": {"name": "age"}, "training": {"keep_checkpoints": 9}}"#;
+        let read = ModelConfig::of_record(kept).unwrap();
+        assert_eq!(read.training.keep_checkpoints, 9);
+        assert!(ModelConfig::of_record(r#"{"training": {}}"#).is_err());
     }
 
     #[test]

@@ -8,11 +8,14 @@ use crate::{
     fair::Urgency,
     model::VersionId,
     outcome::{Failure, Phase, Progress, Reason, Status},
+    parcel::Parcel,
     task::Incarnation,
+    training::TrainingSpec,
     value::Stored,
     webhook::Webhook,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -44,6 +47,7 @@ impl JobKind {
 pub enum JobSpec {
     Prediction { input: Stored },
     Batch(BatchSpec),
+    Training(Box<TrainingSpec>),
 }
 
 impl JobSpec {
@@ -51,6 +55,7 @@ impl JobSpec {
         match self {
             Self::Prediction { .. } => JobKind::Prediction,
             Self::Batch(_) => JobKind::Batch,
+            Self::Training(_) => JobKind::Training,
         }
     }
 
@@ -59,6 +64,7 @@ impl JobSpec {
         match self {
             Self::Prediction { .. } => Vec::new(),
             Self::Batch(spec) => spec.dataset.iter().collect(),
+            Self::Training(spec) => spec.datasets.iter().collect(),
         }
     }
 }
@@ -205,6 +211,16 @@ pub enum JobOutput {
         #[serde(default)]
         accuracy: Option<f64>,
         rows_per_s: f64,
+    },
+    /// The version was made by the commit that ended the job.
+    Training {
+        version: VersionId,
+        version_number: u32,
+        weights: Parcel,
+        metrics: BTreeMap<String, f64>,
+        /// Why the version will not go live although that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held_back: Option<String>,
     },
 }
 

@@ -25,6 +25,16 @@ pub struct RetryPolicy {
     pub retry_on: Vec<Reason>,
 }
 
+impl RetryPolicy {
+    /// Nothing is repeated.
+    pub fn none() -> Self {
+        Self {
+            retries: 0,
+            retry_on: Vec::new(),
+        }
+    }
+}
+
 /// How a run ended, as the task that held its lease says it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunEnd {

@@ -2,13 +2,14 @@
 //! Does not know how a version is built or run.
 
 use crate::{
-    ModelName, Timestamp, config::ModelConfig, outcome::Phase, schema::ModelSchema, value::BlobRef,
+    ModelName, Timestamp, config::ModelConfig, outcome::Phase, parcel::Parcel, schema::ModelSchema,
+    training::Lineage, value::BlobRef,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
 /// A version's id: SHA-256 over the model's name, the bundle and the environment, 64 lower-case hex digits.
-/// The same content pushed twice is the same version.
+/// The same content pushed twice is the same version. What a training made has an id of its own, over the training's as well.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct VersionId(pub String);
@@ -49,6 +50,12 @@ pub struct Version {
     /// Whether to promote this version as soon as it is ready.
     pub promote_when_ready: bool,
     pub created_at: Timestamp,
+    /// What its workers are given as `ctx.weights`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Parcel>,
+    /// How it was trained; none when its folder was pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
 }
 
 /// Where a version stands. Ready and failed are final.
@@ -121,7 +128,7 @@ impl Version {
     }
 }
 
-/// What a push brings.
+/// What a push or a training brings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewVersion {
     pub id: VersionId,
@@ -131,4 +138,6 @@ pub struct NewVersion {
     pub examples: String,
     pub promote_when_ready: bool,
     pub created_at: Timestamp,
+    pub weights: Option<Parcel>,
+    pub lineage: Option<Lineage>,
 }

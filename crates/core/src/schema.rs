@@ -21,6 +21,21 @@ pub struct ModelSchema {
     pub streams: bool,
     #[serde(default)]
     pub many: Option<Many>,
+    /// What a training of it takes, when it can be trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingSchema>,
+    pub components: Components,
+}
+
+/// The training function, described as predict is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSchema {
+    #[serde(default)]
+    pub title: String,
+    #[serde(default)]
+    pub help: String,
+    #[serde(default)]
+    pub function: String,
     pub components: Components,
 }
 
@@ -62,6 +77,21 @@ pub struct Components {
 }
 
 impl ModelSchema {
+    /// The inputs of a training, in the shape of a model's own.
+    pub fn of_training(&self) -> Option<Self> {
+        let training = self.training.clone()?;
+        Some(Self {
+            title: training.title,
+            help: training.help,
+            function: training.function,
+            background: true,
+            streams: false,
+            many: None,
+            training: None,
+            components: training.components,
+        })
+    }
+
     pub fn input(&self) -> Option<&Value> {
         self.components.schemas.get("Input")
     }

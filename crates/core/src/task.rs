@@ -1,7 +1,7 @@
 //! Tasks: the short-lived processes that drain jobs of one version, as the store and a driver see them.
 //! Does not know how they are started.
 
-use crate::{Id, Timestamp, model::VersionId};
+use crate::{Id, Timestamp, job::JobKind, model::VersionId};
 use serde::{Deserialize, Serialize};
 
 /// A random name that a process takes at its start and never reuses: what leases are owned by.
@@ -9,6 +9,39 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Incarnation(pub String);
+
+/// What a task drains. Trainings have tasks of their own: a table must not wait for days behind one, and they may be given more of the machine.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    #[default]
+    Jobs,
+    Trainings,
+}
+
+impl Lane {
+    pub fn of(kind: JobKind) -> Self {
+        match kind {
+            JobKind::Prediction | JobKind::Batch => Self::Jobs,
+            JobKind::Training => Self::Trainings,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jobs => "jobs",
+            Self::Trainings => "trainings",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Jobs, Self::Trainings]
+            .into_iter()
+            .find(|lane| lane.name() == name)
+    }
+}
 
 /// A task as it registered itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

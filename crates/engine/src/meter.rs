@@ -4,7 +4,7 @@
 use crate::{ask::Loaded, parts::Parts, spawn::spawn};
 use onstage_core::{
     Id, ModelName, Result, Timestamp,
-    config::ModelConfig,
+    config::{LaneLimits, ModelConfig},
     usage::{self, Amounts, Prices, Usage, UsageFilter, UsageKind, Worker},
 };
 use std::{
@@ -187,12 +187,12 @@ pub(crate) fn realtime_worker(config: &ModelConfig, memory_seen: u64) -> Worker 
     }
 }
 
-/// What a worker of a job occupies; `[realtime]` is what it is where `[jobs]` says nothing.
-pub(crate) fn job_worker(config: &ModelConfig, memory_seen: u64) -> Worker {
-    let (jobs, realtime) = (&config.jobs, &config.realtime);
+/// What a worker of jobs or trainings occupies; `[realtime]` is what it is where their section says nothing.
+pub(crate) fn job_worker(limits: LaneLimits<'_>, config: &ModelConfig, memory_seen: u64) -> Worker {
+    let realtime = &config.realtime;
     Worker {
-        cpu: jobs.cpu.or(realtime.cpu).unwrap_or(CORES_USUAL),
-        gpu: jobs.gpu.or(realtime.gpu).unwrap_or(0.0),
-        memory_bytes: (jobs.memory.or(realtime.memory)).map_or(memory_seen, |size| size.0),
+        cpu: limits.cpu.or(realtime.cpu).unwrap_or(CORES_USUAL),
+        gpu: limits.gpu.or(realtime.gpu).unwrap_or(0.0),
+        memory_bytes: (limits.memory.or(realtime.memory)).map_or(memory_seen, |size| size.0),
     }
 }

@@ -3,7 +3,10 @@
 
 use onstage_core::{
     Clock, Id, Ids, Result,
-    ports::{Blobs, Driver, InputCheck, Launcher, OutputCheck, Post, Store, Tables},
+    ports::{
+        Blobs, DatasetPlace, Driver, InputCheck, Launcher, OutputCheck, Parcels, Post, Store,
+        Tables,
+    },
     schema::ModelSchema,
     task::Incarnation,
     usage::Prices,
@@ -19,6 +22,10 @@ pub struct Parts {
     /// None inside a task.
     pub driver: Option<Arc<dyn Driver>>,
     pub tables: Arc<dyn Tables>,
+    /// Weights and checkpoints.
+    pub parcels: Arc<dyn Parcels>,
+    /// Datasets on this host.
+    pub datasets: Arc<dyn DatasetPlace>,
     pub clock: Arc<dyn Clock>,
     /// 128 random bits.
     pub entropy: Arc<dyn Fn() -> u128 + Send + Sync>,
@@ -119,7 +126,7 @@ impl Default for Settings {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use onstage_backends::{blobs, clock, store, tables};
+    use onstage_backends::{blobs, clock, datasets, parcels, store, tables};
 
     struct AllPass;
 
@@ -134,12 +141,18 @@ pub(crate) mod tests {
 
     /// Everything in memory, with this launcher.
     pub(crate) fn parts_with(launcher: Arc<dyn Launcher>) -> Parts {
+        let blobs = blobs::memory();
+        let folder = std::env::temp_dir().join("onstage-tests");
+        let parcels = parcels::DiskParcels::new(&folder, blobs.clone());
+        let datasets = datasets::HostDatasets::new(&folder, blobs.clone(), 1 << 20);
         Parts {
             store: store::memory(),
-            blobs: blobs::memory(),
+            blobs,
             launcher,
             driver: None,
             tables: Arc::new(tables::FileTables),
+            parcels: Arc::new(parcels),
+            datasets: Arc::new(datasets),
             clock: Arc::new(clock::SystemClock::new()),
             entropy: Arc::new(clock::entropy),
             ids: Arc::default(),

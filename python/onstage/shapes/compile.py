@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from onstage import values
+from onstage.dataset import Dataset
 from onstage.errors import DeclarationError, Unresolved
 from onstage.files import File
 from onstage.hints import annotations_of, names_of, resolve
@@ -23,7 +24,7 @@ from onstage.shapes import scalars
 from onstage.shapes.base import Shape
 from onstage.shapes.containers import ListOf, MapOf, Maybe, ScoresOf, Stream
 from onstage.shapes.loose import Loose
-from onstage.shapes.media import KINDS, FileOf, Plot, foreign_shape
+from onstage.shapes.media import KINDS, DatasetOf, FileOf, Plot, foreign_shape
 from onstage.shapes.records import Field, Model, Record
 from onstage.shapes.rules import Ruled
 from onstage.shapes.tensor import TensorOf
@@ -155,7 +156,7 @@ class Compiler:
 
     def _class(self, cls: type, where: str) -> Optional[Shape]:
         if cls in KINDS:
-            return FileOf(cls)
+            return DatasetOf() if cls is Dataset else FileOf(cls)
         if issubclass(cls, Tensor):
             return TensorOf(cls.wanted_dtype, cls.wanted_shape)
         if issubclass(cls, enum.Enum):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Callable, Type
 
 from onstage import foreign
+from onstage.dataset import Dataset
 from onstage.errors import BadOutput
 from onstage.files import Audio, File, Image, Video
 from onstage.shapes.base import Book, Schema, Shape
 from onstage.shapes.loose import anything
 from onstage.tables import Table
-from onstage.values import Dataset
 from onstage.wire import Incoming, Outgoing
 
 KINDS = {File: "file", Image: "image", Audio: "audio", Video: "video", Table: "table", Dataset: "dataset"}
@@ -71,6 +71,26 @@ class FileOf(Shape):
             return None
         file = self._kind(default)
         return self._read(file) if self._read else file
+
+
+class DatasetOf(FileOf):
+    """A dataset, named in the input as `labels` or `labels@v3`; the host puts it on this disk."""
+
+    def __init__(self) -> None:
+        super().__init__(Dataset)
+        self.words = "a dataset"
+
+    def schema(self, book: Book) -> Schema:
+        return {"type": "string", "format": "dataset", "x-onstage-type": "dataset"}
+
+    def decode(self, value: Any, incoming: Incoming) -> Any:
+        made = incoming.take(value, Dataset)
+        reference = value.get("dataset")
+        return made if reference is None else Dataset(made, reference=str(reference))
+
+    def encode(self, value: Any, outgoing: Outgoing, at: str) -> Any:
+        # What was made belongs into a file; a dataset is what others refer to.
+        raise self.refuse(value, at)
 
 
 class Plot(Shape):

@@ -53,7 +53,8 @@ class Model:
             if self._namespace is None:
                 module = entry.load(self._path)
                 self._namespace, self._module = vars(module), module.__name__
-            return checked(entry.find(self._namespace, self._module, self._path))
+            place = (self._namespace, self._module, self._path)
+            return checked(entry.find(*place), entry.find_trainer(*place))
         except BaseException as error:
             self._failed = error
             raise

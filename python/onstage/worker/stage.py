@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional, Protocol, Sequence
 
 from onstage.ctx import Number, Stage
+from onstage.dataset import Dataset
 from onstage.worker.channel import Channel
 from onstage.worker.interrupt import Interrupt
 
@@ -27,9 +28,11 @@ class Sender(Protocol):
 class Asking(Protocol):
     def ask(self, message: Dict[str, Any]) -> Any: ...
 
+    def request(self, message: Dict[str, Any]) -> Dict[str, Any]: ...
+
 
 class Calls:
-    """State operations that wait for the host's answer."""
+    """What is asked of the host and waits for its answer."""
 
     def __init__(self, channel: Channel, interrupt: Interrupt) -> None:
         self._channel = channel
@@ -43,12 +46,17 @@ class Calls:
         if isinstance(request, int):
             self._answers[request] = message
 
-    def ask(self, message: Dict[str, Any]) -> Any:
+    def request(self, message: Dict[str, Any]) -> Dict[str, Any]:
+        """Send a message with a number and wait for the answer to it."""
         request = next(self._numbers)
         with self._interrupt:
-            self._channel.send({"t": "state", "request": request, **message})
+            self._channel.send({"t": message["t"], "request": request, **message})
             self._channel.pump(lambda: request in self._answers)
-            answer = self._answers.pop(request)
+            return self._answers.pop(request)
+
+    def ask(self, message: Dict[str, Any]) -> Any:
+        """An operation on app state."""
+        answer = self.request({"t": "state", **message})
         error = answer.get("error")
         if error is not None:
             raise RuntimeError(f"app state, `{message['op']}` of `{message['key']}`: {error}")
@@ -97,6 +105,9 @@ class WorkerStage(Stage):
 
     def checkpoint(self, path: Path) -> None:
         raise RuntimeError("`ctx.checkpoint` is for trainings")
+
+    def dataset(self, name: str) -> Dataset:
+        raise RuntimeError("`ctx.dataset` is for trainings")
 
     def cancelled(self) -> bool:
         cancelled = self._interrupt.cancelled

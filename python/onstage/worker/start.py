@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from onstage import __version__
 from onstage.ctx import Ctx
@@ -28,6 +28,9 @@ from onstage.worker.outcome import error_of
 from onstage.worker.prints import Output
 from onstage.worker.stage import Calls, WorkerStage
 from onstage.worker.watch import Watcher
+
+if TYPE_CHECKING:
+    from onstage.worker.train import Training
 
 PROTOCOL = 1
 
@@ -47,6 +50,7 @@ class Worker:
         self._watcher = Watcher(self._channel, self._desk.progress, self._desk.outbox.flush)
         self._folder: Optional[Path] = None
         self._compute: Optional[Compute] = None
+        self._training: Optional[Training] = None
 
     def adopt(self, stage: WorkerStage) -> None:
         """A stage that the author's set-up was given before this worker was forked."""
@@ -78,13 +82,16 @@ class Worker:
             items = message.get("items") or []
             self._desk.waiting.update(dict.fromkeys([item["id"] for item in items], True))
             self._inbox.append((name, message, attachments, present, time.time()))
+        elif name == "train":
+            self._desk.waiting[message["id"]] = True
+            self._inbox.append((name, message, attachments, present, time.time()))
         elif name == "ping":
             self._channel.send({"t": "pong", "n": message.get("n")})
         elif name == "cancel":
             self._desk.cancel(message["id"])
         elif name == "recall":
             self._desk.give_back(message.get("ids") or [])
-        elif name == "state":
+        elif name in ("state", "checkpoint", "dataset"):
             self._calls.answer(message)
         elif name in ("describe", "setup", "exit"):
             self._inbox.append((name, message, attachments, present, 0.0))
@@ -94,10 +101,12 @@ class Worker:
             self._attempt("describe", lambda: {"t": "schema", "schema": self._model.described()})
         elif name == "setup":
             self._attempt("setup", lambda: self._set_up(message))
-        elif self._compute is not None:
+        elif name == "train" and self._training is not None:
+            self._training.run(message, arrived)
+        elif name == "predict" and self._compute is not None:
             self._compute.microbatch(message.get("items") or [], attachments, present, arrived)
         else:
-            leave("onstage worker: the host sent `predict` before `setup` was ready\n", 1)
+            leave(f"onstage worker: the host sent `{name}` before `setup` was ready for it\n", 1)
 
     def _attempt(self, during: str, step: Callable[[], Dict[str, Any]]) -> None:
         try:
@@ -113,6 +122,8 @@ class Worker:
         self._folder = Path(tempdir) if tempdir else None
         WEIGHTS.path = Path(weights) if weights else None
         ctx = Ctx(stage=self._stage([]), seed=message.get("seed") or 0, weights=WEIGHTS.path)
+        if message.get("work") == "train":
+            return self._set_up_training(ctx)
         contract = self._model.set_up(ctx)
         try:
             self._compute = Compute(self._desk, contract, self._stage)
@@ -123,6 +134,24 @@ class Worker:
         # What lives now lives on; the collector need not look at it again, nor touch its pages in forked children.
         gc.collect()
         gc.freeze()
+        return {"t": "ready"}
+
+    def _set_up_training(self, ctx: Ctx) -> Dict[str, Any]:
+        """Only what the training function asks for is set up: the model may have no weights yet to answer with."""
+        # Not needed by the many workers that only predict.
+        from onstage.worker.train import Training, TrainStage, own_folder
+
+        contract = self._model.imported().training
+        if contract is None:
+            raise DeclarationError("the model has no training function; put `@on.train` on one")
+        if self._folder is not None:
+            own_folder(self._model.root, self._folder)
+        try:
+            given = {name: setup.value(ctx) for name, setup in contract.parameters.setups.items()}
+        except BaseException as error:
+            raise SetupFailed(error) from None
+        stage = TrainStage(self._channel, self._interrupt, self._calls, [], self._folder)
+        self._training = Training(self._desk, contract, given, stage)
         return {"t": "ready"}
 
     def _stage(self, ids: List[int]) -> WorkerStage:

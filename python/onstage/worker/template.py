@@ -125,6 +125,9 @@ class NoState:
         why = "app state is there for predictions, not for setup"
         raise RuntimeError(f"app state, `{message['op']}` of `{message['key']}`: {why}")
 
+    def request(self, message: Message) -> NoReturn:
+        raise RuntimeError("set-up can ask nothing of the host")
+
 
 class Template:
     def __init__(self, line: Line, model: Model) -> None:

@@ -4,12 +4,19 @@ import type {
   Account,
   Batch,
   BatchItem,
+  Comparison,
+  Dataset,
+  DatasetPreview,
+  DatasetVersion,
   Feedback,
   FeedbackDraft,
   Model,
   Page,
   Prediction,
   Preview,
+  Training,
+  TrainingSeries,
+  UsageReport,
   Version,
 } from './types';
 
@@ -41,6 +48,9 @@ export const versionLogs = (owner: string, name: string, id: string): Promise<st
   send(`${modelPath(owner, name)}/versions/${enc(id)}/logs`, { headers: { accept: 'text/plain' } }).then(
     (r) => r.text(),
   );
+
+export const compare = (owner: string, name: string, ids: string[]): Promise<Comparison> =>
+  fetchJson(`${modelPath(owner, name)}/compare${query({ versions: ids.join(',') })}`);
 
 export const predictPath = (owner: string, name: string): string => `${modelPath(owner, name)}/predictions`;
 export const prediction = (id: string): Promise<Prediction> => fetchJson(`v1/predictions/${enc(id)}`);
@@ -78,6 +88,45 @@ export const batchEventsPath = (id: string): string => `v1/batches/${enc(id)}/ev
 export const batchResultPath = (id: string): string => `v1/batches/${enc(id)}/result`;
 export const failedItems = (id: string): Promise<Page<BatchItem>> =>
   fetchJson(`v1/batches/${enc(id)}/items?status=failed&limit=100`);
+
+export interface TrainingStart {
+  input: Record<string, unknown>;
+  promote?: boolean;
+  gates?: string[];
+}
+export const startTraining = (version: Version, start: TrainingStart): Promise<Training> =>
+  fetchJson(`v1/models/${version.model}/versions/${enc(version.id)}/trainings`, { json: start });
+export const trainings = (model: string): Promise<Page<Training>> =>
+  fetchJson(`v1/trainings${query({ model, limit: '50' })}`);
+export const training = (id: string): Promise<Training> => fetchJson(`v1/trainings/${enc(id)}`);
+export const trainingMetrics = (id: string): Promise<TrainingSeries> =>
+  fetchJson(`v1/trainings/${enc(id)}/metrics`);
+export const trainingMetricsCsvPath = (id: string): string => `v1/trainings/${enc(id)}/metrics?format=csv`;
+export const trainingEventsPath = (id: string): string => `v1/trainings/${enc(id)}/events`;
+export const cancelTraining = (id: string): Promise<Training> =>
+  fetchJson(`v1/trainings/${enc(id)}/cancel`, { method: 'POST' });
+export const retryTraining = (id: string): Promise<Training> =>
+  fetchJson(`v1/trainings/${enc(id)}/retry`, { method: 'POST' });
+
+const datasetVersionPath = (name: string, version: number | 'newest'): string =>
+  `v1/datasets/${enc(name)}/versions/${version}`;
+export const datasets = (): Promise<Page<Dataset>> => fetchJson('v1/datasets?limit=200');
+export const dataset = (name: string): Promise<Dataset> => fetchJson(`v1/datasets/${enc(name)}`);
+export const datasetVersions = (name: string): Promise<Page<DatasetVersion>> =>
+  fetchJson(`v1/datasets/${enc(name)}/versions?limit=200`);
+export const datasetPreview = (name: string, version: number | 'newest'): Promise<DatasetPreview> =>
+  fetchJson(`${datasetVersionPath(name, version)}/preview?rows=50`);
+export const datasetContentPath = (name: string, version: number): string =>
+  `${datasetVersionPath(name, version)}/content`;
+export const deleteDataset = (name: string): Promise<void> =>
+  fetchJson(`v1/datasets/${enc(name)}`, { method: 'DELETE' });
+export const deleteDatasetVersion = (name: string, version: number): Promise<void> =>
+  fetchJson(datasetVersionPath(name, version), { method: 'DELETE' });
+export const datasetPutPath = (name: string, file: string): string =>
+  `v1/datasets/${enc(name)}${query({ filename: file })}`;
+
+export const usage = (by: string, since: string, until: string): Promise<UsageReport> =>
+  fetchJson(`v1/usage${query({ by, since, until })}`);
 
 export const giveFeedback = (prediction: string, draft: FeedbackDraft): Promise<Feedback> =>
   fetchJson(`v1/predictions/${enc(prediction)}/feedback`, { json: draft });

@@ -55,6 +55,38 @@ export interface Version {
   examples?: Example[];
   config?: { feedback?: { ask?: string[]; required?: boolean }; [key: string]: unknown };
   logs_tail?: string;
+  weights?: Weights | null;
+  lineage?: Lineage | null;
+  metrics?: Record<string, number>;
+}
+
+export interface Weights {
+  name: string;
+  is_folder: boolean;
+  size: number;
+  sha256: string;
+  url: string;
+}
+
+/** Where a trained version comes from. */
+export interface Lineage {
+  training: string;
+  trainer_model: string;
+  trainer: string;
+  trainer_number: number;
+  datasets: string[];
+  parameters: Record<string, unknown>;
+  seed: number;
+  resumed: string | null;
+  runs: number;
+  seconds: number;
+}
+
+/** Each row has one value for each version, in their order. */
+export interface Comparison {
+  versions: { id: string; number: number; state: string; live: boolean; lineage: Lineage | null }[];
+  parameters: Record<string, unknown[]>;
+  metrics: Record<string, (number | null)[]>;
 }
 
 export interface WorkerSchema {
@@ -63,6 +95,8 @@ export interface WorkerSchema {
   background?: boolean;
   streams?: boolean;
   many?: { max: number; wait_ms: number | 'auto' } | null;
+  /** What the training function takes, where there is one. */
+  training?: { title?: string; help?: string; components?: { schemas?: Record<string, Schema> } } | null;
   components?: { schemas?: Record<string, Schema> };
 }
 
@@ -140,6 +174,89 @@ export interface Prediction {
   feedback?: Feedback | null;
   rerun?: string | null;
   traceback?: string | null;
+}
+
+export interface Training extends Prediction {
+  output: Trained | null;
+  /** The last value of each, and `predict_time`. */
+  metrics?: Record<string, number>;
+  destination: string;
+  promote: boolean;
+  gates: string[];
+  /** `labels@v3` */
+  datasets: string[];
+  seed: number;
+  resumed: string | null;
+  checkpoints: { number: number; run: number; size: number; created_at: string }[];
+}
+
+export interface Trained {
+  /** `owner/name:id` */
+  version: string;
+  number: number;
+  weights: string;
+  /** Why the version does not go live although that was asked for. */
+  held_back: string | null;
+}
+
+export interface TrainingSeries {
+  series: Record<string, { step: number | null; value: number; run: number }[]>;
+  last: Record<string, number>;
+}
+
+export interface Dataset {
+  name: string;
+  versions: number;
+  newest: DatasetVersion;
+}
+
+export interface DatasetVersion {
+  dataset: string;
+  version: number;
+  reference: string;
+  name: string;
+  content_type: string;
+  format: string;
+  size: number;
+  checksums: { sha256?: string };
+  source: 'upload' | 'feedback';
+  model?: string;
+  created_at: string;
+}
+
+export interface DatasetPreview {
+  reference: string;
+  format: string;
+  columns: { name: string; type: string | null; missing: number }[];
+  rows: Record<string, unknown>[];
+  rows_seen: number;
+  rows_total: number | null;
+  whole: boolean;
+  note: string | null;
+}
+
+export interface UsageAmounts {
+  runs: number;
+  compute_s: number;
+  cpu_s: number;
+  gpu_s: number;
+  memory_gib_s: number;
+  usd: number;
+}
+
+export interface UsageLine extends UsageAmounts {
+  day?: string;
+  model?: string;
+  kind?: 'realtime' | 'background' | 'batch' | 'training';
+}
+
+export interface UsageReport {
+  since: string;
+  until: string | null;
+  results: UsageLine[];
+  complete: boolean;
+  total: UsageAmounts;
+  prices: { vcpu_hour: number; gb_hour: number; gpu_hour: number; source: string };
 }
 
 export interface Batch {

@@ -1,23 +1,38 @@
 // Owns the upload of one file with its progress. Must not know what the file is for.
 import { address } from './http';
 import { Problem } from './problem';
-import type { ProblemBody, StoredFile } from './types';
+import { datasetPutPath } from './calls';
+import type { DatasetVersion, ProblemBody, StoredFile } from './types';
+
+type OnProgress = (fraction: number) => void;
+
+export function upload(file: File, onProgress: OnProgress, signal: AbortSignal): Promise<StoredFile> {
+  const form = new FormData();
+  form.append('content', file, file.name);
+  return sent<StoredFile>('POST', 'v1/files', form, onProgress, signal);
+}
+
+/** A new version of a dataset; the newest one when it has the same bytes already. */
+export const uploadDataset = (name: string, file: File, onProgress: OnProgress, signal: AbortSignal) =>
+  sent<DatasetVersion>('PUT', datasetPutPath(name, file.name), file, onProgress, signal);
 
 /** fetch() cannot tell how far an upload has come, so this is the one place that uses XMLHttpRequest. */
-export function upload(
-  file: File,
-  onProgress: (fraction: number) => void,
+function sent<T>(
+  method: string,
+  path: string,
+  body: FormData | File,
+  onProgress: OnProgress,
   signal: AbortSignal,
-): Promise<StoredFile> {
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open('POST', address('v1/files'));
+    request.open(method, address(path));
     request.setRequestHeader('accept', 'application/json');
     request.upload.onprogress = (e) => onProgress(e.lengthComputable ? e.loaded / e.total : 0);
     request.onload = () => {
-      const body = parse(request.responseText);
-      if (request.status >= 200 && request.status < 300) resolve(body as StoredFile);
-      else reject(new Problem(body as ProblemBody, request.status));
+      const answer = parse(request.responseText);
+      if (request.status >= 200 && request.status < 300) resolve(answer as T);
+      else reject(new Problem(answer as ProblemBody, request.status));
     };
     request.onerror = () =>
       reject(
@@ -25,9 +40,7 @@ export function upload(
       );
     request.onabort = () => reject(new DOMException('upload canceled', 'AbortError'));
     signal.addEventListener('abort', () => request.abort());
-    const form = new FormData();
-    form.append('content', file, file.name);
-    request.send(form);
+    request.send(body);
   });
 }
 

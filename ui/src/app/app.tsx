@@ -12,6 +12,10 @@ const Login = lazy(() => import('../pages/login'));
 const ModelPage = lazy(() => import('../pages/model'));
 const RunPage = lazy(() => import('../pages/run'));
 const BatchPage = lazy(() => import('../pages/batchjob'));
+const TrainingPage = lazy(() => import('../pages/training'));
+const DatasetsPage = lazy(() => import('../pages/datasets'));
+const DatasetPage = lazy(() => import('../pages/dataset'));
+const UsagePage = lazy(() => import('../pages/usage'));
 const NotFound = lazy(() => import('../pages/notfound'));
 
 export function App() {
@@ -42,6 +46,10 @@ export function App() {
                   <Route path="/m/:name">{(p) => <ModelPage owner="lab" name={p.name} tab="try" />}</Route>
                   <Route path="/runs/:id">{(p) => <RunPage key={p.id} id={p.id} />}</Route>
                   <Route path="/batches/:id">{(p) => <BatchPage key={p.id} id={p.id} />}</Route>
+                  <Route path="/trainings/:id">{(p) => <TrainingPage key={p.id} id={p.id} />}</Route>
+                  <Route path="/datasets" component={DatasetsPage} />
+                  <Route path="/datasets/:name">{(p) => <DatasetPage key={p.name} name={p.name} />}</Route>
+                  <Route path="/usage" component={UsagePage} />
                   <Route component={NotFound} />
                 </Switch>
               </Suspense>

@@ -10,7 +10,7 @@ import { useAccount } from './session';
 export function Shell({ children }: { children: ReactNode }) {
   const account = useAccount();
   const queries = useQueryClient();
-  const [, go] = useLocation();
+  const [place, go] = useLocation();
   const leave = (): void => {
     logout()
       .then(() => {
@@ -28,6 +28,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <Link href="/" className="brand">
           <Mark /> <span>Onstage</span>
         </Link>
+        {account?.role === 'owner' && <OwnersWay place={place} />}
         {account && (
           <div className="who">
             <span className="fine">{account.role === 'owner' ? 'Owner' : 'Guest'}</span>
@@ -43,3 +44,24 @@ export function Shell({ children }: { children: ReactNode }) {
     </>
   );
 }
+
+const OWNERS_PAGES = [
+  { path: '/', label: 'Models', holds: /^\/(m\/|runs\/|batches\/|trainings\/|$)/ },
+  { path: '/datasets', label: 'Datasets', holds: /^\/datasets/ },
+  { path: '/usage', label: 'Usage', holds: /^\/usage/ },
+];
+
+function OwnersWay({ place }: { place: string }) {
+  return (
+    <nav className="owners-way" aria-label="Installation">
+      {OWNERS_PAGES.map(({ path, label, holds }) => (
+        <Link key={path} href={path} aria-current={currentOf(place, path, holds)}>
+          {label}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+const currentOf = (place: string, path: string, holds: RegExp): 'page' | 'true' | undefined =>
+  place === path ? 'page' : holds.test(place) ? 'true' : undefined;

@@ -9,6 +9,7 @@ import type { Schema } from '../api/types';
 import { formSchema, withoutEmpty } from './schema';
 import { FieldFrame, Group, List, ListItem, OptionalGroup, type Context } from './templates';
 import { tree, validator } from './validator';
+import { DatasetPick } from './widgets/dataset';
 import { AnyFile, AudioFile, ImageFile, TableFile, VideoFile } from './widgets/file';
 import {
   Choice,
@@ -34,6 +35,7 @@ const widgets = {
   audio: AudioFile,
   video: VideoFile,
   table: TableFile,
+  dataset: DatasetPick,
   line: Line,
   paragraph: Paragraph,
   secret: SecretLine,

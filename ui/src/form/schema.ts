@@ -50,7 +50,7 @@ function advancedOf(input: Schema): string[] {
 function plain(schema: Schema): Schema {
   const next: Schema = { ...withoutNull(schema) };
   if (next.$ref) next.$ref = next.$ref.replace('#/components/schemas/', '#/definitions/');
-  if (FILE_TYPES.includes(next['x-onstage-type'] ?? '')) delete next.format;
+  if ([...FILE_TYPES, 'dataset'].includes(next['x-onstage-type'] ?? '')) delete next.format;
   // A list of anything: the form library draws no list whose items nobody describes.
   if (next['x-onstage-type'] === 'tensor') next.items = {};
   if (next.default === null) delete next.default;
@@ -102,6 +102,7 @@ function uiOf(schema: Schema, schemas: Named, depth = 0): Record<string, unknown
 export function widgetOf(schema: Schema): string | null {
   const kind = schema['x-onstage-type'];
   if (kind && FILE_TYPES.includes(kind)) return kind;
+  if (kind === 'dataset') return 'dataset';
   if (kind === 'tensor') return 'json';
   if (kind === 'secret' || schema.format === 'password') return 'secret';
   if (schema.enum) return schema.enum.length <= CHOICES_AS_RADIO_MAX ? 'choice' : 'pick';

@@ -19,7 +19,7 @@ export interface GridProps {
   columns: string[];
   rows: Row[];
   caption: string;
-  labels?: Record<string, string>;
+  labels?: Record<string, ReactNode>;
   render?: Record<string, (row: Row) => ReactNode>;
   heightMax?: number;
 }
@@ -34,7 +34,7 @@ export function Grid({ columns, rows, caption, labels, render, heightMax = 420 }
       columns.map((name) => ({
         id: name,
         accessorFn: (row) => row[name],
-        header: labels?.[name] ?? name,
+        header: () => labels?.[name] ?? name,
         sortingFn: compare,
         sortUndefined: 'last',
         cell: (cell) => render?.[name]?.(cell.row.original) ?? <Cell value={cell.getValue()} />,

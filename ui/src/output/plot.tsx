@@ -16,7 +16,14 @@ const sealed = {
       : Promise.reject(new Error('plots carry their own data here')),
 };
 
-export default function Plot({ spec, name }: { spec: Record<string, unknown>; name: string }) {
+interface PlotProps {
+  spec: Record<string, unknown>;
+  name: string;
+  /** Nothing but the drawing. */
+  bare?: boolean;
+}
+
+export default function Plot({ spec, name, bare }: PlotProps) {
   const box = useRef<HTMLDivElement>(null);
   const drawn = useRef<View | null>(null);
   const [wrong, setWrong] = useState('');
@@ -37,18 +44,20 @@ export default function Plot({ spec, name }: { spec: Record<string, unknown>; na
     <div className="stack">
       {wrong && <p className="field-error">This plot cannot be drawn: {wrong}</p>}
       <div className="plot" ref={box} />
-      <div className="row">
-        <DownloadText text={() => drawn.current?.toSVG() ?? ''} name={`${name}.svg`} type="image/svg+xml">
-          Picture (SVG)
-        </DownloadText>
-        <DownloadText
-          text={() => JSON.stringify(spec, null, 2)}
-          name={`${name}.vl.json`}
-          type="application/json"
-        >
-          Specification
-        </DownloadText>
-      </div>
+      {!bare && (
+        <div className="row">
+          <DownloadText text={() => drawn.current?.toSVG() ?? ''} name={`${name}.svg`} type="image/svg+xml">
+            Picture (SVG)
+          </DownloadText>
+          <DownloadText
+            text={() => JSON.stringify(spec, null, 2)}
+            name={`${name}.vl.json`}
+            type="application/json"
+          >
+            Specification
+          </DownloadText>
+        </div>
+      )}
     </div>
   );
 }

@@ -16,12 +16,14 @@ const load = {
   batch: () => import('./batch'),
   runs: () => import('./runs'),
   feedback: () => import('./feedback'),
+  train: () => import('./train'),
   versions: () => import('./versions'),
 };
 const Try = lazy(load.try);
 const BatchTab = lazy(load.batch);
 const Runs = lazy(load.runs);
 const FeedbackTab = lazy(load.feedback);
+const TrainTab = lazy(load.train);
 const Versions = lazy(load.versions);
 const MarkdownText = lazy(() => import('../output/markdown'));
 
@@ -34,6 +36,7 @@ const TABS = [
   { path: 'batch', label: 'Batch', ownerOnly: false },
   { path: 'runs', label: 'Runs', ownerOnly: false },
   { path: 'feedback', label: 'Feedback', ownerOnly: false },
+  { path: 'train', label: 'Train', ownerOnly: true },
   { path: 'versions', label: 'Versions', ownerOnly: true },
 ];
 
@@ -47,6 +50,10 @@ export default function ModelPage({ owner, name, tab }: { owner: string; name: s
   });
   const model = query.data;
   useOtherTabs(model !== undefined);
+  const trains = Boolean(model?.latest_version?.schema?.training);
+  const tabs = TABS.filter(
+    (t) => (!t.ownerOnly || account?.role === 'owner') && (t.path !== 'train' || trains || tab === 'train'),
+  );
   const label = TABS.find((t) => t.path === tab)?.label;
   useTitle(model?.title || name, tab === 'try' ? null : label);
   if (query.error && !model)
@@ -55,7 +62,7 @@ export default function ModelPage({ owner, name, tab }: { owner: string; name: s
     <>
       <Head model={model} owner={owner} name={name} />
       <nav className="tabs" aria-label="Parts of this model">
-        {TABS.filter((t) => !t.ownerOnly || account?.role === 'owner').map((t) => (
+        {tabs.map((t) => (
           <Link
             key={t.path}
             href={t.path === 'try' ? `/m/${owner}/${name}` : `/m/${owner}/${name}/${t.path}`}
@@ -91,6 +98,7 @@ function open(tab: string, model: Model): ReactNode {
   if (tab === 'feedback') return <FeedbackTab model={model} />;
   if (!version) return <NoVersion model={model} />;
   if (tab === 'batch') return <BatchTab model={model} version={version} schemas={schemasOf(version)} />;
+  if (tab === 'train') return <TrainTab model={model} version={version} />;
   if (tab === 'try') return <Try model={model} version={version} schemas={schemasOf(version)} />;
   return <Notice tone="calm" title="There is no such tab." />;
 }

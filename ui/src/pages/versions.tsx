@@ -9,6 +9,8 @@ import { Badge, Empty, ProblemNotice, Skeleton } from '../parts/bits';
 import { ago, fullTime } from '../parts/format';
 import { useNow } from '../parts/hooks';
 import { toast, toastError } from '../parts/toasts';
+import { Compare } from '../train/compare';
+import { Origin } from '../train/origin';
 import '../style/lists.css';
 
 const REFRESH_BUILDING_MS = 1_500;
@@ -48,7 +50,7 @@ export default function Versions({ model }: { model: Model }) {
     <section className="stack" aria-label="Versions">
       <div className="row row-ends">
         <span className="fine">
-          Every push makes a version. One is live; the others can be made live at any time.
+          Every push and every training makes a version. One is live; the others can be made live at any time.
         </span>
         {list.filter((v) => v.state === 'ready').length > 1 && (
           <button
@@ -72,6 +74,7 @@ export default function Versions({ model }: { model: Model }) {
           />
         ))}
       </ul>
+      <Compare model={model} list={list} />
     </section>
   );
 }
@@ -115,6 +118,7 @@ function VersionRow(props: { version: Version; model: Model; busy: boolean; onPr
           )}
         </>
       )}
+      <Origin version={version} />
       <BuildLog version={version} model={props.model} />
     </li>
   );

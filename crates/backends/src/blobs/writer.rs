@@ -26,7 +26,10 @@ pub(super) struct Writer {
     size_bytes: u64,
     rest: BytesMut,
     upload: Option<Box<dyn MultipartUpload>>,
-    parts: VecDeque<Part>,
+    /// Those on their way, with what they are.
+    parts: VecDeque<(Part, Bytes)>,
+    /// Room of parts that have arrived: allocating it anew each time, a long blob would leave the process large.
+    spare: Vec<BytesMut>,
     /// A piece was lost, so that the blob can never be whole.
     broken: bool,
 }
@@ -41,6 +44,7 @@ impl Writer {
             rest: BytesMut::new(),
             upload: None,
             parts: VecDeque::new(),
+            spare: Vec::new(),
             broken: false,
         }
     }
@@ -51,17 +55,24 @@ impl Writer {
         while self.rest.len() + bytes.len() >= PART_BYTES {
             let fits = bytes.split_to(PART_BYTES - self.rest.len());
             self.rest.extend_from_slice(&fits);
-            let part = self.rest.split().freeze();
+            self.make_way().await?;
+            let room = self.spare.pop();
+            let room = room.unwrap_or_else(|| BytesMut::with_capacity(PART_BYTES));
+            let part = std::mem::replace(&mut self.rest, room).freeze();
             self.send_part(part).await?;
         }
         self.rest.extend_from_slice(&bytes);
         Ok(())
     }
 
-    async fn send_part(&mut self, part: Bytes) -> Result<()> {
+    async fn make_way(&mut self) -> Result<()> {
         while self.parts.len() >= PARTS_IN_FLIGHT_MAX {
             self.wait_for_part().await?;
         }
+        Ok(())
+    }
+
+    async fn send_part(&mut self, part: Bytes) -> Result<()> {
         if self.upload.is_none() {
             let options = PutMultipartOptions::default();
             let begin = self.objects.put_multipart_opts(&self.place, options);
@@ -69,21 +80,27 @@ impl Writer {
         }
         let upload = self.upload.as_mut();
         let upload = upload.ok_or_else(|| Error::internal("an upload was begun"))?;
-        let sent = upload.put_part(PutPayload::from_bytes(part));
-        self.parts.push_back(crate::spawn::spawn("blob part", sent));
+        let sent = upload.put_part(PutPayload::from_bytes(part.clone()));
+        let sent = crate::spawn::spawn("blob part", sent);
+        self.parts.push_back((sent, part));
         Ok(())
     }
 
     /// Waits for the oldest part on its way.
     async fn wait_for_part(&mut self) -> Result<()> {
-        let Some(part) = self.parts.pop_front() else {
+        let Some((part, bytes)) = self.parts.pop_front() else {
             return Ok(());
         };
         let gone = || Error::unavailable(format!("a part of blob `{}` was not sent", self.place));
         let joined = in_time(self.place.as_ref(), async { Ok(part.await) }).await?;
         let sent = joined.map_err(|error| gone().because(error))?;
         let sent = sent.ok_or_else(gone)?;
-        sent.map_err(|error| blob_error(self.place.as_ref(), error))
+        sent.map_err(|error| blob_error(self.place.as_ref(), error))?;
+        if let Ok(mut room) = bytes.try_into_mut() {
+            room.clear();
+            self.spare.push(room);
+        }
+        Ok(())
     }
 
     async fn complete(&mut self) -> Result<()> {
@@ -94,6 +111,7 @@ impl Writer {
             return in_time(self.place.as_ref(), put).await.map(|_| ());
         }
         if !rest.is_empty() {
+            self.make_way().await?;
             self.send_part(rest).await?;
         }
         while !self.parts.is_empty() {
@@ -133,7 +151,7 @@ impl BlobWriter for Writer {
 /// An upload that was begun and not completed is taken back: parts on S3 would cost money for ever.
 impl Drop for Writer {
     fn drop(&mut self) {
-        for part in &self.parts {
+        for (part, _) in &self.parts {
             part.abort();
         }
         let Some(mut upload) = self.upload.take() else {

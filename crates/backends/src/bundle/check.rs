@@ -1,10 +1,14 @@
 //! The rules of `onstage.toml` that its types do not say.
 //! Does not parse the file.
 
-use super::path;
+use crate::archive::path;
 use onstage_core::{
     Error, ModelName, Result,
-    config::{EnvironmentSection, ModelConfig, MoneySection, RealtimeSection, Requirements},
+    config::{
+        EnvironmentSection, ModelConfig, MoneySection, RealtimeSection, Requirements,
+        TrainingSection,
+    },
+    outcome::Reason,
 };
 use std::path::Path;
 
@@ -22,6 +26,7 @@ pub(super) fn config(folder: &Path, config: &ModelConfig) -> Result<()> {
     environment(folder, &config.environment)?;
     realtime(&config.realtime)?;
     one_of("[jobs] tasks", config.jobs.tasks >= 1, "at least 1")?;
+    training(&config.training)?;
     secrets(&config.secrets.names)?;
     money(&config.money)?;
     // Also for bundles that no command line has looked at.
@@ -127,6 +132,29 @@ fn realtime(section: &RealtimeSection) -> Result<()> {
         !section.startup_timeout.0.is_zero(),
         "more than zero",
     )
+}
+
+fn training(section: &TrainingSection) -> Result<()> {
+    one_of("[training] tasks", section.tasks >= 1, "at least 1")?;
+    one_of(
+        "[training] keep_checkpoints",
+        section.keep_checkpoints >= 1,
+        "at least 1",
+    )?;
+    one_of(
+        "[training] stop_after",
+        !section.stop_after.0.is_zero(),
+        "more than zero",
+    )?;
+    for word in &section.retry_on {
+        let known = serde_json::from_value::<Reason>(word.as_str().into()).is_ok();
+        one_of(
+            "[training] retry_on",
+            known,
+            &format!("reasons such as `worker_lost`, and `{word}` is none"),
+        )?;
+    }
+    Ok(())
 }
 
 fn one_of(what: &str, fits: bool, wanted: &str) -> Result<()> {

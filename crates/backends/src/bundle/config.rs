@@ -166,6 +166,9 @@ mod tests {
         let (message, hint) = refusal("[model]\nname = \"age\"\n[realtme]\n");
         assert_eq!(message, "`onstage.toml` line 3: unknown key `realtme`");
         assert_eq!(hint, "did you mean `realtime`?");
+        let (message, hint) = refusal("[model]\nname = \"age\"\n[training]\nkeep = 2\n");
+        assert_eq!(message, "`onstage.toml` line 4: unknown key `keep`");
+        assert!(hint.contains("keep_checkpoints"), "{hint}");
         let (_, hint) = refusal("[model]\nname = \"age\"\nzebra = 1\n");
         assert!(hint.starts_with("keys here are `name`"), "{hint}");
     }
@@ -196,6 +199,18 @@ mod tests {
             (
                 "[model]\nname = \"age\"\n[realtime]\non = \"there\"\n",
                 "there",
+            ),
+            (
+                "[model]\nname = \"age\"\n[training]\ngates = [\"good\"]\n",
+                "`good` is not a gate",
+            ),
+            (
+                "[model]\nname = \"age\"\n[training]\nkeep_checkpoints = 0\n",
+                "keep_checkpoints",
+            ),
+            (
+                "[model]\nname = \"age\"\n[training]\nretry_on = [\"rain\"]\n",
+                "rain",
             ),
             (
                 "[model]\nname = \"age\"\n[secrets]\nnames = [\"PATH\"]\n",
@@ -251,6 +266,6 @@ mod tests {
         let config = read_config(folder.path()).unwrap();
         assert_eq!(config.realtime.cpu, Some(2.0));
         assert_eq!(config.realtime.memory.unwrap().0, 2 << 30);
-        assert_eq!(config.training["keep_checkpoints"], 3);
+        assert_eq!(config.training.keep_checkpoints, 3);
     }
 }

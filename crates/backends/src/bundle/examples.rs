@@ -1,7 +1,7 @@
 //! Reads `examples/*.json` beside a model: inputs, and what to expect of them.
 //! Does not run them and does not read the files they name.
 
-use super::path;
+use crate::archive::path;
 use onstage_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,15 +1,12 @@
 //! Bundles: a model folder as one archive, packed and unpacked safely, and what can be read from the folder.
 //! Does not know where archives are kept or how models run.
 
-mod archive;
 mod check;
 mod config;
 mod digest;
 mod examples;
 mod glob;
 mod pack;
-mod path;
-mod pax;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -32,7 +29,3 @@ pub const UNPACKED_BYTES_MAX: u64 = 2 << 30;
 pub const RATIO_MAX: u64 = 200;
 /// Archives may exceed `RATIO_MAX` up to this size, so that a folder with one table of zeros passes.
 pub const RATIO_FREE_BYTES: u64 = 16 << 20;
-/// A path inside a bundle.
-pub const PATH_BYTES_MAX: usize = 1_024;
-/// Folders in folders.
-pub const DEPTH_MAX: usize = 32;

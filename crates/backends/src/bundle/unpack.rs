@@ -2,22 +2,19 @@
 //! Trusts nothing in it: never uses the tar library's own unpacking.
 
 use super::{
-    RATIO_FREE_BYTES, RATIO_MAX, UNPACKED_BYTES_MAX,
-    archive::{self, Item, malformed},
+    ENTRIES_MAX, RATIO_FREE_BYTES, RATIO_MAX, UNPACKED_BYTES_MAX,
     digest::{Contents, Part},
-    path::Paths,
 };
-use crate::durable;
-use flate2::bufread::GzDecoder;
+use crate::{
+    archive::{Extraction, Limits, Refused, Watch, tar},
+    durable,
+};
 use onstage_core::{Error, Kind, Result};
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, File},
+    io::{self, Write},
     path::Path,
 };
-
-const COPY_BYTES: usize = 64 * 1024;
 
 /// What was unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +47,7 @@ pub fn unpack(archive: &Path, dest: &Path) -> Result<Unpacked> {
         .map_err(|error| on_disk("the bundle cannot be unpacked", error))?;
     let root = beside.path().join("bundle");
     fs::create_dir(&root).map_err(|error| on_disk("the bundle cannot be unpacked", error))?;
-    let unpacked = Extraction::new(&root, packed_bytes).run(file)?;
+    let unpacked = extract(file, packed_bytes, &root)?;
     // Whoever finds the folder later takes it for whole.
     durable::publish(&root, dest)
         .map_err(|error| on_disk("the bundle cannot be unpacked", error))?;
@@ -66,150 +63,53 @@ fn on_disk(what: &str, error: io::Error) -> Error {
     Error::new(kind, what).because(error)
 }
 
-struct Extraction<'a> {
-    root: &'a Path,
-    bytes_max: u64,
-    paths: Paths,
+/// The digest of the contents, made while they are written.
+#[derive(Default)]
+struct Digested {
     contents: Contents,
-    files: usize,
-    bytes: u64,
-    /// A failure of our own disk, kept apart from what is wrong with the archive.
-    disk: Option<io::Error>,
+    part: Option<Part>,
 }
 
-impl<'a> Extraction<'a> {
-    fn new(root: &'a Path, packed_bytes: u64) -> Self {
-        Self {
-            root,
-            bytes_max: packed_bytes
-                .saturating_mul(RATIO_MAX)
-                .clamp(RATIO_FREE_BYTES, UNPACKED_BYTES_MAX),
-            paths: Paths::default(),
-            contents: Contents::default(),
-            files: 0,
-            bytes: 0,
-            disk: None,
+impl Watch for Digested {
+    fn begin(&mut self, path: &str, executable: bool, size_bytes: u64) {
+        self.part = Some(Part::new(path, executable, size_bytes));
+    }
+
+    fn piece(&mut self, bytes: &[u8]) {
+        if let Some(part) = &mut self.part {
+            part.write_all(bytes).expect("a digest takes everything");
         }
     }
 
-    fn run(mut self, file: File) -> Result<Unpacked> {
-        // Headers count too: a tar of a million empty entries is a bomb as well.
-        let budget = self.bytes_max + RATIO_FREE_BYTES;
-        let mut reader =
-            GzDecoder::new(io::BufReader::with_capacity(COPY_BYTES, file)).take(budget);
-        let result = archive::each(&mut reader, |item, data| self.item(item, data))
-            .and_then(|()| ends_here(&mut reader));
-        match (result, self.disk.take()) {
-            (_, Some(error)) => Err(on_disk("the bundle cannot be unpacked", error)),
-            (Err(why), None) => Err(Error::invalid(format!("bundle is refused: {why}"))
-                .hint("push the folder again; `onstage push` makes bundles that fit")),
-            (Ok(()), None) => Ok(Unpacked {
-                contents_digest: self.contents.finish(),
-                files: self.files,
-                bytes: self.bytes,
-            }),
+    fn end(&mut self, path: &str) {
+        if let Some(part) = self.part.take() {
+            self.contents.add(path, part);
         }
-    }
-
-    fn item(&mut self, item: Item, data: &mut dyn Read) -> Result<(), String> {
-        match item {
-            Item::Folder { path } if path.is_empty() => Ok(()),
-            Item::Folder { path } => {
-                self.paths.add_folder(&path)?;
-                self.perform(|root| fs::create_dir_all(root.join(&path)))
-            }
-            Item::File {
-                path,
-                size_bytes,
-                executable,
-            } => {
-                self.paths.add_file(&path)?;
-                self.bytes += size_bytes;
-                if self.bytes > self.bytes_max {
-                    return Err(format!(
-                        "it unpacks to more than {} MiB",
-                        self.bytes_max >> 20
-                    ));
-                }
-                self.files += 1;
-                self.file(&path, size_bytes, executable, data)
-            }
-        }
-    }
-
-    fn file(
-        &mut self,
-        path: &str,
-        size_bytes: u64,
-        executable: bool,
-        data: &mut dyn Read,
-    ) -> Result<(), String> {
-        let mut part = Part::new(path, executable, size_bytes);
-        let mut created = None;
-        self.perform(|root| {
-            created = Some(create(&root.join(path), executable)?);
-            Ok(())
-        })?;
-        let mut file = created.expect("`perform` answered that the file was created");
-        let mut buffer = vec![0; COPY_BYTES];
-        let mut left = size_bytes;
-        while left > 0 {
-            let count = data.read(&mut buffer).map_err(malformed)?;
-            if count == 0 {
-                return Err(format!("it ends in the middle of `{path}`"));
-            }
-            left = left.saturating_sub(count as u64);
-            part.write_all(&buffer[..count])
-                .expect("a digest takes everything");
-            self.perform(|_| file.write_all(&buffer[..count]))?;
-        }
-        self.contents.add(path, part);
-        Ok(())
-    }
-
-    fn perform(&mut self, work: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), String> {
-        work(self.root).map_err(|error| {
-            self.disk = Some(error);
-            "the disk failed".to_owned()
-        })
     }
 }
 
-/// No link exists under the root, because none is ever created there: a plain path cannot lead out of it.
-fn create(path: &Path, executable: bool) -> io::Result<File> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(if executable { 0o755 } else { 0o644 })
-        .open(path)
-}
-
-/// Reads on to the end of the stream: its checksum is there, and nothing but padding may follow the archive.
-fn ends_here(reader: &mut io::Take<GzDecoder<io::BufReader<File>>>) -> Result<(), String> {
-    let mut buffer = vec![0; COPY_BYTES];
-    loop {
-        let count = reader.read(&mut buffer).map_err(malformed)?;
-        if count == 0 {
-            break;
-        }
-        if buffer[..count].iter().any(|byte| *byte != 0) {
-            return Err("something follows its end".to_owned());
-        }
-    }
-    if reader.limit() == 0 {
-        return Err("it unpacks to too many bytes".to_owned());
-    }
-    let mut rest = [0];
-    match reader
-        .get_mut()
-        .get_mut()
-        .read(&mut rest)
-        .map_err(malformed)?
-    {
-        0 => Ok(()),
-        _ => Err("something follows its end".to_owned()),
+fn extract(file: File, packed_bytes: u64, root: &Path) -> Result<Unpacked> {
+    let bytes_max = packed_bytes
+        .saturating_mul(RATIO_MAX)
+        .clamp(RATIO_FREE_BYTES, UNPACKED_BYTES_MAX);
+    let limits = Limits {
+        bytes_max,
+        read_only: false,
+    };
+    let mut extraction = Extraction::new(root, limits, Digested::default());
+    // Headers count too: a tar of a million empty entries is a bomb as well.
+    let budget = bytes_max + RATIO_FREE_BYTES;
+    let walked = tar::each_gzip(file, budget, ENTRIES_MAX, |item, data| {
+        extraction.item(item, data)
+    });
+    match extraction.finish(walked) {
+        Ok(done) => Ok(Unpacked {
+            contents_digest: done.watch.contents.finish(),
+            files: done.files,
+            bytes: done.bytes,
+        }),
+        Err(Refused::Disk(error)) => Err(on_disk("the bundle cannot be unpacked", error)),
+        Err(Refused::Archive(why)) => Err(Error::invalid(format!("bundle is refused: {why}"))
+            .hint("push the folder again; `onstage push` makes bundles that fit")),
     }
 }

@@ -1,7 +1,8 @@
 //! Which files of a model folder belong to its bundle.
 //! Does not write archives.
 
-use super::{ENTRIES_MAX, UNPACKED_BYTES_MAX, glob::covers, path::Paths};
+use super::{ENTRIES_MAX, UNPACKED_BYTES_MAX, glob::covers};
+use crate::archive::path::{self, Paths};
 use onstage_core::{Error, Result};
 use std::{
     fs::{self, DirEntry},
@@ -143,7 +144,7 @@ fn sort_of(entry: &DirEntry, path: &str) -> Result<Sort> {
 fn check(found: &[Found]) -> Result<()> {
     let mut paths = Paths::default();
     for file in found {
-        super::path::clean(file.path.as_bytes())
+        path::clean(file.path.as_bytes())
             .and_then(|path| paths.add_file(&path))
             .map_err(|why| {
                 Error::invalid(format!("folder cannot be packed: {why}")).hint("rename one of them")

@@ -30,6 +30,8 @@ pub(crate) struct Confinement {
     pub(crate) open_files_max: Option<u64>,
     /// The child and its children gain no rights by running set-uid programs, and leave no core files.
     pub(crate) no_new_rights: bool,
+    /// How much it stands back for others, 0 to 19. Its reads and writes stand back as well: unless told otherwise, the kernel goes by this.
+    pub(crate) niceness: i32,
 }
 
 /// Makes `command`'s child the leader of its own session and process group, confined as told.
@@ -59,6 +61,9 @@ fn prepare(parent: Pid, confinement: Confinement) -> io::Result<()> {
         rustix::thread::set_no_new_privs(true)?;
         set_limit(Resource::Core, 0)?;
     }
+    if confinement.niceness > 0 {
+        stand_back(confinement.niceness);
+    }
     if let Some(files) = confinement.open_files_max {
         set_limit(Resource::Nofile, files)?;
     }
@@ -66,6 +71,29 @@ fn prepare(parent: Pid, confinement: Confinement) -> io::Result<()> {
         set_limit(Resource::Data, bytes)?;
     }
     Ok(())
+}
+
+/// Best effort: a child that may not is only as important as we are.
+fn stand_back(niceness: i32) {
+    let Ok(now) = process::nice(niceness) else {
+        return;
+    };
+    // Where the kernel shares out time by session first, each has a niceness of its own, and every child of ours leads one.
+    #[cfg(target_os = "linux")]
+    if let Ok(file) = rustix::fs::open(
+        c"/proc/self/autogroup",
+        rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    ) {
+        // A leading zero would make it octal.
+        let tens = if now < 10 {
+            b' '
+        } else {
+            b'0' + (now / 10) as u8
+        };
+        let digits = [tens, b'0' + (now % 10) as u8];
+        let _ = rustix::io::write(&file, &digits);
+    }
 }
 
 fn set_limit(resource: Resource, most: u64) -> io::Result<()> {

@@ -6,7 +6,7 @@ use super::{
     child::{Confinement, confine, signal_group},
     identity::Process,
     owned_dir,
-    task_file::{self, Found},
+    task_file::{self, Errand, Found},
 };
 use crate::clock::SystemClock;
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ use onstage_core::{
     Clock, Error, Id, Result,
     model::VersionId,
     ports::{Capabilities, Driver, RunState, Running, TaskSpec},
+    task::Lane,
 };
 use rustix::process::Signal;
 use std::{
@@ -32,6 +33,8 @@ const ENDED_KEPT_SECONDS: u64 = 600;
 /// Output files of ended tasks that are kept for looking at.
 const LOGS_KEPT_MAX: usize = 200;
 const LOOK_AGAIN_MS: u64 = 50;
+/// Of tasks, whose workers have more: the front answers people, and a task's own beats come before what it computes.
+const TASK_NICENESS: i32 = 5;
 /// After a SIGKILL, until the kernel has ended the process; one that waits for a disk takes longer, and `list` still tells.
 const KILL_SECONDS_MAX: u64 = 5;
 
@@ -56,13 +59,13 @@ struct State {
 
 #[derive(Debug, Clone)]
 struct Ended {
-    version: VersionId,
+    errand: Errand,
     how: String,
     seen_at: Duration,
 }
 
 impl ProcessDriver {
-    /// Tasks run `program` with `args_prefix`, then `--id ID --version VERSION --stop-after N` (seconds); they inherit this
+    /// Tasks run `program` with `args_prefix`, then `--id ID --version VERSION --lane LANE --stop-after N` (seconds); they inherit this
     /// process's environment. Their files are in `<data>/tasks`. Errors: unavailable.
     pub fn new(data_dir: &Path, program: PathBuf, args_prefix: Vec<OsString>) -> Result<Self> {
         let dir = data_dir.join("tasks");
@@ -90,6 +93,7 @@ impl ProcessDriver {
             .args(&self.args_prefix)
             .args(["--id", spec.id.as_str()])
             .args(["--version", &spec.version.0])
+            .args(["--lane", spec.lane.name()])
             .args([
                 "--stop-after",
                 &spec.stop_after.as_secs().max(1).to_string(),
@@ -98,12 +102,22 @@ impl ProcessDriver {
             .stdout(log.try_clone()?)
             .stderr(log);
         // Its own session and no parent-death signal: the task goes on when the front is restarted or dies.
-        confine(&mut command, Confinement::default());
+        confine(
+            &mut command,
+            Confinement {
+                niceness: TASK_NICENESS,
+                ..Confinement::default()
+            },
+        );
         Ok(command)
     }
 
     fn start_blocking(&self, spec: &TaskSpec) -> Result<()> {
-        let Some(claim) = task_file::claim(&self.dir, &spec.id, &spec.version)? else {
+        let errand = Errand {
+            version: spec.version.clone(),
+            lane: spec.lane,
+        };
+        let Some(claim) = task_file::claim(&self.dir, &spec.id, &errand)? else {
             return Ok(());
         };
         let spawned = self.command(spec).and_then(|mut command| {
@@ -122,13 +136,11 @@ impl ProcessDriver {
         };
         let pid = child.id();
         self.lock().children.insert(spec.id.clone(), child);
-        claim
-            .started(&spec.version, Process::of(pid))
-            .map_err(|error| {
-                // A task that nobody can find again must not run.
-                signal_group(pid, Signal::KILL);
-                Error::unavailable(format!("task `{}` cannot be recorded", spec.id)).because(error)
-            })
+        claim.started(&errand, Process::of(pid)).map_err(|error| {
+            // A task that nobody can find again must not run.
+            signal_group(pid, Signal::KILL);
+            Error::unavailable(format!("task `{}` cannot be recorded", spec.id)).because(error)
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -136,33 +148,37 @@ impl ProcessDriver {
     }
 
     fn look_at(&self, id: &Id, found: Found) -> Option<Running> {
-        let running = |version: VersionId, state| {
+        let running = |errand: Errand, state| {
             Some(Running {
                 id: id.clone(),
-                version,
+                version: errand.version,
+                lane: errand.lane,
                 state,
             })
         };
-        let unknown = || VersionId(String::new());
+        let unknown = || Errand {
+            version: VersionId(String::new()),
+            lane: Lane::default(),
+        };
         if let Some(ended) = self.lock().ended.get(id) {
-            return running(ended.version.clone(), RunState::Ended(ended.how.clone()));
+            return running(ended.errand.clone(), RunState::Ended(ended.how.clone()));
         }
         match found {
             Found::Gone => None,
-            Found::Starting(version) => running(version.unwrap_or_else(unknown), RunState::Alive),
-            Found::NeverStarted(version) => {
-                let version = version.unwrap_or_else(unknown);
-                let how = self.remember(id, &version, "was never started".to_owned());
-                running(version, RunState::Ended(how))
+            Found::Starting(errand) => running(errand.unwrap_or_else(unknown), RunState::Alive),
+            Found::NeverStarted(errand) => {
+                let errand = errand.unwrap_or_else(unknown);
+                let how = self.remember(id, &errand, "was never started".to_owned());
+                running(errand, RunState::Ended(how))
             }
-            Found::Process(version, process) => match self.end_of(id, &process) {
-                None => running(version, RunState::Alive),
+            Found::Process(errand, process) => match self.end_of(id, &process) {
+                None => running(errand, RunState::Alive),
                 Some(how) => {
                     // Its workers are in sessions of their own and die by the kernel; this is for what it and they started besides.
                     process.end_leftovers();
                     owned_dir::sweep(&self.scratch);
-                    let how = self.remember(id, &version, how);
-                    running(version, RunState::Ended(how))
+                    let how = self.remember(id, &errand, how);
+                    running(errand, RunState::Ended(how))
                 }
             },
         }
@@ -183,11 +199,11 @@ impl ProcessDriver {
         (!process.is_alive()).then(|| "is gone".to_owned())
     }
 
-    fn remember(&self, id: &Id, version: &VersionId, how: String) -> String {
+    fn remember(&self, id: &Id, errand: &Errand, how: String) -> String {
         self.lock().ended.insert(
             id.clone(),
             Ended {
-                version: version.clone(),
+                errand: errand.clone(),
                 how: how.clone(),
                 seen_at: self.clock.monotonic(),
             },

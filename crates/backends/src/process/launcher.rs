@@ -43,6 +43,8 @@ const RUN_WORKER: &str =
     "import sys; sys.path[:1] = []; from onstage.worker.start import main; sys.exit(main())";
 /// Of a worker. A model that leaks them is told so by its own exception, before the machine runs out.
 const OPEN_FILES_MAX: u64 = 4_096;
+/// By how much workers of tasks stand back behind their task.
+const WORKER_NICENESS: i32 = 5;
 /// Fetching and unpacking one bundle.
 const UNPACK_SECONDS_MAX: u64 = 600;
 /// Folders for sockets must leave room for the socket's name: the system allows about 100 bytes in all.
@@ -60,6 +62,7 @@ const TEMPLATE_THREADS: u32 = 1;
 pub enum Purpose {
     Realtime,
     Jobs,
+    Trainings,
 }
 
 /// Where a launcher keeps things and what it may pass on.
@@ -238,8 +241,17 @@ impl ProcessLauncher {
                 no_new_rights: true,
                 data_bytes_max: self.memory_bytes_max(plan.spec),
                 open_files_max: Some(OPEN_FILES_MAX),
+                niceness: self.niceness(),
             },
         );
+    }
+
+    /// On top of that of our own process, which is a task's when it is not realtime.
+    fn niceness(&self) -> i32 {
+        match self.settings.purpose {
+            Purpose::Realtime => 0,
+            Purpose::Jobs | Purpose::Trainings => WORKER_NICENESS,
+        }
     }
 
     fn memory_bytes_max(&self, spec: &WorkerSpec) -> Option<u64> {
@@ -247,6 +259,8 @@ impl ProcessLauncher {
         let memory = match self.settings.purpose {
             Purpose::Realtime => realtime,
             Purpose::Jobs => spec.config.jobs.memory.or(realtime),
+            // What is enough to answer is not enough to learn.
+            Purpose::Trainings => spec.config.training.memory,
         };
         memory.map(|size| size.0)
     }
@@ -291,6 +305,7 @@ impl ProcessLauncher {
                 spec.config.jobs.cpu.or(spec.config.realtime.cpu),
                 spec.config.jobs.tasks,
             ),
+            Purpose::Trainings => (spec.config.training.cpu, spec.config.training.tasks),
         };
         cpu.map_or(cores / workers.max(1), |cpu| cpu.ceil() as u32)
             .max(1)

@@ -73,6 +73,7 @@ pub(crate) async fn run(
             no_new_rights: true,
             data_bytes_max: None,
             open_files_max: None,
+            niceness: 0,
         },
     );
     let mut child = spawner

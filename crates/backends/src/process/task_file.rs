@@ -1,8 +1,8 @@
-//! The file that a task is known by: its version, and which process it is.
+//! The file that a task is known by: its errand, and which process it is.
 //! Does not start or signal anything.
 
 use super::identity::Process;
-use onstage_core::{Error, Id, Result, model::VersionId};
+use onstage_core::{Error, Id, Result, model::VersionId, task::Lane};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, TryLockError},
@@ -17,10 +17,20 @@ const CLAIMING: &str = ".claiming-";
 /// What is in the file once the process runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TaskFile {
-    pub(super) version: VersionId,
+    #[serde(flatten)]
+    pub(super) errand: Errand,
     /// Absent between the claim of the id and the start of the process.
     #[serde(flatten)]
     pub(super) process: Option<Process>,
+}
+
+/// What a task drains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Errand {
+    pub(super) version: VersionId,
+    /// Files of earlier versions do not have it.
+    #[serde(default)]
+    pub(super) lane: Lane,
 }
 
 /// A claimed id; the lock is held until the process runs.
@@ -35,11 +45,11 @@ pub(super) fn path(dir: &Path, id: &Id) -> PathBuf {
 
 /// Claims an id: of several that try, one gets it, the others get none.
 /// The file is written and locked under another name and then given its own: whoever finds it never sees it empty or free.
-pub(super) fn claim(dir: &Path, id: &Id, version: &VersionId) -> Result<Option<Claim>> {
+pub(super) fn claim(dir: &Path, id: &Id, errand: &Errand) -> Result<Option<Claim>> {
     let failed =
         |error| Error::unavailable(format!("task `{id}` cannot be recorded")).because(error);
     let task = TaskFile {
-        version: version.clone(),
+        errand: errand.clone(),
         process: None,
     };
     let path = path(dir, id);
@@ -71,9 +81,9 @@ pub(super) fn sweep(dir: &Path) {
 }
 
 impl Claim {
-    pub(super) fn started(mut self, version: &VersionId, process: Process) -> io::Result<()> {
+    pub(super) fn started(mut self, errand: &Errand, process: Process) -> io::Result<()> {
         self.write(&TaskFile {
-            version: version.clone(),
+            errand: errand.clone(),
             process: Some(process),
         })
     }
@@ -95,10 +105,10 @@ impl Claim {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// Somebody is starting it right now.
-    Starting(Option<VersionId>),
-    Process(VersionId, Process),
+    Starting(Option<Errand>),
+    Process(Errand, Process),
     /// Whoever claimed it died before the process ran.
-    NeverStarted(Option<VersionId>),
+    NeverStarted(Option<Errand>),
     Gone,
 }
 
@@ -113,12 +123,12 @@ pub(super) fn read(path: &Path) -> Found {
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
     match task {
         Some(TaskFile {
-            version,
+            errand,
             process: Some(process),
-        }) => Found::Process(version, process),
-        Some(task) if starting => Found::Starting(Some(task.version)),
+        }) => Found::Process(errand, process),
+        Some(task) if starting => Found::Starting(Some(task.errand)),
         None if starting => Found::Starting(None),
-        Some(task) => Found::NeverStarted(Some(task.version)),
+        Some(task) => Found::NeverStarted(Some(task.errand)),
         None => Found::NeverStarted(None),
     }
 }
@@ -133,7 +143,10 @@ mod tests {
     #[test]
     fn a_claim_is_never_seen_half_made() {
         let dir = tempfile::tempdir().unwrap();
-        let version = VersionId("v1".to_owned());
+        let errand = Errand {
+            version: VersionId("v1".to_owned()),
+            lane: Lane::Jobs,
+        };
         let id = |n: u32| format!("task-{n:04}").parse::<Id>().unwrap();
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -147,13 +160,9 @@ mod tests {
                     }
                 }
             });
-            let claim = |n| claim(dir.path(), &id(n), &version).unwrap().unwrap();
+            let claim = |n| claim(dir.path(), &id(n), &errand).unwrap().unwrap();
             let held: Vec<Claim> = (0..CLAIMS).map(claim).collect();
-            assert!(
-                super::claim(dir.path(), &id(0), &version)
-                    .unwrap()
-                    .is_none()
-            );
+            assert!(super::claim(dir.path(), &id(0), &errand).unwrap().is_none());
             over.store(true, Ordering::Relaxed);
             drop(held);
         });

@@ -11,7 +11,7 @@ mod model_test;
 mod suite;
 
 use onstage_core::{Error, Result, ports::Store};
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 const SQLITE_SCHEME: &str = "sqlite://";
 /// Parameters of a URL that hold no secret.
@@ -52,6 +52,21 @@ pub async fn sqlite(path: &Path) -> Result<Arc<dyn Store>> {
 /// The version of the SQLite that is linked in. Errors: conflict, when it is one that can corrupt data.
 pub async fn sqlite_version() -> Result<String> {
     sql::sqlite_version().await
+}
+
+/// Copies the SQLite store in the file `from`, as it is at one moment and while others write, to the file `to`.
+pub(crate) async fn snapshot(from: &Path, to: &Path) -> Result<()> {
+    sql::snapshot(from, to).await
+}
+
+/// Whether a SQLite file that nobody has open is whole. Errors: invalid.
+pub(crate) async fn check_file(path: &Path) -> Result<()> {
+    sql::check_file(path).await
+}
+
+/// Keys of all blobs that the records in a SQLite file point at.
+pub(crate) async fn blob_keys(path: &Path) -> Result<BTreeSet<String>> {
+    sql::blob_keys(path).await
 }
 
 /// A store that lives as long as the process: the reference of the port, and for tests.

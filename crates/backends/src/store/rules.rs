@@ -7,6 +7,7 @@ use onstage_core::{
     job::{Idempotency, Lease},
     model::{Model, NewVersion, Version, VersionState},
     outcome::Phase,
+    training::Checkpoint,
 };
 
 /// How long an idempotency key is known.
@@ -108,6 +109,8 @@ pub(super) fn first_version(new: NewVersion, number: u32) -> Version {
         state: queued_build(),
         promote_when_ready: new.promote_when_ready,
         created_at: new.created_at,
+        weights: new.weights,
+        lineage: new.lineage,
     }
 }
 
@@ -125,6 +128,13 @@ pub(super) fn version_again(known: &Version, new: NewVersion) -> Result<Option<V
             Ok(Some(first_version(new, known.number)))
         }
     }
+}
+
+/// Of the checkpoints of a training, by number, those that are not among the last `keep`.
+pub(super) fn forgotten(mut all: Vec<Checkpoint>, keep: u32) -> Vec<Checkpoint> {
+    let kept = (keep.max(1) as usize).min(all.len());
+    all.truncate(all.len() - kept);
+    all
 }
 
 fn queued_build() -> VersionState {

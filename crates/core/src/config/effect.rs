@@ -36,21 +36,21 @@ impl ModelConfig {
             "workers of jobs see every GPU of the server, and none is reserved for them",
         );
         tell(
+            "[training] gpu",
+            self.training.gpu.is_some(),
+            "trainings see every GPU of the server, and none is reserved for them",
+        );
+        tell(
             "[feedback] required",
             self.feedback.required,
             "people may go on without giving feedback",
         );
-        for (section, keys, instead) in [
-            ("training", &self.training, "this version does not train"),
-            (
-                "page",
-                &self.page,
+        for key in self.page.keys() {
+            tell(
+                &format!("[page] {key}"),
+                true,
                 "the model has the page that Onstage makes",
-            ),
-        ] {
-            for key in keys.keys() {
-                tell(&format!("[{section}] {key}"), true, instead);
-            }
+            );
         }
         told
     }
@@ -88,7 +88,7 @@ mod tests {
             "environment": {"dockerfile": "Dockerfile", "system": ["ffmpeg"], "python": "3.11"},
             "realtime": {"on": "lambda", "gpu": 1, "share": "setup", "cpu": 2, "memory": "1GiB"},
             "jobs": {"gpu": 1, "tasks": 2},
-            "training": {"keep_checkpoints": 3},
+            "training": {"gpu": 1, "keep_checkpoints": 3},
             "feedback": {"ask": ["wrong"], "required": true},
             "keep": {"inputs": "7d", "outputs": "7d", "logs": "7d", "redact": ["name"]},
             "secrets": {"names": ["KEY"]},
@@ -106,8 +106,8 @@ mod tests {
                 "[environment] dockerfile",
                 "[realtime] on",
                 "[jobs] gpu",
+                "[training] gpu",
                 "[feedback] required",
-                "[training] keep_checkpoints",
                 "[page] command",
             ]
         );

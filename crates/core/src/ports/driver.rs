@@ -1,6 +1,6 @@
 //! Drivers: what starts and stops tasks (as processes here, as containers or cloud tasks elsewhere).
 
-use crate::{Id, Result, model::VersionId};
+use crate::{Id, Result, model::VersionId, task::Lane};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ pub struct TaskSpec {
     /// Starting the same id twice starts one task.
     pub id: Id,
     pub version: VersionId,
+    pub lane: Lane,
     pub memory_bytes: Option<u64>,
     pub cpu: Option<f64>,
     /// The task's own hard deadline.
@@ -21,6 +22,7 @@ pub struct TaskSpec {
 pub struct Running {
     pub id: Id,
     pub version: VersionId,
+    pub lane: Lane,
     pub state: RunState,
 }
 

@@ -15,6 +15,8 @@ pub struct WorkerSpec {
     pub label: String,
     /// From the process's start until its socket is connected.
     pub dial_in_timeout: Duration,
+    /// What it is given as `ctx.weights`, placed on this host.
+    pub weights: Option<PathBuf>,
     /// More environment variables.
     pub environment: Vec<(String, String)>,
 }

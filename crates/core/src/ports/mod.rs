@@ -6,6 +6,7 @@ mod check;
 mod driver;
 mod launcher;
 mod page;
+mod parcels;
 mod place;
 mod post;
 mod store;
@@ -18,6 +19,7 @@ pub use launcher::{
     Attached, Exit, HostMemory, Launcher, Preparing, WorkerProcess, WorkerSpec, not_ready,
 };
 pub use page::{Cursor, Listed, Page};
+pub use parcels::Parcels;
 pub use place::{DatasetPlace, Placed};
 pub use post::Post;
 pub use store::{

@@ -19,7 +19,8 @@ use crate::{
     people::{Credential, CredentialKind},
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
     shares::{ShareStep, Shares},
-    task::{Incarnation, Task},
+    task::{Incarnation, Lane, Task},
+    training::{Checkpoint, Trained},
     upload::{Made, Upload, UploadPart},
     usage::{Dimension, Usage, UsageFilter, UsageSum},
     value::BlobRef,
@@ -94,10 +95,11 @@ pub struct Submitted {
     pub new: bool,
 }
 
-/// How much work a version has.
+/// How much work a version has in one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demand {
     pub version: VersionId,
+    pub lane: Lane,
     /// Queued and due.
     pub queued: u64,
     pub running: u64,
@@ -144,7 +146,7 @@ pub trait Jobs: Send + Sync + 'static {
         completed: Range<Timestamp>,
         page: Page,
     ) -> Result<Listed<Finished>>;
-    /// Claims up to `limit` due jobs of a version, each by compare-and-set: people take turns (`fair::deal`), and of one person the
+    /// Claims up to `limit` due jobs of a version that are no trainings, each by compare-and-set: people take turns (`fair::deal`), and of one person the
     /// most urgent come first, then the oldest.
     /// One whose record is damaged is ended as failed and the next one claimed in its place.
     async fn claim(
@@ -154,6 +156,13 @@ pub trait Jobs: Send + Sync + 'static {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>>;
+    /// Claims the version's next training that is due, in the same way.
+    async fn claim_training(
+        &self,
+        version: &VersionId,
+        owner: &Incarnation,
+        now: Timestamp,
+    ) -> Result<Option<Job>>;
     /// Lets a task help with a running batch job of the version that has use for it; answers the job and the helper's lease on
     /// its run. With that lease it may beat, take shares, commit chunks of them and append events; it cannot end the run.
     async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>>;
@@ -167,6 +176,20 @@ pub trait Jobs: Send + Sync + 'static {
     async fn commit_chunk(&self, lease: &Lease, chunk: Chunk) -> Result<()>;
     /// By index.
     async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>>;
+    /// Records a checkpoint of a training under the lease and forgets all but the last `keep`; answers those forgotten, whose blobs nobody
+    /// refers to any more. A number that is there already stays as it is.
+    async fn commit_checkpoint(
+        &self,
+        lease: &Lease,
+        checkpoint: Checkpoint,
+        keep: u32,
+    ) -> Result<Vec<Checkpoint>>;
+    /// By number.
+    async fn checkpoints(&self, job: &Id) -> Result<Vec<Checkpoint>>;
+    /// Ends a training's run as succeeded and adds the version that it made: both or neither. Not found when the model that gets the
+    /// version is gone.
+    async fn finish_training(&self, lease: &Lease, trained: Trained, now: Timestamp)
+    -> Result<Job>;
     /// Ends the run under the lease; answers the job as it then is. `jitter` is uniform in 0..1.
     async fn finish(
         &self,
@@ -211,7 +234,7 @@ pub trait Jobs: Send + Sync + 'static {
     ) -> Result<u64>;
     /// Events after a number, ascending.
     async fn events(&self, job: &Id, after: u64, limit: u32) -> Result<Vec<Event>>;
-    /// Removes a finished job with its chunks and events. Conflict when it is not finished.
+    /// Removes a finished job with its chunks, checkpoints and events. Conflict when it is not finished.
     async fn delete_job(&self, id: &Id) -> Result<()>;
 }
 
@@ -317,10 +340,10 @@ pub trait Uploads: Send + Sync + 'static {
     /// Notes a part that came; answers the blob of the one with that number before, which nobody refers to any more.
     /// Not found when the upload is gone, conflict when it is complete.
     async fn put_part(&self, id: &Id, part: UploadPart, now: Timestamp) -> Result<Option<BlobRef>>;
-    /// Notes what the upload has become; answers its parts, which nobody refers to any more.
-    async fn complete_upload(&self, id: &Id, made: Made) -> Result<Vec<UploadPart>>;
-    /// Answers its parts. Not found when there is none.
-    async fn remove_upload(&self, id: &Id) -> Result<Vec<UploadPart>>;
+    /// Notes what the upload has become, unless that is noted already, and forgets its parts.
+    async fn complete_upload(&self, id: &Id, made: Made) -> Result<()>;
+    /// With its parts. Not found when there is none.
+    async fn remove_upload(&self, id: &Id) -> Result<()>;
     /// Some to which nothing came since a time.
     async fn idle_uploads(&self, since: Timestamp, limit: u32) -> Result<Vec<Id>>;
 }

@@ -49,6 +49,12 @@ pub enum FromWorker {
         step: Option<f64>,
     },
     State(StateRequest),
+    /// The author's code waits for the answer.
+    Ask {
+        request: u64,
+        id: u64,
+        question: Question,
+    },
     Pong {
         n: u64,
     },
@@ -79,6 +85,15 @@ pub struct StateRequest {
     /// JSON text.
     #[serde(default, deserialize_with = "raw_text")]
     pub value: Option<String>,
+}
+
+/// What a training asks of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Keep what lies at this path as it is now.
+    Checkpoint { path: String },
+    /// Place the dataset of this name: `labels` or `labels@v3`.
+    Dataset { name: String },
 }
 
 /// An error as a worker words it.
@@ -134,9 +149,8 @@ impl FromWorker {
             "result" => results(frame),
             "chunk" => chunk(frame),
             "state" => read(frame).map(Self::State),
-            "hello" | "schema" | "ready" | "failed" | "progress" | "log" | "metric" | "pong" => {
-                read::<Plain>(frame).map(Plain::into_message)
-            }
+            "hello" | "schema" | "ready" | "failed" | "progress" | "log" | "metric" | "pong"
+            | "checkpoint" | "dataset" => read::<Plain>(frame).map(Plain::into_message),
             _ => Ok(Self::Unknown),
         }
     }
@@ -186,6 +200,16 @@ enum Plain {
         #[serde(default)]
         step: Option<f64>,
     },
+    Checkpoint {
+        request: u64,
+        id: u64,
+        path: String,
+    },
+    Dataset {
+        request: u64,
+        id: u64,
+        name: String,
+    },
     Pong {
         n: u64,
     },
@@ -219,6 +243,16 @@ impl Plain {
             },
             Self::Log { id, level, text } => FromWorker::Log { id, level, text },
             Self::Metric { id, values, step } => FromWorker::Metric { id, values, step },
+            Self::Checkpoint { request, id, path } => FromWorker::Ask {
+                request,
+                id,
+                question: Question::Checkpoint { path },
+            },
+            Self::Dataset { request, id, name } => FromWorker::Ask {
+                request,
+                id,
+                question: Question::Dataset { name },
+            },
             Self::Pong { n } => FromWorker::Pong { n },
         }
     }

@@ -20,6 +20,21 @@ pub struct Item {
     pub deadline_ms: Option<u64>,
 }
 
+/// What a worker is set up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Work {
+    #[default]
+    Predict,
+    Train,
+}
+
+impl Work {
+    fn is_predict(&self) -> bool {
+        *self == Self::Predict
+    }
+}
+
 /// What the host says.
 #[derive(Debug, Clone)]
 pub enum ToWorker<'a> {
@@ -28,9 +43,26 @@ pub enum ToWorker<'a> {
         weights: Option<&'a str>,
         tempdir: &'a str,
         seed: u64,
+        work: Work,
     },
     Predict {
         items: &'a [Item],
+    },
+    /// One training, of a worker that was set up for it.
+    Train {
+        item: &'a Item,
+        /// The last checkpoint of a run before.
+        resume: Option<&'a str>,
+    },
+    /// The checkpoint is kept, or why not.
+    Checkpoint {
+        request: u64,
+        error: Option<&'a str>,
+    },
+    /// Where a dataset was placed, as JSON text, or why it was not.
+    Dataset {
+        request: u64,
+        answer: Result<&'a str, &'a str>,
     },
     Cancel {
         id: u64,
@@ -57,6 +89,17 @@ enum Plain<'a> {
         weights: Option<&'a str>,
         tempdir: &'a str,
         seed: u64,
+        #[serde(skip_serializing_if = "Work::is_predict")]
+        work: Work,
+    },
+    Checkpoint {
+        request: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
+    },
+    Dataset {
+        request: u64,
+        error: &'a str,
     },
     Cancel {
         id: u64,
@@ -83,12 +126,32 @@ impl ToWorker<'_> {
                 weights,
                 tempdir,
                 seed,
+                work,
             } => plain(&Plain::Setup {
                 weights: *weights,
                 tempdir,
                 seed: *seed,
+                work: *work,
             }),
             Self::Predict { items } => predict(items),
+            Self::Train { item, resume } => train(item, *resume),
+            Self::Checkpoint { request, error } => plain(&Plain::Checkpoint {
+                request: *request,
+                error: *error,
+            }),
+            Self::Dataset {
+                request,
+                answer: Err(error),
+            } => plain(&Plain::Dataset {
+                request: *request,
+                error,
+            }),
+            Self::Dataset {
+                request,
+                answer: Ok(placed),
+            } => Frame::new(format!(
+                r#"{{"t":"dataset","request":{request},"dataset":{placed}}}"#
+            )),
             Self::Cancel { id } => plain(&Plain::Cancel { id: *id }),
             Self::Recall { ids } => plain(&Plain::Recall { ids }),
             Self::Ping { n } => plain(&Plain::Ping { n: *n }),
@@ -112,6 +175,23 @@ impl ToWorker<'_> {
 
 fn plain(message: &Plain<'_>) -> Frame {
     Frame::new(serde_json::to_vec(message).expect("plain messages are always JSON"))
+}
+
+/// The input is written as it is; its files are paths, so there are no attachments.
+fn train(item: &Item, resume: Option<&str>) -> Frame {
+    let mut header = BytesMut::with_capacity(item.input.json.len() + 160);
+    let resume = serde_json::Value::from(resume);
+    let deadline = serde_json::Value::from(item.deadline_ms);
+    put(
+        &mut header,
+        format_args!(
+            r#"{{"t":"train","id":{},"seed":{},"deadline_ms":{deadline},"resume":{resume},"input":"#,
+            item.id, item.seed
+        ),
+    );
+    header.put_slice(&item.input.json);
+    header.put_u8(b'}');
+    Frame::new(header.freeze())
 }
 
 /// Writes the header by hand, so that inputs are copied once and never parsed.

@@ -20,6 +20,7 @@ use onstage_core::{
     Kind, Result,
     model::{BuildFailure, Version, VersionId, VersionState},
     ports::Preparing,
+    wire::to_worker::Work,
 };
 use report::Report;
 use std::{
@@ -195,6 +196,7 @@ impl Builder {
             describe: true,
             cancel_grace: self.settings.cancel_grace,
             environment: Vec::new(),
+            work: Work::Predict,
         }
     }
 

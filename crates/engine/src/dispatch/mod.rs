@@ -14,7 +14,7 @@ use onstage_core::{
     model::{Version, VersionId, VersionState},
     outcome::{Failure, Reason},
     ports::{Demand, Driver, RunState, Running, TaskSpec},
-    task::Incarnation,
+    task::{Incarnation, Lane},
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -99,11 +99,18 @@ pub struct Dispatch {
     parts: Parts,
     driver: Arc<dyn Driver>,
     settings: Settings,
-    backoffs: Backoffs,
+    /// Jobs and trainings have tasks of their own, and each their own room.
+    lanes: [LaneState; 2],
     /// Tasks started here whose end has not been seen, with their start on the monotonic clock.
-    started: HashMap<Id, (VersionId, Duration)>,
+    started: HashMap<Id, (VersionId, Lane, Duration)>,
     /// A place came free.
     room: Arc<Notify>,
+}
+
+/// What is known about the tasks of one lane.
+#[derive(Default)]
+struct LaneState {
+    backoffs: Backoffs,
     /// What ready versions need; asked again when a task of theirs ended badly.
     ready: HashMap<VersionId, Needs>,
 }
@@ -114,11 +121,14 @@ impl Dispatch {
             parts,
             driver,
             settings,
-            backoffs: Backoffs::default(),
+            lanes: Default::default(),
             started: HashMap::new(),
             room: Arc::default(),
-            ready: HashMap::new(),
         }
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut LaneState {
+        &mut self.lanes[lane as usize]
     }
 
     /// One look at the store and the driver, and what follows from it.
@@ -126,32 +136,48 @@ impl Dispatch {
         let demand = self.parts.store.demand(self.parts.clock.now()).await?;
         let running = self.driver.list().await?;
         self.note_ends(&running);
-        let standing = self.standing(&demand).await?;
-        let plan = plan(
-            &demand,
-            &running,
-            &standing,
-            &self.backoffs,
-            self.settings.tasks_total_max,
-            self.parts.clock.monotonic(),
-        );
-        let look = if !plan.starts.is_empty() {
-            Look::Started
-        } else if demand.is_empty() && running.iter().all(|one| one.state != RunState::Alive) {
-            Look::Idle
-        } else {
-            Look::Busy
-        };
+        let idle = demand.is_empty() && running.iter().all(|one| one.state != RunState::Alive);
+        let mut look = if idle { Look::Idle } else { Look::Busy };
+        for lane in [Lane::Jobs, Lane::Trainings] {
+            if self.turn_of(lane, &demand, &running).await? {
+                look = Look::Started;
+            }
+        }
+        Ok(look)
+    }
+
+    /// True when tasks were started.
+    async fn turn_of(
+        &mut self,
+        lane: Lane,
+        demand: &[Demand],
+        running: &[Running],
+    ) -> Result<bool> {
+        let demand: Vec<Demand> = demand
+            .iter()
+            .filter(|it| it.lane == lane)
+            .cloned()
+            .collect();
+        let running: Vec<Running> = running
+            .iter()
+            .filter(|it| it.lane == lane)
+            .cloned()
+            .collect();
+        let standing = self.standing(lane, &demand).await?;
+        let (total, now) = (self.settings.tasks_total_max, self.parts.clock.monotonic());
+        let backoffs = &self.lane(lane).backoffs;
+        let plan = plan(&demand, &running, &standing, backoffs, total, now);
+        let started = !plan.starts.is_empty();
         for start in plan.starts {
-            self.start(start).await;
+            self.start(lane, start).await;
         }
         for id in plan.stops {
             self.make_room(id);
         }
         for (version, why) in plan.refusals {
-            self.refuse(&version, &why).await?;
+            self.refuse(lane, &version, &why).await?;
         }
-        Ok(look)
+        Ok(started)
     }
 
     fn note_ends(&mut self, running: &[Running]) {
@@ -162,29 +188,37 @@ impl Dispatch {
             let RunState::Ended(how) = &one.state else {
                 continue;
             };
-            let Some((version, at)) = self.started.remove(&one.id) else {
+            let Some((version, lane, at)) = self.started.remove(&one.id) else {
                 continue;
             };
             let well = how.ends_with("code 0");
             if !well {
                 // It may be that its version is not what it was.
-                self.ready.remove(&version);
+                self.lane(lane).ready.remove(&version);
                 tracing::warn!(task = %one.id, %version, how, "a task ended badly");
             }
             let lived = now.saturating_sub(at);
-            self.backoffs.ended(&version, well, lived, now);
+            self.lane(lane).backoffs.ended(&version, well, lived, now);
         }
     }
 
-    async fn standing(&mut self, demand: &[Demand]) -> Result<BTreeMap<VersionId, Standing>> {
+    async fn standing(
+        &mut self,
+        lane: Lane,
+        demand: &[Demand],
+    ) -> Result<BTreeMap<VersionId, Standing>> {
         let mut standing = BTreeMap::new();
         for one in demand.iter().filter(|one| one.wants_tasks()) {
-            let found = match self.ready.get(&one.version) {
+            let found = match self.lane(lane).ready.get(&one.version) {
                 Some(needs) => Standing::Ready(needs.clone()),
-                None => judge(self.parts.store.version(&one.version).await?.as_ref()),
+                None => {
+                    let version = self.parts.store.version(&one.version).await?;
+                    judge(version.as_ref(), lane)
+                }
             };
             if let Standing::Ready(needs) = &found {
-                self.ready.insert(one.version.clone(), needs.clone());
+                let ready = &mut self.lane(lane).ready;
+                ready.insert(one.version.clone(), needs.clone());
             }
             standing.insert(one.version.clone(), found);
         }
@@ -205,11 +239,12 @@ impl Dispatch {
         });
     }
 
-    async fn start(&mut self, start: Start) {
+    async fn start(&mut self, lane: Lane, start: Start) {
         let id = self.parts.new_id();
         let spec = TaskSpec {
             id: id.clone(),
             version: start.version.clone(),
+            lane,
             memory_bytes: start.needs.memory_bytes,
             cpu: start.needs.cpu,
             stop_after: start.needs.stop_after + Duration::from_secs(TASK_MARGIN_S),
@@ -218,21 +253,28 @@ impl Dispatch {
         match self.driver.start(&spec).await {
             Ok(()) => {
                 tracing::info!(task = %id, version = %start.version, "started a task");
-                self.started.insert(id, (start.version, now));
+                self.started.insert(id, (start.version, lane, now));
             }
             Err(error) => {
                 tracing::warn!(version = %start.version, %error, "a task could not be started");
-                self.backoffs
+                self.lane(lane)
+                    .backoffs
                     .ended(&start.version, false, Duration::ZERO, now);
             }
         }
     }
 
     /// Claims jobs that can never run, only to end them with the reason.
-    async fn refuse(&self, version: &VersionId, why: &str) -> Result<()> {
+    async fn refuse(&self, lane: Lane, version: &VersionId, why: &str) -> Result<()> {
         let (store, now) = (&self.parts.store, self.parts.clock.now());
         let owner = &self.settings.incarnation;
-        let jobs = store.claim(version, owner, REFUSED_JOBS_MAX, now).await?;
+        let jobs = match lane {
+            Lane::Jobs => store.claim(version, owner, REFUSED_JOBS_MAX, now).await?,
+            Lane::Trainings => {
+                let claimed = store.claim_training(version, owner, now).await?;
+                claimed.into_iter().collect()
+            }
+        };
         let ends = jobs
             .iter()
             .filter_map(|job| job.lease())
@@ -241,10 +283,7 @@ impl Dispatch {
                 (lease, RunEnd::Failed(failure))
             })
             .collect();
-        let policy = RetryPolicy {
-            retries: 0,
-            retry_on: Vec::new(),
-        };
+        let policy = RetryPolicy::none();
         for job in store.finish_all(ends, &policy, 0.0, now).await? {
             let job = job?;
             let said = events::after_run(&job, now);
@@ -255,13 +294,13 @@ impl Dispatch {
 }
 
 /// What a version's record says about its jobs.
-fn judge(version: Option<&Version>) -> Standing {
+fn judge(version: Option<&Version>, lane: Lane) -> Standing {
     let Some(version) = version else {
         return Standing::Hopeless("its version is not there any more".to_owned());
     };
     let name = format!("version {} of `{}`", version.number, version.model);
     match &version.state {
-        VersionState::Ready { .. } => Standing::Ready(needs(version)),
+        VersionState::Ready { .. } => Standing::Ready(needs(version, lane)),
         VersionState::Building { .. } => Standing::Building,
         VersionState::Failed { error } => {
             Standing::Hopeless(format!("{name} could not be built: {}", error.message))
@@ -270,12 +309,12 @@ fn judge(version: Option<&Version>) -> Standing {
     }
 }
 
-fn needs(version: &Version) -> Needs {
-    let jobs = &version.config.jobs;
+fn needs(version: &Version, lane: Lane) -> Needs {
+    let limits = version.config.of_lane(lane);
     Needs {
-        tasks_max: jobs.tasks,
-        memory_bytes: jobs.memory.map(|size| size.0),
-        cpu: jobs.cpu,
-        stop_after: jobs.stop_after.0,
+        tasks_max: limits.tasks,
+        memory_bytes: limits.memory.map(|size| size.0),
+        cpu: limits.cpu,
+        stop_after: limits.stop_after,
     }
 }

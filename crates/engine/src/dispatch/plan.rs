@@ -144,6 +144,7 @@ fn alive_of(running: &[Running], version: &VersionId) -> u32 {
 mod tests {
     use super::*;
     use onstage_core::Timestamp;
+    use onstage_core::task::Lane;
     use proptest::prelude::*;
 
     fn version(name: &str) -> VersionId {
@@ -152,6 +153,7 @@ mod tests {
 
     fn demand(name: &str, queued: u64, running: u64, oldest: i64) -> Demand {
         Demand {
+            lane: Lane::Jobs,
             version: version(name),
             queued,
             running,
@@ -162,6 +164,7 @@ mod tests {
 
     fn task(number: u32, name: &str, state: RunState) -> Running {
         Running {
+            lane: Lane::Jobs,
             id: format!("task-{number:04}").parse().unwrap(),
             version: version(name),
             state,

@@ -11,6 +11,7 @@ use onstage_core::{
     model::BuildFailure,
     outcome::{Failure, Phase, Reason},
     ports::Preparing,
+    wire::to_worker::Work,
 };
 use std::{
     sync::{Arc, Weak, atomic::Ordering::Relaxed},
@@ -56,6 +57,7 @@ impl Pool {
             describe: false,
             cancel_grace: self.stage.settings.cancel_grace,
             environment: devices(room),
+            work: Work::Predict,
         }
     }
 

@@ -84,7 +84,10 @@ impl Sweeper {
     async fn sweep_job(&self, job: &Finished) -> Result<usize> {
         let keys = self.parts.blobs.list(&format!("jobs/{}/", job.id)).await?;
         let chunks = self.parts.store.chunks(&job.id).await?;
-        let left_over = sweep_list(&job.id, job.run, &chunks, &keys);
+        let mut left_over = sweep_list(&job.id, job.run, &chunks, &keys);
+        for checkpoint in self.parts.store.checkpoints(&job.id).await? {
+            left_over.retain(|key| *key != checkpoint.parcel.blob.key);
+        }
         for key in &left_over {
             self.parts.blobs.delete(key).await?;
         }

@@ -50,6 +50,10 @@ impl Hands for Worker {
         self.run(microbatch);
     }
 
+    fn train(&self, item: Item, resume: Option<String>) {
+        Worker::train(self, item, resume);
+    }
+
     fn cancel(&self, id: u64) {
         Worker::cancel(self, id);
     }
@@ -60,6 +64,10 @@ impl Hands for Worker {
 
     fn is_alive(&self) -> bool {
         !self.has_ended()
+    }
+
+    async fn ended(&self) {
+        Worker::ended(self).await;
     }
 
     async fn memory_bytes(&self) -> Option<u64> {

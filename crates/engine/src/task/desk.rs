@@ -12,11 +12,12 @@ use super::{
 use crate::{ask::Loaded, parts::Parts};
 use onstage_core::{
     Result,
+    config::LaneLimits,
     job::{Job, Lease},
     lifecycle::{RetryPolicy, RunEnd},
     outcome::{Failure, Phase, Reason},
     ports::Preparing,
-    task::Incarnation,
+    task::{Incarnation, Lane},
 };
 use std::{
     sync::{
@@ -78,7 +79,7 @@ impl Desk {
         staff: Staff,
         stop: CancellationToken,
     ) -> Self {
-        let policy = policy(&loaded);
+        let policy = policy(&loaded, settings.lane);
         Self {
             parts,
             settings,
@@ -97,6 +98,11 @@ impl Desk {
         self.items.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// What the model's config says of this task's lane.
+    pub(crate) fn limits(&self) -> LaneLimits<'_> {
+        self.loaded.version.config.of_lane(self.settings.lane)
+    }
+
     /// How long one prediction of this version may take. Background models compute for as long as a job may run.
     pub(crate) fn prediction_limit(&self) -> Duration {
         let config = &self.loaded.version.config;
@@ -109,7 +115,7 @@ impl Desk {
 
     /// What one run must hear. `patient`: when the task is told to stop, the run may still get done; otherwise it stops at once, because what it has is kept.
     pub(crate) fn orders(&self, ear: watch::Receiver<Told>, patient: bool) -> Orders {
-        let limit = self.loaded.version.config.jobs.stop_after.0;
+        let limit = self.limits().stop_after;
         Orders {
             ear,
             stop: self.stop.clone(),
@@ -161,7 +167,7 @@ impl Desk {
     }
 
     /// The job's end is committed; that its log says so too is for those who watch, and readers go by the job's state.
-    async fn say_after(&self, journal: &Journal, job: &Job) {
+    pub(crate) async fn say_after(&self, journal: &Journal, job: &Job) {
         let mut events = journal.take_rest();
         events.push(events::after_run(job, self.parts.clock.now()));
         if let Err(error) = self.parts.store.append_events(&job.id, None, events).await {
@@ -170,13 +176,13 @@ impl Desk {
     }
 }
 
-/// Which failures are repeated, from the model's `[jobs]`; a word that is no reason never comes this far.
-fn policy(loaded: &Loaded) -> RetryPolicy {
-    let jobs = &loaded.version.config.jobs;
+/// Which failures are repeated, from the model's `[jobs]` or `[training]`; a word that is no reason never comes this far.
+fn policy(loaded: &Loaded, lane: Lane) -> RetryPolicy {
+    let limits = loaded.version.config.of_lane(lane);
     let reason = |word: &String| serde_json::from_value::<Reason>(word.as_str().into()).ok();
     RetryPolicy {
-        retries: jobs.retries,
-        retry_on: jobs.retry_on.iter().filter_map(reason).collect(),
+        retries: limits.retries,
+        retry_on: limits.retry_on.iter().filter_map(reason).collect(),
     }
 }
 

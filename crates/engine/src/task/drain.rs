@@ -5,11 +5,12 @@ use super::{
     TaskEnd, batch,
     claim::{Measured, idle_wait},
     desk::Desk,
-    persist, prediction,
+    persist, prediction, training,
 };
 use onstage_core::{
     Result,
     job::{Job, JobKind, JobSpec},
+    task::Lane,
 };
 use std::time::Duration;
 
@@ -17,10 +18,7 @@ use std::time::Duration;
 pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
     let clock = &desk.parts.clock;
     let began = clock.monotonic();
-    let linger = desk
-        .settings
-        .linger
-        .unwrap_or(desk.loaded.version.config.jobs.linger.0);
+    let linger = desk.settings.linger.unwrap_or(desk.limits().linger);
     let mut measured = Measured::default();
     let mut worked_at = began;
     loop {
@@ -31,16 +29,14 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
             return Ok(TaskEnd::TimeUp);
         }
         let looked_at = clock.monotonic();
-        let jobs = claim(desk, &measured).await?;
-        if !jobs.is_empty() {
-            run(desk, jobs, &mut measured).await?;
+        if work(desk, &mut measured).await? {
             if let Some(failure) = desk.staff.hopeless() {
                 return Ok(TaskEnd::NoWorker(failure.message));
             }
             worked_at = clock.monotonic();
             continue;
         }
-        if help(desk).await? {
+        if desk.settings.lane == Lane::Jobs && help(desk).await? {
             worked_at = clock.monotonic();
             continue;
         }
@@ -51,6 +47,34 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
         }
         wait(desk, idle_wait(look).min(linger - idle)).await;
     }
+}
+
+/// Claims and runs what there is now; false when there was nothing.
+async fn work(desk: &Desk, measured: &mut Measured) -> Result<bool> {
+    if desk.settings.lane == Lane::Trainings {
+        let claimed = claim_training(desk).await?;
+        let found = claimed.is_some();
+        if let Some(job) = claimed {
+            training::run(desk, job).await?;
+        }
+        return Ok(found);
+    }
+    let jobs = claim(desk, measured).await?;
+    let found = !jobs.is_empty();
+    if found {
+        run(desk, jobs, measured).await?;
+    }
+    Ok(found)
+}
+
+async fn claim_training(desk: &Desk) -> Result<Option<Job>> {
+    let parts = &desk.parts;
+    persist::insist(parts, "claiming", || {
+        let now = parts.clock.now();
+        let version = &desk.settings.version;
+        parts.store.claim_training(version, &desk.incarnation, now)
+    })
+    .await
 }
 
 /// Computes for a batch job of another task that shares its rows; false when there is none.

@@ -37,6 +37,11 @@ pub(crate) fn log(source: &str, level: &str, lines: &str, at: Timestamp) -> NewE
     event(EventKind::Log, at, &data)
 }
 
+/// A line of our own.
+pub(crate) fn said(line: &str, at: Timestamp) -> NewEvent {
+    log("onstage", "info", &format!("{line}\n"), at)
+}
+
 /// A piece of a streamed output; `chunk` is its JSON text at rest.
 pub(crate) fn output(index: u64, chunk: &str, at: Timestamp) -> NewEvent {
     NewEvent {

@@ -15,6 +15,7 @@ mod persist;
 mod prediction;
 mod staff;
 mod tab;
+mod training;
 
 pub use batch::line::Line as ChunkLine;
 pub use staff::{Crew, Hands};
@@ -25,7 +26,8 @@ use desk::Desk;
 use onstage_core::{
     Id, Kind, Result,
     model::{Version, VersionId, VersionState},
-    task::{Incarnation, Task},
+    task::{Incarnation, Lane, Task},
+    wire::to_worker::Work,
 };
 use staff::Staff;
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -42,11 +44,12 @@ pub struct TaskSettings {
     /// The id under which the driver started it.
     pub id: Id,
     pub version: VersionId,
+    pub lane: Lane,
     pub host: String,
     pub pid: u32,
     /// Tables and results are written below it while they are worked on.
     pub tempdir: PathBuf,
-    /// How long it waits for more work before it ends itself; the model's `[jobs] linger` when absent.
+    /// How long it waits for more work before it ends itself; the model's own when absent.
     pub linger: Option<Duration>,
     /// After this long it claims no more.
     pub stop_after: Duration,
@@ -113,6 +116,10 @@ pub async fn run_task(
                 describe: false,
                 cancel_grace: settings.cancel_grace,
                 environment: Vec::new(),
+                work: match settings.lane {
+                    Lane::Jobs => Work::Predict,
+                    Lane::Trainings => Work::Train,
+                },
             },
             started: 0.into(),
         })

@@ -102,7 +102,7 @@ fn lost_or(error: Error) -> Result<Option<Job>> {
 }
 
 /// The job, if it is the run of this lease that ended it.
-async fn read_back(parts: &Parts, lease: &Lease) -> Result<Option<Job>> {
+pub(crate) async fn read_back(parts: &Parts, lease: &Lease) -> Result<Option<Job>> {
     let job = insist(parts, "reading a job back", || parts.store.job(&lease.job)).await?;
     Ok(job.filter(|job| job.state.is_final() && job.run == lease.run))
 }

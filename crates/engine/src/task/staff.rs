@@ -29,11 +29,16 @@ pub trait Crew: Send + Sync {
 pub trait Hands: Send + Sync {
     /// Takes a microbatch behind those it has. Every item's sink hears its end, also when the worker dies.
     fn submit(&self, microbatch: Vec<Item>);
+    /// Runs one training, in a worker that was set up for it; `resume` is where the last checkpoint lies.
+    fn train(&self, item: Item, resume: Option<String>);
     /// Stops one item, by force after the grace if need be; its sink hears `canceled` at once.
     fn cancel(&self, id: u64);
     /// Kills its process group now.
     fn kill(&self);
     fn is_alive(&self) -> bool;
+    /// Resolves when it is gone.
+    async fn ended(&self);
+
     /// What it uses now, where that can be told.
     async fn memory_bytes(&self) -> Option<u64> {
         None

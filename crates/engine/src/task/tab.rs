@@ -43,7 +43,7 @@ impl Desk {
     /// A run of the job has ended.
     pub(crate) fn note(&self, job: &Job, used: Used) {
         let memory_bytes = self.tab.memory_bytes.load(Relaxed);
-        let worker = meter::job_worker(&self.loaded.version.config, memory_bytes);
+        let worker = meter::job_worker(self.limits(), &self.loaded.version.config, memory_bytes);
         let amounts = Amounts {
             runs: used.items,
             ..worker.in_time(used.time)

@@ -2,6 +2,7 @@
 //! Thin: who waits for what is decided in `flight`, what to send next by the source.
 
 use super::{
+    ask::{Asked, Reply},
     flight::Flight,
     health::Health,
     item::{Item, LogLine},
@@ -24,6 +25,9 @@ use tokio::{
 pub(super) enum Order {
     /// Items of a caller without a queue of its own; they go out as one microbatch.
     Run(Vec<Item>),
+    /// One training, with where its last checkpoint lies.
+    Train(Item, Option<String>),
+    Reply(Reply),
     Cancel(u64),
     /// From now on, pull from here.
     Serve(Arc<dyn Source>),
@@ -47,6 +51,8 @@ pub(super) struct Drive {
     pub source: Option<Arc<dyn Source>>,
     pub wake: Arc<Notify>,
     pub orders: mpsc::UnboundedReceiver<Order>,
+    /// The way back for what is asked of others.
+    pub answers: mpsc::WeakUnboundedSender<Order>,
     pub state: AppState,
     pub health: Health,
     /// Microbatches handed over by `run` that wait for their turn.
@@ -222,6 +228,16 @@ impl Drive {
                     item.sink.metric(&values, step);
                 }
             }
+            FromWorker::Ask {
+                request,
+                id,
+                question,
+            } => {
+                let asked = Asked::new(request, question, self.answers.clone());
+                if let Some(item) = self.flight.wanted(id) {
+                    item.sink.asked(asked);
+                }
+            }
             FromWorker::Log { id, level, text } => self.log(id, &level, &text),
             FromWorker::State(request) => self.ask_state(request),
             FromWorker::Pong { n } => self.health.pong(n, self.clock.monotonic()),
@@ -288,6 +304,8 @@ impl Drive {
         let now = self.clock.monotonic();
         match order {
             Order::Run(items) => self.pending.push_back(items),
+            Order::Train(item, resume) => self.train(item, resume.as_deref(), now),
+            Order::Reply(reply) => self.line.say(&reply.message()),
             Order::Cancel(id) => self.cancel(id, now),
             Order::EndTrial => self.state.end_trial(),
             Order::Serve(source) => self.source = Some(source),
@@ -305,6 +323,16 @@ impl Drive {
             }
         }
         Ok(())
+    }
+
+    fn train(&mut self, item: Item, resume: Option<&str>, now: Duration) {
+        let wire = on_wire(&item, now);
+        self.line.say(&ToWorker::Train {
+            item: &wire,
+            resume,
+        });
+        self.flight.send(vec![item], now);
+        self.health.busy();
     }
 
     fn cancel(&mut self, id: u64, now: Duration) {
@@ -384,8 +412,10 @@ impl Drive {
         self.flight.lost(&why, self.clock.monotonic());
         self.orders.close();
         while let Ok(order) = self.orders.try_recv() {
-            if let Order::Run(items) = order {
-                self.pending.push_back(items);
+            match order {
+                Order::Run(items) => self.pending.push_back(items),
+                Order::Train(item, _) => self.pending.push_back(vec![item]),
+                _ => {}
             }
         }
         for items in self.pending.drain(..).rev() {

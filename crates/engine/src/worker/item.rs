@@ -1,6 +1,7 @@
 //! An item on its way through a worker, and the sink that hears what becomes of it.
 //! Does not know who waits behind the sink.
 
+use super::ask::Asked;
 use onstage_core::{
     outcome::{Failure, Progress},
     value::Value,
@@ -29,6 +30,8 @@ pub trait Sink: Send + Sync {
     fn log(&self, _line: &LogLine<'_>) {}
     fn progress(&self, _progress: Progress) {}
     fn metric(&self, _values: &BTreeMap<String, f64>, _step: Option<f64>) {}
+    /// A training asks something; whoever does not know what to do drops it.
+    fn asked(&self, _asked: Asked) {}
     /// A piece of a streamed output; indexes count from 0 without gaps.
     fn chunk(&self, _index: u64, _output: Value) {}
     /// The worker gave it back before it began, for another one to take. Called at most once, and instead of `end`.

@@ -1,6 +1,7 @@
 //! One worker: its process, its socket, its output, and the items it computes.
 //! Does not know pools, tickets, jobs or tasks: whoever has items hands them over with a sink each.
 
+mod ask;
 mod drive;
 mod flight;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod start;
 mod state;
 mod told;
 
+pub use ask::Asked;
 pub use item::{End, Item, LogLine, Sink, Took};
 pub use source::{Source, Take};
 pub use start::Start;
@@ -108,6 +110,7 @@ impl Worker {
             source: None,
             wake: wake.clone(),
             orders: inbox,
+            answers: orders.downgrade(),
             state: AppState::new(
                 parts.clone(),
                 version.model.clone(),
@@ -168,6 +171,18 @@ impl Worker {
                 let why = why.clone();
                 item.sink.end(End::Returned { alone: false, why });
             }
+        }
+    }
+
+    /// Runs one training; the worker was set up for it and does nothing else. `resume` is where the last checkpoint lies.
+    pub fn train(&self, item: Item, resume: Option<String>) {
+        let order = Order::Train(item, resume);
+        if let Err(mpsc::error::SendError(Order::Train(item, _))) = self.orders.send(order) {
+            let why = Failure::new(
+                onstage_core::outcome::Reason::WorkerLost,
+                "the worker is gone",
+            );
+            item.sink.end(End::Returned { alone: true, why });
         }
     }
 

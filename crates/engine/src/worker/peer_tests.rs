@@ -11,7 +11,7 @@ use onstage_core::{
     outcome::Phase,
     ports::{Attached, Exit, Launcher, Preparing, WorkerProcess, WorkerSpec},
     value::{BlobRef, Value},
-    wire::Frame,
+    wire::{Frame, to_worker::Work},
 };
 use std::{
     collections::VecDeque,
@@ -164,6 +164,7 @@ async fn start(
         describe: false,
         cancel_grace: Duration::from_millis(100),
         environment: Vec::new(),
+        work: Work::Predict,
     };
     Worker::start(&parts, &version(more), &how, &Quiet).await
 }

@@ -13,7 +13,7 @@ use onstage_core::{
     outcome::{Phase, Reason},
     ports::{Preparing, WorkerSpec, not_ready},
     schema::ModelSchema,
-    wire::{FromWorker, PROTOCOL, ToWorker, from_worker::WorkerError},
+    wire::{FromWorker, PROTOCOL, ToWorker, from_worker::WorkerError, to_worker::Work},
 };
 use std::{path::PathBuf, time::Duration};
 
@@ -30,6 +30,8 @@ pub struct Start {
     pub cancel_grace: Duration,
     /// More environment variables.
     pub environment: Vec<(String, String)>,
+    /// What it is set up for.
+    pub work: Work,
 }
 
 /// A worker that is set up, before it serves.
@@ -46,7 +48,8 @@ pub(super) async fn start(
     how: &Start,
     preparing: &dyn Preparing,
 ) -> Result<Started, BuildFailure> {
-    let (spec, config) = (spec(version, how), &version.config.realtime);
+    let weights = placed_weights(parts, version, preparing).await?;
+    let (spec, config) = (spec(version, how, weights), &version.config.realtime);
     let process = parts
         .launcher
         .launch(&spec, preparing)
@@ -54,10 +57,11 @@ pub(super) async fn start(
         .map_err(|error| launch_failed(error, config))?;
     let mut line = Line::new(process).map_err(|error| ours(&error))?;
     let limit = config.startup_timeout.0;
-    let told = match tokio::time::timeout(limit, open(parts, how, &mut line, preparing)).await {
-        Ok(told) => told,
-        Err(_) => Err(Told::TooSlow(limit)),
-    };
+    let told =
+        match tokio::time::timeout(limit, open(parts, how, &spec, &mut line, preparing)).await {
+            Ok(told) => told,
+            Err(_) => Err(Told::TooSlow(limit)),
+        };
     match told {
         Ok((schema, tempdir)) => Ok(Started {
             line,
@@ -73,13 +77,28 @@ pub(super) async fn start(
     }
 }
 
-fn spec(version: &Version, how: &Start) -> WorkerSpec {
+/// Where the version's weights lie on this host; fetched first if need be, which may take its time.
+async fn placed_weights(
+    parts: &Parts,
+    version: &Version,
+    preparing: &dyn Preparing,
+) -> Result<Option<PathBuf>, BuildFailure> {
+    let Some(weights) = &version.weights else {
+        return Ok(None);
+    };
+    preparing.phase(Phase::Installing, "fetching the weights");
+    let placed = parts.parcels.place(weights).await;
+    placed.map(Some).map_err(|error| ours(&error))
+}
+
+fn spec(version: &Version, how: &Start, weights: Option<PathBuf>) -> WorkerSpec {
     WorkerSpec {
         version: version.id.clone(),
         bundle: version.bundle.clone(),
         config: ModelConfig::clone(&version.config),
         label: how.label.clone(),
         dial_in_timeout: version.config.realtime.startup_timeout.0,
+        weights,
         environment: how.environment.clone(),
     }
 }
@@ -87,6 +106,7 @@ fn spec(version: &Version, how: &Start) -> WorkerSpec {
 async fn open(
     parts: &Parts,
     how: &Start,
+    spec: &WorkerSpec,
     line: &mut Line,
     preparing: &dyn Preparing,
 ) -> Result<(Option<ModelSchema>, PathBuf), Told> {
@@ -105,9 +125,10 @@ async fn open(
         .await
         .map_err(|error| Told::Ours(format!("`{}` cannot be made: {error}", tempdir.display())))?;
     line.say(&ToWorker::Setup {
-        weights: None,
+        weights: spec.weights.as_deref().and_then(|path| path.to_str()),
         tempdir: &tempdir.to_string_lossy(),
         seed: parts.seed(),
+        work: how.work,
     });
     match answer(line, preparing).await? {
         FromWorker::Ready => Ok((schema, tempdir)),

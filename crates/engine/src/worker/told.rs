@@ -29,6 +29,7 @@ impl Told {
             FromWorker::Chunk { .. } => "chunk",
             FromWorker::Progress { .. } => "progress",
             FromWorker::Metric { .. } => "metric",
+            FromWorker::Ask { .. } => "a question",
             _ => "something else",
         };
         Self::Garbage(format!("it answered `{step}` with `{name}`"))

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use onstage_backends::{
     blobs, bundle,
     clock::{SystemClock, entropy},
+    datasets::{CACHE_BYTES_DEFAULT, HostDatasets},
+    parcels::DiskParcels,
     process::{LauncherSettings, ProcessLauncher, Purpose},
     store, tables,
 };
@@ -79,12 +81,16 @@ impl World {
             purpose: Purpose::Realtime,
         };
         let launcher = ProcessLauncher::new(launcher_settings, blobs.clone()).unwrap();
+        let parcels = DiskParcels::new(folder.path(), blobs.clone());
+        let datasets = HostDatasets::new(folder.path(), blobs.clone(), CACHE_BYTES_DEFAULT);
         let parts = Parts {
             store: store::open("memory:").await.unwrap(),
             launcher: Arc::new(launcher),
             blobs,
             driver: None,
             tables: Arc::new(tables::FileTables),
+            parcels: Arc::new(parcels),
+            datasets: Arc::new(datasets),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(entropy),
             ids: Arc::default(),
@@ -167,6 +173,8 @@ impl World {
             examples: serde_json::to_string(&examples).unwrap(),
             promote_when_ready: true,
             created_at: self.parts.clock.now(),
+            weights: None,
+            lineage: None,
         };
         let (version, _) = self.parts.store.add_version(new).await.unwrap();
         self.engine.nudge();

@@ -1,5 +1,6 @@
 //! Workers that follow a script instead of running Python.
 
+use super::training::{self, Fate};
 use async_trait::async_trait;
 use onstage_core::{
     outcome::{Failure, Progress, Reason},
@@ -99,6 +100,7 @@ impl Crew for Shared {
 
 enum Order {
     Run(Vec<Item>),
+    Train(Item, Option<String>),
     Cancel(u64),
     Kill,
 }
@@ -109,6 +111,7 @@ struct ScriptHands {
     kills: Arc<AtomicU32>,
 }
 
+#[async_trait]
 impl Hands for ScriptHands {
     fn submit(&self, microbatch: Vec<Item>) {
         if let Err(mpsc::error::SendError(Order::Run(items))) =
@@ -116,6 +119,10 @@ impl Hands for ScriptHands {
         {
             give_back(items, false);
         }
+    }
+
+    fn train(&self, item: Item, resume: Option<String>) {
+        let _ = self.orders.send(Order::Train(item, resume));
     }
 
     fn cancel(&self, id: u64) {
@@ -129,6 +136,12 @@ impl Hands for ScriptHands {
 
     fn is_alive(&self) -> bool {
         self.alive.load(Ordering::SeqCst)
+    }
+
+    async fn ended(&self) {
+        while self.is_alive() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -163,6 +176,7 @@ impl ScriptWorker {
                 Some(items) => self.compute(items).await?,
                 None => match self.inbox.recv().await {
                     Some(Order::Run(items)) => self.waiting.push_back(items),
+                    Some(Order::Train(item, resume)) => self.train(item, resume).await?,
                     Some(Order::Cancel(_)) => {}
                     Some(Order::Kill) | None => return Err(Dead),
                 },
@@ -219,6 +233,18 @@ impl ScriptWorker {
         Ok(())
     }
 
+    async fn train(&mut self, item: Item, resume: Option<String>) -> Result<(), Dead> {
+        item.sink.started();
+        match training::play(&item, resume).await {
+            Fate::Ended => Ok(()),
+            Fate::Dies => {
+                fail(&item, died());
+                Err(Dead)
+            }
+            Fate::Hangs => self.hang(&item).await,
+        }
+    }
+
     async fn hang(&mut self, item: &Item) -> Result<(), Dead> {
         let limit = tokio::time::sleep(item.limit);
         tokio::pin!(limit);
@@ -230,7 +256,7 @@ impl ScriptWorker {
                         fail(item, Failure::new(Reason::Canceled, "it was canceled"));
                         return Ok(());
                     }
-                    Some(Order::Cancel(_)) => {}
+                    Some(Order::Cancel(_) | Order::Train(..)) => {}
                     Some(Order::Kill) | None => {
                         fail(item, died());
                         return Err(Dead);

@@ -23,6 +23,7 @@ use onstage_core::{
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
     shares::{ShareStep, Shares},
     task::{Incarnation, Task},
+    training::{Checkpoint, Trained},
     upload::{Made, Upload, UploadPart},
     usage::{Dimension, Usage, UsageFilter, UsageSum},
     value::BlobRef,
@@ -58,10 +59,14 @@ pub(crate) struct Cut {
 }
 
 /// Writes that leave something durable. Beats are left out: they only count up.
-const DURABLE: [&str; 8] = [
+const DURABLE: [&str; 12] = [
     "register_task",
     "claim",
+    "claim_training",
     "commit_chunk",
+    "commit_checkpoint",
+    "ensure_model",
+    "finish_training",
     "finish",
     "finish_all",
     "append_events",
@@ -150,6 +155,10 @@ through!(Jobs {
     jobs(filter: &JobFilter, page: Page) -> Result<Listed<Job>>;
     finished(runs_min: u32, completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>>;
     claim(version: &VersionId, owner: &Incarnation, limit: u32, now: Timestamp) -> Result<Vec<Job>>;
+    claim_training(version: &VersionId, owner: &Incarnation, now: Timestamp) -> Result<Option<Job>>;
+    commit_checkpoint(lease: &Lease, checkpoint: Checkpoint, keep: u32) -> Result<Vec<Checkpoint>>;
+    checkpoints(job: &Id) -> Result<Vec<Checkpoint>>;
+    finish_training(lease: &Lease, trained: Trained, now: Timestamp) -> Result<Job>;
     help(version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>>;
     share(lease: &Lease, step: ShareStep) -> Result<Option<Shares>>;
     shares(job: &Id) -> Result<Option<Shares>>;
@@ -215,8 +224,8 @@ through!(Uploads {
     add_upload(upload: Upload) -> Result<()>;
     upload(id: &Id) -> Result<Option<(Upload, Vec<UploadPart>)>>;
     put_part(id: &Id, part: UploadPart, now: Timestamp) -> Result<Option<BlobRef>>;
-    complete_upload(id: &Id, made: Made) -> Result<Vec<UploadPart>>;
-    remove_upload(id: &Id) -> Result<Vec<UploadPart>>;
+    complete_upload(id: &Id, made: Made) -> Result<()>;
+    remove_upload(id: &Id) -> Result<()>;
     idle_uploads(since: Timestamp, limit: u32) -> Result<Vec<Id>>;
 });
 through!(Datasets {

@@ -10,7 +10,7 @@ use onstage_core::{
     model::VersionState,
     outcome::{Phase, Reason},
     ports::{Capabilities, Driver, RunState, Running, TaskSpec},
-    task::{Incarnation, Task},
+    task::{Incarnation, Lane, Task},
     value::BlobRef,
 };
 use onstage_engine::{
@@ -35,6 +35,7 @@ impl Driver for ScriptDriver {
         self.tasks.lock().unwrap().push(Running {
             id: spec.id.clone(),
             version: spec.version.clone(),
+            lane: spec.lane,
             state: RunState::Alive,
         });
         Ok(())
@@ -243,6 +244,7 @@ fn spec(world: &World, id: &str) -> TaskSpec {
     TaskSpec {
         id: id.parse().unwrap(),
         version: world.version.clone(),
+        lane: Lane::Jobs,
         memory_bytes: None,
         cpu: None,
         stop_after: Duration::from_secs(1),

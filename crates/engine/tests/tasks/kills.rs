@@ -80,7 +80,7 @@ async fn first_life(world: &World, at: Option<(Step, Moment)>) -> (Vec<Step>, bo
 }
 
 /// What the reaper does once it knows that the task is gone. The task's last beat may still be on its way: then it looks again.
-async fn reap(world: &World) {
+pub(crate) async fn reap(world: &World) {
     let store = &world.parts.store;
     for _look in 0..100 {
         let mut left = 0;

@@ -13,4 +13,6 @@ mod python;
 mod sharing;
 mod sweeps;
 mod throughput;
+mod training;
+mod trainings;
 mod world;

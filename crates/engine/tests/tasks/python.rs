@@ -13,6 +13,7 @@ use onstage_core::{
     model::{NewVersion, VersionState},
     outcome::Phase,
     ports::Preparing,
+    wire::to_worker::Work,
 };
 use onstage_engine::{
     Parts,
@@ -93,6 +94,8 @@ async fn world(code: &str) -> World {
         examples: "[]".into(),
         promote_when_ready: false,
         created_at: world.parts.clock.now(),
+        weights: None,
+        lineage: None,
     };
     let (version, _) = world.parts.store.add_version(new).await.unwrap();
     let how = Start {
@@ -101,6 +104,7 @@ async fn world(code: &str) -> World {
         describe: true,
         cancel_grace: Duration::from_millis(200),
         environment: Vec::new(),
+        work: Work::Predict,
     };
     let worker = Worker::start(&world.parts, &version, &how, &Quiet)
         .await

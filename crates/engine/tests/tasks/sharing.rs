@@ -226,6 +226,7 @@ fn dispatch_starts_tasks_that_help() {
     let version = VersionId("v".into());
     let demand = |queued, help| Demand {
         version: version.clone(),
+        lane: onstage_core::task::Lane::Jobs,
         queued,
         running: 1,
         help,
@@ -241,6 +242,7 @@ fn dispatch_starts_tasks_that_help() {
     let running = [onstage_core::ports::Running {
         id: "task-00001".parse().unwrap(),
         version: version.clone(),
+        lane: onstage_core::task::Lane::Jobs,
         state: onstage_core::ports::RunState::Alive,
     }];
     let starts = |one| {

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use onstage_backends::{
     blobs,
     clock::{SystemClock, entropy},
+    datasets::{CACHE_BYTES_DEFAULT, HostDatasets},
+    parcels::DiskParcels,
     store,
     tables::FileTables,
 };
@@ -19,6 +21,7 @@ use onstage_core::{
         CheckError, InputCheck, Launcher, OutputCheck, Preparing, Store, WorkerProcess, WorkerSpec,
     },
     schema::ModelSchema,
+    task::Lane,
     value::{BlobRef, Stored},
 };
 use onstage_engine::{
@@ -46,12 +49,17 @@ impl World {
         blobs: Arc<dyn onstage_core::ports::Blobs>,
         mut extra: Value,
     ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let parcels = DiskParcels::new(folder.path(), blobs.clone());
+        let datasets = HostDatasets::new(folder.path(), blobs.clone(), CACHE_BYTES_DEFAULT);
         let parts = Parts {
             store,
             blobs,
             launcher: Arc::new(NoLauncher),
             driver: None,
             tables: Arc::new(FileTables),
+            parcels: Arc::new(parcels),
+            datasets: Arc::new(datasets),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(entropy),
             ids: Arc::default(),
@@ -88,7 +96,7 @@ impl World {
         Self {
             parts,
             version,
-            folder: tempfile::tempdir().unwrap(),
+            folder,
         }
     }
 
@@ -96,6 +104,7 @@ impl World {
         TaskSettings {
             id: self.parts.new_id(),
             version: self.version.clone(),
+            lane: Lane::Jobs,
             host: "here".into(),
             pid: 1,
             tempdir: self.folder.path().to_owned(),
@@ -146,7 +155,7 @@ impl World {
         self.submit(JobSpec::Batch(spec)).await
     }
 
-    async fn submit(&self, spec: JobSpec) -> Id {
+    pub(crate) async fn submit(&self, spec: JobSpec) -> Id {
         let id = self.parts.new_id();
         let new = NewJob {
             id: id.clone(),
@@ -266,6 +275,8 @@ async fn make_version(store: &dyn Store, id: &VersionId, schema: &Value, config:
         examples: "[]".into(),
         promote_when_ready: false,
         created_at: Timestamp(0),
+        weights: None,
+        lineage: None,
     };
     store.add_version(new).await.unwrap();
     let schema: ModelSchema = serde_json::from_value(schema.clone()).unwrap();

@@ -1,14 +1,45 @@
-//! `onstage feedback`: what people said about predictions, as a list, CSV or JSON.
+//! `onstage feedback`: what people said about predictions, as a list, CSV or JSON, or as a version of a dataset.
 //! Gives no feedback itself.
 
 use super::{caller::Caller, exit::Failure, print, push::words, when};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SHOWN_MAX: usize = 10_000;
 
 /// Show what people said about predictions
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Make inputs, outputs and corrections a new version of a dataset
+    Export(Export),
+}
+
+#[derive(Debug, clap::Args)]
+struct Export {
+    /// The model: `age` or `lab/age`
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// The dataset that gets the version
+    #[arg(long, value_name = "NAME")]
+    dataset: String,
+    /// Only newer than an age (`7d`) or day (`2026-05-01`)
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// How it is written
+    #[arg(long, default_value = "jsonl", value_parser = ["jsonl", "csv"])]
+    format: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
     /// Only about this model
     #[arg(value_name = "MODEL")]
     model: Option<String>,
@@ -21,6 +52,33 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
+    match args.verb {
+        Some(Verb::Export(args)) => export(caller, &args).await,
+        None => list(caller, &args.list).await,
+    }
+}
+
+async fn export(caller: &Caller, args: &Export) -> Result<(), Failure> {
+    let client = caller.client()?;
+    let model = crate::client::full_name(&client.model(&args.model).await?);
+    let since = args.since.as_deref();
+    let since = since
+        .map(|since| when::since(since, caller.now()))
+        .transpose()?;
+    let wish = json!({
+        "model": model,
+        "dataset": args.dataset,
+        "format": args.format,
+        "since": since,
+    });
+    let version = client.post("/v1/feedback/export", &wish).await?;
+    if caller.json {
+        return print::json(&version);
+    }
+    print::line(words(&version, "reference"))
+}
+
+async fn list(caller: &Caller, args: &List) -> Result<(), Failure> {
     let client = caller.client()?;
     let mut path = "/v1/feedback?limit=200".to_owned();
     if let Some(model) = &args.model {

@@ -24,11 +24,11 @@ enum Verb {
     Ls(List),
     /// Show one job or prediction
     Show(One),
-    /// Fetch the result of a batch job, or the output of a prediction
+    /// Fetch the result of a batch job, the output of a prediction, or the weights of a training
     Result(Fetch),
     /// Ask a job or prediction to stop
     Cancel(One),
-    /// Run a job again (of a batch job, its failed rows)
+    /// Run a job again (of a batch job, its failed rows; a training from its last checkpoint)
     Retry(One),
 }
 
@@ -128,12 +128,33 @@ async fn fetch(caller: &Caller, client: &Client, args: &Fetch) -> Result<(), Fai
         ))
         .into());
     }
+    if path.starts_with("/v1/trainings/") {
+        return weights(caller, client, &record, out).await;
+    }
     if !path.starts_with("/v1/batches/") {
         return run::result(caller, client, &record, out.as_deref()).await;
     }
     let table = PathBuf::from(words(&record["table"], "name"));
     let out = out.unwrap_or_else(|| out::for_table(&caller.folder, &table));
     batch::end(caller, client, &record, &out).await
+}
+
+/// What a training learnt, as a file beside where you stand.
+async fn weights(
+    caller: &Caller,
+    client: &Client,
+    record: &Value,
+    out: Option<PathBuf>,
+) -> Result<(), Failure> {
+    let Some(from) = record["output"]["weights"].as_str() else {
+        let text = format!("training `{}` has left no weights", words(record, "id"));
+        return Err(Error::conflict(text).into());
+    };
+    let name = format!("{}.weights", words(record, "id"));
+    let out = out.unwrap_or_else(|| caller.folder.join(name));
+    let silent = std::sync::Arc::new(|_| {});
+    client.download(from, &out, silent).await?;
+    print::line(&out.display().to_string())
 }
 
 async fn list(caller: &Caller, client: &Client, args: &List) -> Result<(), Failure> {
@@ -220,7 +241,7 @@ fn result_command(record: &Value) -> String {
 /// Where a record of any kind lies, and the record.
 pub(super) async fn find(client: &Client, id: &str) -> Result<(String, Value)> {
     id.parse::<onstage_core::Id>()?;
-    for kind in ["predictions", "batches", "jobs"] {
+    for kind in ["predictions", "batches", "trainings", "jobs"] {
         let path = format!("/v1/{kind}/{id}");
         match client.get(&path).await {
             Ok(record) => return Ok((path, record)),

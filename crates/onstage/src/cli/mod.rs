@@ -1,12 +1,16 @@
 //! The command line: the verbs, what they share on their way in, and how they end. One verb, one file.
-//! Verbs use the public HTTP API; only `serve`, `dev` and `task` join the parts themselves, and `plan` runs the engine's simulator.
+//! Verbs use the public HTTP API; only `serve`, `dev` and `task` join the parts themselves, `plan` runs the engine's
+//! simulator, and `backup` and `restore` copy files of this machine.
 
+mod backup;
 mod bars;
 mod batch;
 mod caller;
 mod check;
+mod compare;
 mod completions;
 mod config;
+mod data;
 mod dev;
 mod doctor;
 mod exit;
@@ -25,11 +29,13 @@ mod print;
 mod promote;
 mod push;
 mod render;
+mod restore;
 mod rollback;
 mod run;
 mod serve;
 mod task;
 mod token;
+mod train;
 mod typed;
 mod usage;
 mod versions;
@@ -69,6 +75,8 @@ enum Verb {
     Run(run::Args),
     /// Run every row of a table through a model
     Batch(batch::Args),
+    /// Train a model: its training function makes a new version
+    Train(train::Args),
     /// Look whether a model's folder is fit to be pushed
     Check(check::Args),
     /// Simulate a model under a load: latencies, workers, memory and price, before paying
@@ -86,17 +94,24 @@ enum Verb {
     /// List the versions of a model
     Versions(versions::Args),
     /// Make a version the live one
+    Compare(compare::Args),
     Promote(promote::Args),
     /// Go back to the version that was live before
     Rollback(rollback::Args),
     /// List, show, cancel and retry jobs
     Jobs(jobs::Args),
+    /// Bring datasets to the server, list, show, fetch and remove them
+    Data(data::Args),
     /// Show what people said about predictions
     Feedback(feedback::Args),
     /// Show what was computed, for whom, and what it costs
     Usage(usage::Args),
     /// Create, list and remove tokens for programs
     Token(token::Args),
+    /// Back the store and its blobs up, while the server works
+    Backup(backup::Args),
+    /// Make a data folder out of a backup
+    Restore(restore::Args),
     /// Look for what could be wrong on this machine
     Doctor(doctor::Args),
     /// Show every setting and where it comes from
@@ -148,6 +163,7 @@ impl Verb {
             Self::Dev(args) => dev::run(caller, args).await,
             Self::Run(args) => run::run(caller, args).await,
             Self::Batch(args) => batch::run(caller, args).await,
+            Self::Train(args) => train::run(caller, args).await,
             Self::Check(args) => check::run(caller, &args),
             Self::Plan(args) => plan::run(caller, args).await,
             Self::Push(args) => push::run(caller, args).await,
@@ -156,12 +172,16 @@ impl Verb {
             Self::Open(args) => open::run(caller, args).await,
             Self::Models(args) => models::run(caller, args).await,
             Self::Versions(args) => versions::run(caller, args).await,
+            Self::Compare(args) => compare::run(caller, args).await,
             Self::Promote(args) => promote::run(caller, args).await,
             Self::Rollback(args) => rollback::run(caller, args).await,
             Self::Jobs(args) => jobs::run(caller, args).await,
+            Self::Data(args) => data::run(caller, args).await,
             Self::Feedback(args) => feedback::run(caller, args).await,
             Self::Usage(args) => usage::run(caller, args).await,
             Self::Token(args) => token::run(caller, args).await,
+            Self::Backup(args) => backup::run(caller, args).await,
+            Self::Restore(args) => restore::run(caller, args).await,
             Self::Doctor(args) => doctor::run(caller, args).await,
             Self::Config(args) => config::run(caller, &args),
             Self::Completions(args) => completions::run(&args),
@@ -192,11 +212,25 @@ mod tests {
             "onstage run age draws:=3 --async",
             "onstage run age --wait 5 draws=3",
             "onstage batch age table.csv --map photo=file --label truth --out result.csv",
+            "onstage train age data=labels epochs=5",
+            "onstage train age@v1 data=labels --to lab/other --promote --gate accuracy>=0.9 --seed 3 --async",
+            "onstage compare age v1 v3",
+            "onstage promote age v3 --gate accuracy>=0.9 --force",
             "onstage jobs",
             "onstage jobs ls --status failed",
             "onstage jobs --status processing --limit 3",
             "onstage jobs show 01abcdefgh",
             "onstage jobs result 01abcdefgh --out result.csv",
+            "onstage data put labels fish.csv --format csv",
+            "onstage data put photos photos/ --resume 01abcdefgh",
+            "onstage data ls",
+            "onstage data ls labels --json",
+            "onstage data show labels@v3 --rows 5",
+            "onstage data get labels --out x.csv",
+            "onstage data rm labels@v3",
+            "onstage data rm labels --all",
+            "onstage feedback age --since 7d --csv",
+            "onstage feedback export age --dataset labels --since 7d --format csv",
             "onstage logs -f age",
             "onstage plan heavy --rps 500",
             "onstage plan . --shape day --peak 500 --call 1s --spread 5% --workers 1..7 --window auto --sweep",
@@ -215,6 +249,11 @@ mod tests {
             "onstage fly",
             "onstage run age --wait 5 --async",
             "onstage jobs cancel",
+            "onstage data",
+            "onstage data put Labels x",
+            "onstage data show labels@v0",
+            "onstage data put labels x --format xml",
+            "onstage feedback export age",
             "onstage jobs --status foo",
             "onstage jobs --kind foo",
             "onstage jobs ls --limit 0",

@@ -13,13 +13,20 @@ pub(super) struct Args {
     /// The version: `v3`, `3`, or the start of its id
     #[arg(value_name = "VERSION")]
     version: String,
+    /// What a metric of a trained version must reach, like `accuracy>=0.95` (again for each)
+    #[arg(long = "gate", value_name = "GATE")]
+    gates: Vec<String>,
+    /// Make it live whatever the gates say
+    #[arg(long)]
+    force: bool,
 }
 
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let client = caller.client()?;
     let name = crate::client::full_name(&client.model(&args.model).await?);
     let path = format!("/v1/models/{name}/versions/{}/promote", args.version);
-    let model = client.post(&path, &json!({})).await?;
+    let wish = json!({"gates": args.gates, "force": args.force});
+    let model = client.post(&path, &wish).await?;
     tell(caller, &name, &model)
 }
 

@@ -5,6 +5,7 @@ mod ask;
 mod rerun;
 mod show;
 
+pub(super) use ask::fill;
 pub(super) use rerun::command as rerun;
 
 use super::{caller::Caller, exit::Failure, interrupt::Interrupt, out, print, push::words, typed};
@@ -46,7 +47,7 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let typed = typed::inputs(&args.inputs, &asked.schemas)?;
     let interrupt = Interrupt::default();
     let work = async {
-        let input = ask::fill(caller, &client, typed).await?;
+        let input = fill(caller, &client, typed).await?;
         let record = ask::predict(caller, &client, &asked, input, patience, &interrupt).await?;
         // Also of one that was quicker than its answer: who asked for an id gets one.
         if args.detached && !caller.json {

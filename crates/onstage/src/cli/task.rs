@@ -6,7 +6,7 @@ use crate::{
     serve::{self, TaskOrder},
     settings::Settings,
 };
-use onstage_core::{Error, Id, config::Span, model::VersionId};
+use onstage_core::{Error, Id, config::Span, model::VersionId, task::Lane};
 use std::{path::PathBuf, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -19,10 +19,13 @@ pub(super) struct Args {
     /// The version whose jobs it runs
     #[arg(long)]
     version: String,
+    /// What it drains: `jobs` or `trainings`
+    #[arg(long, default_value = "jobs", value_parser = ["jobs", "trainings"])]
+    lane: String,
     /// After so many seconds it takes no more jobs
     #[arg(long, value_name = "SECONDS")]
     stop_after: u64,
-    /// How long it waits for more work (default: the model's `[jobs] linger`)
+    /// How long it waits for more work (default: the model's own `linger`)
     #[arg(long, value_name = "SPAN")]
     linger: Option<Span>,
     /// The settings file
@@ -38,6 +41,7 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let order = TaskOrder {
         id: args.id.parse::<Id>()?,
         version: VersionId(args.version),
+        lane: Lane::parse(&args.lane).unwrap_or_default(),
         linger: args.linger.map(|span| span.0),
         stop_after: Duration::from_secs(args.stop_after),
     };

@@ -289,7 +289,9 @@ fn file(path: &str, field: &Value, schemas: &Map<String, Value>) -> Typed {
 
 fn is_file(field: &Value, schemas: &Map<String, Value>) -> bool {
     let field = resolved(field, schemas);
-    if field.get("format").and_then(Value::as_str) == Some("uri") {
+    let format = field.get("format").and_then(Value::as_str);
+    // A file may stand for a dataset; written plainly, its name is meant.
+    if matches!(format, Some("uri" | "dataset")) {
         return true;
     }
     ["items", "anyOf", "oneOf"]

@@ -35,6 +35,12 @@ pub(super) fn seconds(value: &Value) -> String {
         .unwrap_or_default()
 }
 
+/// To the millisecond, so that texts sort as times do.
+pub(super) fn utc(time: Timestamp) -> String {
+    let time = jiff::Timestamp::from_millisecond(time.0).unwrap_or_default();
+    format!("{time:.3}")
+}
+
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>()
         .ok()

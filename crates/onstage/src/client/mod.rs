@@ -4,6 +4,7 @@
 mod away;
 mod events;
 mod pages;
+mod parts;
 mod problem;
 mod sse;
 mod target;
@@ -12,6 +13,7 @@ mod transfer;
 pub(crate) use away::Away;
 pub(crate) use events::{Event, follow};
 pub(crate) use pages::full_name;
+pub(crate) use parts::Sending;
 pub(crate) use sse::EventStream;
 pub(crate) use target::{DEV_FOLDER, Named, Record, Target, record_path, write_record};
 pub(crate) use transfer::media_type;

@@ -26,6 +26,7 @@ mod problem;
 mod router;
 mod state;
 mod table;
+mod trainings;
 mod uploads;
 mod usage;
 mod v2;

@@ -117,6 +117,7 @@ pub(crate) fn routes() -> Vec<Route> {
         ("versions", super::versions::routes()),
         ("predictions", super::predictions::routes()),
         ("batches", super::batches::routes()),
+        ("trainings", super::trainings::routes()),
         ("jobs", super::jobs::routes()),
         ("files", super::files::routes()),
         ("uploads", super::uploads::routes()),

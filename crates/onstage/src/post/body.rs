@@ -4,7 +4,7 @@
 use crate::gateway::wire::maybe_time;
 use onstage_core::{
     Timestamp,
-    job::{Job, JobKind, JobOutput, JobState},
+    job::{Job, JobKind, JobOutput, JobSpec, JobState},
     value::Stored,
     webhook::{Message, WebhookEvent},
 };
@@ -37,13 +37,13 @@ pub(super) fn of(message: &Message, job: &Job) -> Value {
     });
     if !started {
         body["completed_at"] = time(job.state.completed_at());
-        ended(&mut body, &job.state);
+        ended(&mut body, job);
     }
     body
 }
 
-fn ended(body: &mut Value, state: &JobState) {
-    match state {
+fn ended(body: &mut Value, job: &Job) {
+    match &job.state {
         JobState::Succeeded { output, .. } => match output {
             JobOutput::Prediction { output, predict_ms } => {
                 body["metrics"]["predict_time"] = json!(*predict_ms as f64 / 1_000.0);
@@ -66,6 +66,14 @@ fn ended(body: &mut Value, state: &JobState) {
                     "accuracy": accuracy,
                     "rows_per_second": rows_per_s,
                 });
+            }
+            JobOutput::Training {
+                version, metrics, ..
+            } => {
+                body["metrics"] = json!(metrics);
+                if let JobSpec::Training(spec) = &job.spec {
+                    body["output"] = json!({"version": format!("{}:{version}", spec.destination)});
+                }
             }
         },
         JobState::Failed { failure, .. } => body["error"] = json!(failure.message),

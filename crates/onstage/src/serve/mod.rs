@@ -1,6 +1,7 @@
 //! Joins store, blobs, launcher, driver, engine and gateway: the one place that knows them all.
 //! Decides nothing about what they do.
 
+mod backup;
 mod bundles;
 mod host;
 mod lock;
@@ -10,6 +11,7 @@ mod scratch;
 mod socket;
 mod task;
 
+pub(crate) use backup::{back_up, restore};
 pub(crate) use host::{raise_descriptors, stop_on_signals};
 pub(crate) use lock::{DataFolder, StoreFile};
 pub(crate) use logging::start as start_logging;

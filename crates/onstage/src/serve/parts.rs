@@ -5,11 +5,13 @@ use crate::{checks::JsonSchemaChecks, environment::Environment, settings::Settin
 use onstage_backends::{
     blobs,
     clock::{self, SystemClock},
+    datasets::{CACHE_BYTES_DEFAULT, HostDatasets},
+    parcels::DiskParcels,
     process::{LauncherSettings, ProcessDriver, ProcessLauncher, Purpose},
     store,
     tables::FileTables,
 };
-use onstage_core::{Error, Result, ports::Driver};
+use onstage_core::{Error, Result, ports::Driver, task::Lane};
 use onstage_engine::Parts;
 use std::{ffi::OsString, path::Path, sync::Arc};
 
@@ -31,8 +33,16 @@ pub(super) async fn for_server(
 }
 
 /// For a task, which starts no others.
-pub(super) async fn for_task(settings: &Settings, environment: &Environment) -> Result<Parts> {
-    open(settings, environment, &settings.data, Purpose::Jobs, None).await
+pub(super) async fn for_task(
+    settings: &Settings,
+    environment: &Environment,
+    lane: Lane,
+) -> Result<Parts> {
+    let purpose = match lane {
+        Lane::Jobs => Purpose::Jobs,
+        Lane::Trainings => Purpose::Trainings,
+    };
+    open(settings, environment, &settings.data, purpose, None).await
 }
 
 async fn open(
@@ -52,12 +62,16 @@ async fn open(
         },
         Arc::clone(&blobs),
     )?;
+    let parcels = DiskParcels::new(data, Arc::clone(&blobs));
+    let datasets = HostDatasets::new(data, Arc::clone(&blobs), CACHE_BYTES_DEFAULT);
     Ok(Parts {
         store,
         blobs,
         launcher: Arc::new(launcher),
         driver,
         tables: Arc::new(FileTables),
+        parcels: Arc::new(parcels),
+        datasets: Arc::new(datasets),
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(clock::entropy),
         ids: Arc::default(),

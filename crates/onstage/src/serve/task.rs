@@ -3,7 +3,7 @@
 
 use super::{host, parts, raise_descriptors, scratch::Scratch};
 use crate::{environment::Environment, settings::Settings};
-use onstage_core::{Error, Id, Kind, Result, model::VersionId};
+use onstage_core::{Error, Id, Kind, Result, model::VersionId, task::Lane};
 use onstage_engine::task::TaskSettings;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct TaskOrder {
     pub(crate) id: Id,
     pub(crate) version: VersionId,
+    pub(crate) lane: Lane,
     pub(crate) linger: Option<Duration>,
     pub(crate) stop_after: Duration,
 }
@@ -32,13 +33,14 @@ pub(crate) async fn run_task(
         }
         taken => taken?,
     };
-    let parts = parts::for_task(settings, environment).await?;
+    let parts = parts::for_task(settings, environment, order.lane).await?;
     let defaults = onstage_engine::Settings::default();
     let ended = onstage_engine::task::run_task(
         parts,
         TaskSettings {
             id: order.id,
             version: order.version,
+            lane: order.lane,
             host: host::name(),
             pid: std::process::id(),
             tempdir: scratch.path().to_owned(),

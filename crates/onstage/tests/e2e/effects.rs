@@ -19,16 +19,19 @@ async fn what_has_no_effect_is_said_at_check_and_push() {
             assert_eq!(said.matches(&warning).count(), 1, "{verb}: {said}");
         }
     }
-    for section in ["[access]\nwho = \"public\"", "[money]\nmonth = 20"] {
+    for (section, why) in [
+        (
+            "[access]\nwho = \"public\"",
+            "asks for what this version does not do",
+        ),
+        ("[money]\nmonth = -20", "an amount in USD"),
+    ] {
         let config = format!("[model]\nname = \"plain\"\n{section}\n");
         let folder = world.model("promises", PLAIN, &[("onstage.toml", &config)]);
         let output = world.run(&["push", folder.to_str().unwrap()]).await;
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(
-            said.contains("asks for what this version does not do"),
-            "{said}"
-        );
+        assert!(said.contains(why), "{said}");
     }
     assert_eq!(
         world.run(&["push", "nosuchdir"]).await.status.code(),

@@ -1,7 +1,7 @@
 //! Several fronts on one store, behind nginx that sends each request to the next of them: nobody has to stay with one.
 
 use crate::{
-    databases::Server,
+    databases::{Server, fresh},
     world::{PATIENCE, World, answer, signal, wait},
 };
 use reqwest::{Method, header};
@@ -74,8 +74,9 @@ fn free_port() -> u16 {
 }
 
 async fn fronts(count: usize) -> Vec<World> {
+    let store = fresh(Server::Postgres);
     let first = World::first_of_many(
-        Server::Postgres,
+        &store,
         &[
             ("ONSTAGE_PASSWORD", PASSWORD),
             ("ONSTAGE_PROXIES", "127.0.0.1"),
@@ -129,22 +130,54 @@ async fn every_request_may_go_to_another_front() {
         .timeout(PATIENCE)
         .build()
         .unwrap();
-    let login = browser
-        .post(format!("{}/v1/login", nginx.url))
-        .header("origin", &nginx.url)
-        .json(&json!({"name": "kim", "password": PASSWORD}))
-        .send()
-        .await
-        .unwrap();
-    assert!(login.status().is_success(), "{login:?}");
-    let cookie = login.headers()[header::SET_COOKIE].to_str().unwrap();
-    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let cookie = log_in(&browser, &nginx.url).await;
     let ask = |method: Method, path: &str| {
         browser
             .request(method, format!("{}{path}", nginx.url))
             .header("origin", &nginx.url)
             .header(header::COOKIE, &cookie)
     };
+    pages_from_any(&ask).await;
+    answers_from_any(&ask).await;
+    cancel_through_another(&ask).await;
+    events_through_another(&ask).await;
+    log_out(&ask).await;
+    nginx.end();
+    for front in fronts {
+        front.close().await;
+    }
+}
+
+/// Answers the session's cookie.
+async fn log_in(browser: &reqwest::Client, url: &str) -> String {
+    let login = browser
+        .post(format!("{}/v1/login", url))
+        .header("origin", url)
+        .json(&json!({"name": "kim", "password": PASSWORD}))
+        .send()
+        .await
+        .unwrap();
+    assert!(login.status().is_success(), "{login:?}");
+    let cookie = login.headers()[header::SET_COOKIE].to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+async fn log_out(ask: &impl Fn(Method, &str) -> reqwest::RequestBuilder) {
+    assert_eq!(answer(ask(Method::POST, "/v1/logout")).await.0, 204);
+    let mut ended = 0;
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while ended < 4 {
+        let (status, _) = answer(ask(Method::GET, "/v1/account")).await;
+        ended = if status == 401 { ended + 1 } else { 0 };
+        assert!(
+            std::time::Instant::now() < deadline,
+            "a session outlives its end"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await; // poll
+    }
+}
+
+async fn pages_from_any(ask: &impl Fn(Method, &str) -> reqwest::RequestBuilder) {
     for _ in 0..4 {
         let (status, account) = answer(ask(Method::GET, "/v1/account")).await;
         assert_eq!(status, 200, "{account:#}");
@@ -163,8 +196,10 @@ async fn every_request_may_go_to_another_front() {
             assert_eq!(answer(ask(Method::GET, asset)).await.0, 200, "{asset}");
         }
     }
+}
 
-    // Answered by one, asked for at once of the other.
+/// Answered by one, asked for at once of the other.
+async fn answers_from_any(ask: &impl Fn(Method, &str) -> reqwest::RequestBuilder) {
     for _ in 0..10 {
         let make = ask(Method::POST, "/v1/models/lab/slow/predictions");
         let (status, made) = answer(make.json(&json!({"input": {}}))).await;
@@ -182,26 +217,6 @@ async fn every_request_may_go_to_another_front() {
                 "{found:#}"
             );
         }
-    }
-
-    cancel_through_another(&ask).await;
-    events_through_another(&ask).await;
-
-    assert_eq!(answer(ask(Method::POST, "/v1/logout")).await.0, 204);
-    let mut ended = 0;
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while ended < 4 {
-        let (status, _) = answer(ask(Method::GET, "/v1/account")).await;
-        ended = if status == 401 { ended + 1 } else { 0 };
-        assert!(
-            std::time::Instant::now() < deadline,
-            "a session outlives its end"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await; // poll
-    }
-    nginx.end();
-    for front in fronts {
-        front.close().await;
     }
 }
 

@@ -6,6 +6,7 @@
     reason = "outside of Onstage, a test has a clock and an environment of its own"
 )]
 
+mod backups;
 mod bad_models;
 mod bad_requests;
 mod bad_tables;
@@ -13,6 +14,7 @@ mod batches;
 mod builds;
 mod cancel;
 mod databases;
+mod datasets;
 mod dev;
 mod disks;
 mod docs;
@@ -36,6 +38,7 @@ mod rollout;
 mod sharing;
 mod stores;
 mod streams;
+mod trainings;
 mod verb;
 mod waiting;
 mod webhooks;

@@ -43,15 +43,12 @@ impl World {
         world
     }
 
-    /// The first of several fronts on one store and one folder of blobs.
-    pub(crate) async fn first_of_many(
-        server: databases::Server,
-        variables: &[(&str, &str)],
-    ) -> Self {
+    /// The first of several fronts on this store and one folder of blobs.
+    pub(crate) async fn first_of_many(store: &str, variables: &[(&str, &str)]) -> Self {
         let mut world = Self::still(variables);
         let shared = temporary();
-        world.set("ONSTAGE_STORE", &databases::fresh(server));
         let blobs = format!("file://{}", shared.path().join("blobs").display());
+        world.set("ONSTAGE_STORE", store);
         world.set("ONSTAGE_BLOBS", &blobs);
         world.shared = Some(Arc::new(shared));
         world.serve().await;

@@ -115,7 +115,7 @@ impl Template {
         };
         let message = ToTemplate::Prepare {
             share,
-            weights: None,
+            weights: spec.weights.as_deref().and_then(|path| path.to_str()),
             tempdir: &self.temp.path().to_string_lossy(),
             // As large as a number may be that every reader of JSON takes.
             seed: clock::entropy() as u64 >> 11,

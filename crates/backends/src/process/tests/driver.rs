@@ -6,6 +6,7 @@ use onstage_core::{
     Id,
     model::VersionId,
     ports::{Driver, RunState, TaskSpec},
+    task::Lane,
 };
 use std::{fs, path::Path, time::Duration};
 
@@ -21,6 +22,7 @@ fn spec(id: &str) -> TaskSpec {
     TaskSpec {
         id: id.parse().unwrap(),
         version: VersionId("v1".to_owned()),
+        lane: Lane::Jobs,
         memory_bytes: None,
         cpu: None,
         stop_after: Duration::from_secs(3600),
@@ -65,7 +67,7 @@ async fn starting_the_same_id_again_starts_nothing() {
     .await;
     assert_eq!(
         fs::read_to_string(&log).unwrap(),
-        "--id task-0001 --version v1 --stop-after 3600\n"
+        "--id task-0001 --version v1 --lane jobs --stop-after 3600\n"
     );
     assert_eq!(driver.list().await.unwrap().len(), 1);
     assert_eq!(state(&driver, &spec.id).await, Some(RunState::Alive));

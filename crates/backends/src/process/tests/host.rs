@@ -69,6 +69,7 @@ impl Host {
             config,
             label: "age-1".to_owned(),
             dial_in_timeout: Duration::from_secs(super::WAIT_SECONDS_MAX),
+            weights: None,
             environment: vec![("ONSTAGE_EXTRA".to_owned(), "more".to_owned())],
         }
     }

@@ -71,26 +71,7 @@ impl Catalog for MemoryStore {
     }
 
     async fn add_version(&self, new: NewVersion) -> Result<(Version, bool)> {
-        let mut state = self.lock();
-        if !state.models.contains_key(&new.model) {
-            return Err(rules::no_model(&new.model));
-        }
-        if let Some(known) = state.versions.get_mut(&new.id) {
-            if let Some(again) = rules::version_again(known, new)? {
-                *known = again;
-                let version = known.clone();
-                state.catalog_changed();
-                return Ok((version, false));
-            }
-            return Ok((known.clone(), false));
-        }
-        let of_model = |version: &&Version| version.model == new.model;
-        let numbers = state.versions.values().filter(of_model);
-        let number = numbers.map(|version| version.number).max().unwrap_or(0) + 1;
-        let version = rules::first_version(new, number);
-        state.versions.insert(version.id.clone(), version.clone());
-        state.catalog_changed();
-        Ok((version, true))
+        self.lock().add_version(new)
     }
 
     async fn version(&self, id: &VersionId) -> Result<Option<Version>> {
@@ -130,6 +111,30 @@ impl Catalog for MemoryStore {
 
     async fn catalog_revision(&self) -> Result<u64> {
         Ok(self.lock().catalog_revision)
+    }
+}
+
+impl State {
+    pub(super) fn add_version(&mut self, new: NewVersion) -> Result<(Version, bool)> {
+        if !self.models.contains_key(&new.model) {
+            return Err(rules::no_model(&new.model));
+        }
+        if let Some(known) = self.versions.get_mut(&new.id) {
+            if let Some(again) = rules::version_again(known, new)? {
+                *known = again;
+                let version = known.clone();
+                self.catalog_changed();
+                return Ok((version, false));
+            }
+            return Ok((known.clone(), false));
+        }
+        let of_model = |version: &&Version| version.model == new.model;
+        let numbers = self.versions.values().filter(of_model);
+        let number = numbers.map(|version| version.number).max().unwrap_or(0) + 1;
+        let version = rules::first_version(new, number);
+        self.versions.insert(version.id.clone(), version.clone());
+        self.catalog_changed();
+        Ok((version, true))
     }
 }
 

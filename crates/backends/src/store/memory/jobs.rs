@@ -15,7 +15,8 @@ use onstage_core::{
     outcome::Failure,
     ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
     shares::{ShareStep, Shares},
-    task::Incarnation,
+    task::{Incarnation, Lane},
+    training::{Checkpoint, Trained},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -94,15 +95,19 @@ impl Jobs for MemoryStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>> {
+        self.lock()
+            .claim_all(version, Lane::Jobs, owner, limit, now)
+    }
+
+    async fn claim_training(
+        &self,
+        version: &VersionId,
+        owner: &Incarnation,
+        now: Timestamp,
+    ) -> Result<Option<Job>> {
         let mut state = self.lock();
-        let mut claimed = Vec::new();
-        loop {
-            let more = state.claim(version, owner, limit - claimed.len() as u32, now)?;
-            if more.is_empty() {
-                return Ok(claimed);
-            }
-            claimed.extend(more);
-        }
+        let claimed = state.claim_all(version, Lane::Trainings, owner, 1, now);
+        Ok(claimed?.pop())
     }
 
     async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>> {
@@ -143,6 +148,28 @@ impl Jobs for MemoryStore {
         let state = self.lock();
         let of_job = (job.clone(), 0)..=(job.clone(), u64::MAX);
         Ok(state.chunks.range(of_job).map(|(_, c)| c.clone()).collect())
+    }
+
+    async fn commit_checkpoint(
+        &self,
+        lease: &Lease,
+        checkpoint: Checkpoint,
+        keep: u32,
+    ) -> Result<Vec<Checkpoint>> {
+        self.lock().commit_checkpoint(lease, checkpoint, keep)
+    }
+
+    async fn checkpoints(&self, job: &Id) -> Result<Vec<Checkpoint>> {
+        Ok(self.lock().checkpoints_of(job))
+    }
+
+    async fn finish_training(
+        &self,
+        lease: &Lease,
+        trained: Trained,
+        now: Timestamp,
+    ) -> Result<Job> {
+        self.lock().finish_training(lease, &trained, now)
     }
 
     async fn finish(
@@ -204,19 +231,23 @@ impl Jobs for MemoryStore {
 
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>> {
         let state = self.lock();
-        let mut demands: BTreeMap<&VersionId, Demand> = BTreeMap::new();
+        let mut demands: BTreeMap<(&VersionId, Lane), Demand> = BTreeMap::new();
         for job in state.jobs.values() {
             let is_running = matches!(job.state, JobState::Running { .. });
             if !is_running && !is_due(job, now) {
                 continue;
             }
-            let demand = demands.entry(&job.version).or_insert_with(|| Demand {
-                version: job.version.clone(),
-                queued: 0,
-                running: 0,
-                help: 0,
-                oldest_queued_at: None,
-            });
+            let lane = Lane::of(job.spec.kind());
+            let demand = demands
+                .entry((&job.version, lane))
+                .or_insert_with(|| Demand {
+                    version: job.version.clone(),
+                    lane,
+                    queued: 0,
+                    running: 0,
+                    help: 0,
+                    oldest_queued_at: None,
+                });
             if is_running {
                 demand.running += 1;
                 let shares = state.shares.get(&job.id);
@@ -239,8 +270,9 @@ impl Jobs for MemoryStore {
 
     async fn ahead(&self, job: &Job) -> Result<u64> {
         let state = self.lock();
+        let lane = Lane::of(job.spec.kind());
         let queued = |other: &&Job| {
-            other.version == job.version && matches!(other.state, JobState::Queued { .. })
+            is_of(other, &job.version, lane) && matches!(other.state, JobState::Queued { .. })
         };
         let mut others: BTreeMap<&Id, u64> = BTreeMap::new();
         let mut own = 0;
@@ -311,15 +343,35 @@ impl State {
         }
     }
 
-    /// One round of turns.
-    fn claim(
+    fn claim_all(
         &mut self,
         version: &VersionId,
+        lane: Lane,
         owner: &Incarnation,
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>> {
-        let people = self.people(version);
+        let mut claimed = Vec::new();
+        loop {
+            let left = limit - claimed.len() as u32;
+            let more = self.claim(version, lane, owner, left, now)?;
+            if more.is_empty() {
+                return Ok(claimed);
+            }
+            claimed.extend(more);
+        }
+    }
+
+    /// One round of turns.
+    fn claim(
+        &mut self,
+        version: &VersionId,
+        lane: Lane,
+        owner: &Incarnation,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Job>> {
+        let people = self.people(version, lane);
         let of_version = self.turns.iter().filter(|((of, _), _)| of == version);
         let mut latest = of_version.map(|(_, turn)| *turn).max().unwrap_or(0);
         let (count, mut claimed) = (people.len(), Vec::new());
@@ -329,7 +381,7 @@ impl State {
             let mut theirs: Vec<&mut Job> = self
                 .jobs
                 .values_mut()
-                .filter(|job| job.version == *version && job.by == one.by && is_due(job, now))
+                .filter(|job| is_of(job, version, lane) && job.by == one.by && is_due(job, now))
                 .collect();
             theirs.sort_by(|a, b| place(a).cmp(&place(b)));
             theirs.truncate(quota as usize);
@@ -352,10 +404,10 @@ impl State {
         Ok(claimed)
     }
 
-    /// Everybody with queued jobs of a version, in turn.
-    fn people(&self, version: &VersionId) -> Vec<Waiting> {
+    /// Everybody with queued jobs of a version and lane, in turn.
+    fn people(&self, version: &VersionId, lane: Lane) -> Vec<Waiting> {
         let queued =
-            |job: &&Job| job.version == *version && matches!(job.state, JobState::Queued { .. });
+            |job: &&Job| is_of(job, version, lane) && matches!(job.state, JobState::Queued { .. });
         let people: BTreeSet<&Id> = self
             .jobs
             .values()
@@ -399,10 +451,15 @@ impl State {
         self.jobs.remove(id);
         self.events.remove(id);
         self.chunks.retain(|(job, _), _| job != id);
+        self.checkpoints.retain(|(job, _), _| job != id);
         self.shares.remove(id);
         self.messages.retain(|(job, _), _| job != id);
         self.keys.retain(|_, known| known.job != *id);
     }
+}
+
+fn is_of(job: &Job, version: &VersionId, lane: Lane) -> bool {
+    job.version == *version && Lane::of(job.spec.kind()) == lane
 }
 
 fn is_due(job: &Job, now: Timestamp) -> bool {

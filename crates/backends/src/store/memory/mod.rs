@@ -10,6 +10,7 @@ mod predictions;
 mod shares;
 mod state;
 mod tasks;
+mod trainings;
 mod uploads;
 mod usage;
 
@@ -27,6 +28,7 @@ use onstage_core::{
     prediction::PredictionRecord,
     shares::Shares,
     task::Task,
+    training::Checkpoint,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -47,6 +49,7 @@ struct State {
     models: BTreeMap<ModelName, Model>,
     versions: HashMap<VersionId, Version>,
     jobs: BTreeMap<Id, Job>,
+    checkpoints: BTreeMap<(Id, u32), Checkpoint>,
     chunks: BTreeMap<(Id, u64), Chunk>,
     shares: BTreeMap<Id, Shares>,
     /// When each person's last turn was.

@@ -18,12 +18,6 @@ pub(super) struct Known {
     parts: BTreeMap<u32, BlobRef>,
 }
 
-impl Known {
-    fn take_parts(&mut self) -> Vec<UploadPart> {
-        listed(&std::mem::take(&mut self.parts))
-    }
-}
-
 fn listed(parts: &BTreeMap<u32, BlobRef>) -> Vec<UploadPart> {
     let part = |(number, blob): (&u32, &BlobRef)| UploadPart {
         number: *number,
@@ -65,18 +59,18 @@ impl Uploads for MemoryStore {
         Ok(known.parts.insert(part.number, part.blob))
     }
 
-    async fn complete_upload(&self, id: &Id, made: Made) -> Result<Vec<UploadPart>> {
+    async fn complete_upload(&self, id: &Id, made: Made) -> Result<()> {
         let mut state = self.lock();
         let known = state.uploads.get_mut(id);
         let known = known.ok_or_else(|| rules::no_upload(id))?;
         known.upload.made.get_or_insert(made);
-        Ok(known.take_parts())
+        known.parts.clear();
+        Ok(())
     }
 
-    async fn remove_upload(&self, id: &Id) -> Result<Vec<UploadPart>> {
+    async fn remove_upload(&self, id: &Id) -> Result<()> {
         let removed = self.lock().uploads.remove(id);
-        let mut known = removed.ok_or_else(|| rules::no_upload(id))?;
-        Ok(known.take_parts())
+        removed.map(|_| ()).ok_or_else(|| rules::no_upload(id))
     }
 
     async fn idle_uploads(&self, since: Timestamp, limit: u32) -> Result<Vec<Id>> {

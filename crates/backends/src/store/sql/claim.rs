@@ -1,9 +1,15 @@
 //! Claiming: due jobs of a version, people in turn, each job by compare-and-set.
 //! Must not start anything.
 
-use super::{SqlStore, damage, dialect, error::store_error, job_row, transition, turns};
+use super::{
+    SqlStore, damage, dialect, error::store_error, job_row, trainings::in_lane, transition, turns,
+};
 use onstage_core::{
-    Id, Result, Timestamp, fair, job::Job, lifecycle, model::VersionId, task::Incarnation,
+    Id, Result, Timestamp, fair,
+    job::Job,
+    lifecycle,
+    model::VersionId,
+    task::{Incarnation, Lane},
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order, QueryResult,
@@ -18,16 +24,17 @@ impl SqlStore {
     pub(super) async fn claim_due(
         &self,
         version: &VersionId,
+        lane: Lane,
         owner: &Incarnation,
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>> {
-        if limit == 0 || self.one(&any_due(version, now)).await?.is_none() {
+        if limit == 0 || self.one(&any_due(version, lane, now)).await?.is_none() {
             return Ok(Vec::new());
         }
         let who = (version.clone(), owner.clone());
         self.write(who, move |transaction, (version, owner)| {
-            Box::pin(claim(transaction, version, owner, limit, now))
+            Box::pin(claim(transaction, version, lane, owner, limit, now))
         })
         .await
     }
@@ -37,13 +44,14 @@ impl SqlStore {
 async fn claim(
     transaction: &DatabaseTransaction,
     version: &VersionId,
+    lane: Lane,
     owner: &Incarnation,
     limit: u32,
     now: Timestamp,
 ) -> Result<Vec<Job>> {
     let mut claimed = Vec::new();
     for _ in 0..ROUNDS_MAX {
-        let (waiting, mut latest) = turns::waiting(transaction, version).await?;
+        let (waiting, mut latest) = turns::waiting(transaction, version, lane).await?;
         let people = fair::in_turn(waiting);
         let (count, mut moved) = (people.len(), false);
         for (place, mut one) in people.into_iter().enumerate() {
@@ -52,7 +60,7 @@ async fn claim(
             if quota == 0 {
                 break;
             }
-            let theirs = dialect::pass_over_locked(due_of(version, &one.by, quota, now));
+            let theirs = dialect::pass_over_locked(due_of(version, lane, &one.by, quota, now));
             let rows = transaction.query_all(&theirs).await.map_err(store_error)?;
             let (jobs, ended) = claim_rows(transaction, &rows, owner, now).await?;
             moved |= ended || !jobs.is_empty();
@@ -97,11 +105,12 @@ async fn claim_rows(
 }
 
 /// Of one person the most urgent come first, then the oldest.
-fn due_of(version: &VersionId, by: &Id, limit: u32, now: Timestamp) -> SelectStatement {
+fn due_of(version: &VersionId, lane: Lane, by: &Id, limit: u32, now: Timestamp) -> SelectStatement {
     job_row::select()
         .and_where(Expr::col("state").eq("queued"))
         .and_where(Expr::col("version").eq(version.0.as_str()))
         .and_where(Expr::col("principal").eq(by.as_str()))
+        .and_where(in_lane(lane))
         .and_where(Expr::col("not_before").lte(now.0))
         .order_by("urgency", Order::Asc)
         .order_by("created_at", Order::Asc)
@@ -111,12 +120,13 @@ fn due_of(version: &VersionId, by: &Id, limit: u32, now: Timestamp) -> SelectSta
 }
 
 /// Whether anything is due at all.
-fn any_due(version: &VersionId, now: Timestamp) -> SelectStatement {
+fn any_due(version: &VersionId, lane: Lane, now: Timestamp) -> SelectStatement {
     Query::select()
         .column("id")
         .from("jobs")
         .and_where(Expr::col("state").eq("queued"))
         .and_where(Expr::col("version").eq(version.0.as_str()))
+        .and_where(in_lane(lane))
         .and_where(Expr::col("not_before").lte(now.0))
         .limit(1)
         .take()

@@ -4,7 +4,7 @@
 use super::{
     SqlStore, chunks, damage,
     error::{ends_transaction, store_error},
-    events, job_row, row, shares, submit, transition,
+    events, job_row, row, shares, submit, trainings, transition,
 };
 use crate::store::rules;
 use async_trait::async_trait;
@@ -18,7 +18,8 @@ use onstage_core::{
     outcome::Failure,
     ports::{Demand, Finished, Jobs, Listed, Page, RunningJob, Submitted},
     shares::{ShareStep, Shares},
-    task::Incarnation,
+    task::{Incarnation, Lane},
+    training::{Checkpoint, Trained},
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction,
@@ -90,7 +91,16 @@ impl Jobs for SqlStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Job>> {
-        self.claim_due(version, owner, limit, now).await
+        self.claim_due(version, Lane::Jobs, owner, limit, now).await
+    }
+
+    async fn claim_training(
+        &self,
+        version: &VersionId,
+        owner: &Incarnation,
+        now: Timestamp,
+    ) -> Result<Option<Job>> {
+        self.claim_one_training(version, owner, now).await
     }
 
     async fn help(&self, version: &VersionId, owner: &Incarnation) -> Result<Option<(Job, Lease)>> {
@@ -134,6 +144,36 @@ impl Jobs for SqlStore {
     async fn chunks(&self, job: &Id) -> Result<Vec<Chunk>> {
         let rows = self.all(&chunks::of_job(job)).await?;
         rows.iter().map(chunks::read).collect()
+    }
+
+    async fn commit_checkpoint(
+        &self,
+        lease: &Lease,
+        checkpoint: Checkpoint,
+        keep: u32,
+    ) -> Result<Vec<Checkpoint>> {
+        let values = (lease.clone(), checkpoint);
+        self.write(values, move |transaction, (lease, checkpoint)| {
+            Box::pin(trainings::commit(transaction, lease, checkpoint, keep))
+        })
+        .await
+    }
+
+    async fn checkpoints(&self, job: &Id) -> Result<Vec<Checkpoint>> {
+        self.checkpoints_of(job).await
+    }
+
+    async fn finish_training(
+        &self,
+        lease: &Lease,
+        trained: Trained,
+        now: Timestamp,
+    ) -> Result<Job> {
+        let values = (lease.clone(), trained);
+        self.write(values, move |transaction, (lease, trained)| {
+            Box::pin(trainings::finish(transaction, lease, trained, now))
+        })
+        .await
     }
 
     async fn finish(

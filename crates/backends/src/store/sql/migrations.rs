@@ -4,9 +4,10 @@
 mod datasets;
 mod first;
 mod jobs;
+mod trainings;
 mod usage;
 
-use super::{dialect, error::store_error, row};
+use super::{dialect, error::store_error, row, views};
 use onstage_core::{Error, Result};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
@@ -30,6 +31,7 @@ fn steps(backend: DbBackend) -> Vec<Step> {
         datasets::step(backend),
         usage::step(backend),
         jobs::step(backend),
+        trainings::step(backend),
     ]
 }
 
@@ -37,9 +39,14 @@ const SCHEMA_VERSION: &str = "schema_version";
 
 /// Applies what is missing, once: whoever comes second waits and finds it done. Conflict when a newer Onstage made the tables.
 pub(super) async fn bring_up_to_date(connection: &DatabaseConnection) -> Result<()> {
+    bring_up_to(connection, usize::MAX).await
+}
+
+/// The same, as an Onstage that knows only so many steps would.
+pub(super) async fn bring_up_to(connection: &DatabaseConnection, steps_max: usize) -> Result<()> {
     let transaction = dialect::begin(connection).await.map_err(store_error)?;
     dialect::lock_for_tables(&transaction).await?;
-    let applied = apply(&transaction).await;
+    let applied = apply(&transaction, steps_max).await;
     dialect::unlock_for_tables(&transaction).await?;
     match applied {
         Ok(()) => transaction.commit().await.map_err(store_error),
@@ -50,7 +57,7 @@ pub(super) async fn bring_up_to_date(connection: &DatabaseConnection) -> Result<
     }
 }
 
-async fn apply(transaction: &DatabaseTransaction) -> Result<()> {
+async fn apply(transaction: &DatabaseTransaction, steps_max: usize) -> Result<()> {
     let meta = Table::create()
         .table("meta")
         .if_not_exists()
@@ -64,16 +71,22 @@ async fn apply(transaction: &DatabaseTransaction) -> Result<()> {
         .take();
     transaction.execute(&meta).await.map_err(store_error)?;
     let there = number(transaction, SCHEMA_VERSION).await?;
-    let steps = steps(transaction.get_database_backend());
+    let mut steps = steps(transaction.get_database_backend());
+    let all = steps.len();
+    steps.truncate(steps_max);
     let ours = steps.len() as u64;
     check_not_newer(there, ours)?;
-    for step in steps.iter().skip(there as usize) {
-        dialect::make_tables(transaction, &step.tables, &step.changes, &step.indexes).await?;
+    if there < ours {
+        views::drop_all(transaction).await?;
+        for step in steps.iter().skip(there as usize) {
+            dialect::make_tables(transaction, &step.tables, &step.changes, &step.indexes).await?;
+        }
+        set_number(transaction, SCHEMA_VERSION, ours).await?;
     }
-    if there == ours {
-        return Ok(());
+    match steps.len() == all {
+        true => views::bring_up_to_date(transaction).await,
+        false => Ok(()),
     }
-    set_number(transaction, SCHEMA_VERSION, ours).await
 }
 
 fn check_not_newer(there: u64, ours: u64) -> Result<()> {
@@ -97,7 +110,11 @@ pub(super) async fn number(connection: &impl ConnectionTrait, name: &str) -> Res
     found.map_or(Ok(0), |found| row::count(&found, "value"))
 }
 
-async fn set_number(connection: &impl ConnectionTrait, name: &str, value: u64) -> Result<()> {
+pub(super) async fn set_number(
+    connection: &impl ConnectionTrait,
+    name: &str,
+    value: u64,
+) -> Result<()> {
     let insert = Query::insert()
         .into_table("meta")
         .columns(["name", "value"])

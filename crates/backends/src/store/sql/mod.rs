@@ -1,5 +1,5 @@
 //! The SQL store: one code path for SQLite, PostgreSQL and MySQL, statements built by sea-query.
-//! Must not hold SQL of one dialect; `dialect.rs`, `sqlite.rs`, `postgres.rs` and `mysql.rs` have all of that.
+//! Must not hold SQL of one dialect; `dialect.rs`, `sqlite.rs`, `postgres.rs`, `mysql.rs` and `views.rs` have all of that.
 
 mod app_state;
 mod catalog;
@@ -12,6 +12,8 @@ mod error;
 mod events;
 mod feedback;
 mod files;
+#[cfg(test)]
+mod golden_test;
 #[cfg(test)]
 mod hurt_test;
 mod job_row;
@@ -31,18 +33,24 @@ mod server;
 #[cfg(test)]
 mod server_test;
 mod shares;
+mod snapshot;
 mod sqlite;
 mod submit;
 mod tasks;
+mod trainings;
 mod transition;
 mod turns;
 mod uploads;
 mod usage;
 mod versions;
+mod views;
+#[cfg(test)]
+mod views_test;
 mod work;
 mod writer;
 
 pub(in crate::store) use server::is_url as is_server;
+pub(in crate::store) use snapshot::{blob_keys, check_file, snapshot};
 pub(super) use sqlite::{Durability, linked_version as sqlite_version};
 
 use error::store_error;
@@ -78,6 +86,15 @@ enum Writes {
 pub(super) async fn open(path: &Path, durability: Durability) -> Result<SqlStore> {
     let writing = sqlite::connect_writer(path, durability).await?;
     migrations::bring_up_to_date(&writing).await?;
+    of_file(path, writing, durability).await
+}
+
+/// The store in a file whose tables are up to date.
+async fn of_file(
+    path: &Path,
+    writing: DatabaseConnection,
+    durability: Durability,
+) -> Result<SqlStore> {
     let readers = sqlite::connect_readers(path).await?;
     let path = path.to_owned();
     let reopen = move || {

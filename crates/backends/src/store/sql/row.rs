@@ -128,6 +128,9 @@ pub(super) fn readable<T>(
         .collect()
 }
 
-fn damaged(column: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn damaged(
+    column: &str,
+    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
     Error::internal(format!("column `{column}` of a record cannot be read")).because(cause)
 }

@@ -1,19 +1,19 @@
 //! What dispatch and reaper look at: running and finished jobs, demand per version, places in the queue.
 //! Only reads; its answers are hints.
 
-use super::{SqlStore, row};
+use super::{SqlStore, row, trainings::in_lane};
 use onstage_core::{
     Result, Timestamp, fair,
     job::{Job, JobKind, Lease},
     model::VersionId,
     ports::{Demand, Finished, Listed, Page, RunningJob},
-    task::Incarnation,
+    task::{Incarnation, Lane},
 };
 use sea_orm::{
     QueryResult,
     sea_query::{CaseStatement, Cond, Expr, ExprTrait, Func, Query, SelectStatement},
 };
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 impl SqlStore {
     pub(super) async fn running_jobs(&self) -> Result<Vec<RunningJob>> {
@@ -62,15 +62,24 @@ impl SqlStore {
     }
 
     pub(super) async fn demand_of_versions(&self, now: Timestamp) -> Result<Vec<Demand>> {
-        let select = demand_select(now);
-        let mut demands = row::readable(&self.all(&select).await?, demand);
-        demands.retain(|demand| demand.queued + demand.running > 0);
-        let seats = self.seats().await?;
-        for demand in &mut demands {
-            demand.help = seats.get(&demand.version).copied().unwrap_or(0);
+        let rows = self.all(&demand_select(now)).await?;
+        let mut demands: BTreeMap<(VersionId, Lane), Demand> = BTreeMap::new();
+        for one in row::readable(&rows, demand) {
+            let place = (one.version.clone(), one.lane);
+            match demands.get_mut(&place) {
+                Some(sum) => add(sum, &one),
+                None => drop(demands.insert(place, one)),
+            }
         }
-        demands.sort_by(|a, b| a.version.cmp(&b.version));
-        Ok(demands)
+        demands.retain(|_, demand| demand.queued + demand.running > 0);
+        let seats = self.seats().await?;
+        for ((version, lane), demand) in &mut demands {
+            // Trainings are not shared out.
+            if *lane == Lane::Jobs {
+                demand.help = seats.get(version).copied().unwrap_or(0);
+            }
+        }
+        Ok(demands.into_values().collect())
     }
 
     pub(super) async fn jobs_ahead(&self, job: &Job) -> Result<u64> {
@@ -99,6 +108,7 @@ fn own_ahead(job: &Job) -> SelectStatement {
         .from("jobs")
         .and_where(Expr::col("state").eq("queued"))
         .and_where(Expr::col("version").eq(job.version.0.as_str()))
+        .and_where(in_lane(Lane::of(job.spec.kind())))
         .and_where(Expr::col("principal").eq(job.by.as_str()))
         .cond_where(before)
         .take()
@@ -111,6 +121,7 @@ fn queued_of_others(job: &Job) -> SelectStatement {
         .from("jobs")
         .and_where(Expr::col("state").eq("queued"))
         .and_where(Expr::col("version").eq(job.version.0.as_str()))
+        .and_where(in_lane(Lane::of(job.spec.kind())))
         .and_where(Expr::col("principal").ne(job.by.as_str()))
         .group_by_col("principal")
         .take()
@@ -128,6 +139,7 @@ fn running(row: &QueryResult) -> Result<RunningJob> {
     })
 }
 
+/// One row a version and kind.
 fn demand_select(now: Timestamp) -> SelectStatement {
     let due = || {
         Cond::all()
@@ -139,13 +151,13 @@ fn demand_select(now: Timestamp) -> SelectStatement {
     let is_running = Cond::all().add(Expr::col("state").eq("running"));
     let oldest = CaseStatement::new().case(due(), Expr::col("created_at"));
     Query::select()
-        .column("version")
+        .columns(["version", "kind"])
         .expr_as(how_many(due()), "queued")
         .expr_as(how_many(is_running), "running")
         .expr_as(Func::min(oldest), "oldest_queued_at")
         .from("jobs")
         .and_where(Expr::col("state").is_in(["queued", "running"]))
-        .group_by_col("version")
+        .group_by_columns(["version", "kind"])
         .take()
 }
 
@@ -157,8 +169,18 @@ fn finished(row: &QueryResult) -> Result<Finished> {
     })
 }
 
+/// Two kinds of one lane.
+fn add(sum: &mut Demand, one: &Demand) {
+    sum.queued += one.queued;
+    sum.running += one.running;
+    let both = sum.oldest_queued_at.into_iter().chain(one.oldest_queued_at);
+    sum.oldest_queued_at = both.min();
+}
+
 fn demand(row: &QueryResult) -> Result<Demand> {
+    let kind: JobKind = row::word(row, "kind")?;
     Ok(Demand {
+        lane: Lane::of(kind),
         version: VersionId(row::get(row, "version")?),
         queued: row::count(row, "queued")?,
         running: row::count(row, "running")?,

@@ -67,6 +67,18 @@ pub(super) async fn connect_readers(path: &Path) -> Result<DatabaseConnection> {
     connect(path, READERS_MAX, Durability::Full, true).await
 }
 
+/// One connection to a file that nobody writes; leaves every byte of it as it is.
+pub(super) async fn connect_still(path: &Path) -> Result<DatabaseConnection> {
+    let file = path.to_owned();
+    let mut options = ConnectOptions::new("sqlite://");
+    options
+        .max_connections(1)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| sqlite.filename(&file).read_only(true).immutable(true));
+    let opened = Database::connect(options).await;
+    opened.map_err(|error| cannot_open(path, error))
+}
+
 async fn connect(
     path: &Path,
     connections_max: u32,
@@ -97,15 +109,16 @@ async fn connect(
                 sqlite
             }
         });
-    Database::connect(options).await.map_err(|error| {
-        let error = store_error(error);
-        Error::new(
-            error.kind,
-            format!("store `{}` cannot be opened", path.display()),
-        )
+    let opened = Database::connect(options).await;
+    opened.map_err(|error| cannot_open(path, error))
+}
+
+fn cannot_open(path: &Path, error: DbErr) -> Error {
+    let error = store_error(error);
+    let text = format!("store `{}` cannot be opened", path.display());
+    Error::new(error.kind, text)
         .because(error)
         .hint("is it a SQLite file that this user may read and write?")
-    })
 }
 
 /// Takes the write lock at once, so that no transaction fails half way because another process wrote meanwhile.

@@ -1,8 +1,8 @@
 //! Whose turn it is, in SQL: who has jobs queued, found by steps along an index, and when each was last served.
 //! Must not decide who comes next; `onstage_core::fair` does.
 
-use super::{error::store_error, row};
-use onstage_core::{Id, Result, fair::Waiting, model::VersionId};
+use super::{error::store_error, row, trainings::in_lane};
+use onstage_core::{Id, Result, fair::Waiting, model::VersionId, task::Lane};
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order,
     sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
@@ -14,18 +14,19 @@ const TURNS_KEPT: u64 = 10_000;
 /// How often old turns are forgotten, in turns.
 const FORGET_EVERY: u64 = 512;
 
-/// Everybody with queued jobs of a version, and the number of its latest turn. One step along the index a person, however much
+/// Everybody with queued jobs of a version and lane, and the number of its latest turn. One step along the index a person, however much
 /// each has queued.
 pub(super) async fn waiting(
     transaction: &DatabaseTransaction,
     version: &VersionId,
+    lane: Lane,
 ) -> Result<(Vec<Waiting>, u64)> {
     let turns = turns(transaction, version).await?;
     let latest = turns.values().copied().max().unwrap_or(0);
     let mut waiting: Vec<Waiting> = Vec::new();
     loop {
         let after = waiting.last().map(|one| &one.by);
-        let next = next_person(version, after);
+        let next = next_person(version, lane, after);
         let found = transaction.query_one(&next).await.map_err(store_error)?;
         let Some(found) = found else {
             return Ok((waiting, latest));
@@ -83,12 +84,13 @@ async fn turns(
     found.iter().map(turn).collect()
 }
 
-fn next_person(version: &VersionId, after: Option<&Id>) -> SelectStatement {
+fn next_person(version: &VersionId, lane: Lane, after: Option<&Id>) -> SelectStatement {
     let mut select = Query::select()
         .column("principal")
         .from("jobs")
         .and_where(Expr::col("state").eq("queued"))
         .and_where(Expr::col("version").eq(version.0.as_str()))
+        .and_where(in_lane(lane))
         .order_by("principal", Order::Asc)
         .limit(1)
         .take();

@@ -63,14 +63,14 @@ impl Uploads for SqlStore {
         .await
     }
 
-    async fn complete_upload(&self, id: &Id, made: Made) -> Result<Vec<UploadPart>> {
+    async fn complete_upload(&self, id: &Id, made: Made) -> Result<()> {
         self.write((id.clone(), made), |transaction, (id, made)| {
             Box::pin(complete(transaction, id, made))
         })
         .await
     }
 
-    async fn remove_upload(&self, id: &Id) -> Result<Vec<UploadPart>> {
+    async fn remove_upload(&self, id: &Id) -> Result<()> {
         self.write(id.clone(), |transaction, id| {
             Box::pin(remove(transaction, id))
         })
@@ -152,11 +152,7 @@ async fn put(
     Ok(before.map(|part| part.blob))
 }
 
-async fn complete(
-    transaction: &DatabaseTransaction,
-    id: &Id,
-    made: &Made,
-) -> Result<Vec<UploadPart>> {
+async fn complete(transaction: &DatabaseTransaction, id: &Id, made: &Made) -> Result<()> {
     if lock(transaction, id).await?.made.is_none() {
         let update = Query::update()
             .table("uploads")
@@ -165,37 +161,31 @@ async fn complete(
             .take();
         transaction.execute(&update).await.map_err(store_error)?;
     }
-    let parts = parts(transaction, id).await?;
     let delete = Query::delete()
         .from_table(PARTS)
         .and_where(Expr::col("upload").eq(id.as_str()))
         .take();
     transaction.execute(&delete).await.map_err(store_error)?;
-    Ok(parts)
+    Ok(())
 }
 
 /// The parts' rows go with the upload's by their foreign key.
-async fn remove(transaction: &DatabaseTransaction, id: &Id) -> Result<Vec<UploadPart>> {
-    lock(transaction, id).await?;
-    let parts = parts(transaction, id).await?;
+async fn remove(transaction: &DatabaseTransaction, id: &Id) -> Result<()> {
     let delete = Query::delete()
         .from_table("uploads")
         .and_where(Expr::col("id").eq(id.as_str()))
         .take();
-    transaction.execute(&delete).await.map_err(store_error)?;
-    Ok(parts)
+    let result = transaction.execute(&delete).await.map_err(store_error)?;
+    match result.rows_affected() {
+        0 => Err(rules::no_upload(id)),
+        _ => Ok(()),
+    }
 }
 
 async fn lock(transaction: &DatabaseTransaction, id: &Id) -> Result<Upload> {
     let select = select_one(id).lock(LockType::Update).take();
     let found = transaction.query_one(&select).await.map_err(store_error)?;
     read(&found.ok_or_else(|| rules::no_upload(id))?)
-}
-
-async fn parts(transaction: &DatabaseTransaction, id: &Id) -> Result<Vec<UploadPart>> {
-    let select = select_parts(id);
-    let found = transaction.query_all(&select).await.map_err(store_error)?;
-    found.iter().map(read_part).collect()
 }
 
 fn select_one(id: &Id) -> SelectStatement {

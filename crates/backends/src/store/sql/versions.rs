@@ -5,6 +5,7 @@ use super::{catalog, error::store_error, row};
 use crate::store::rules;
 use onstage_core::{
     Error, Result,
+    config::ModelConfig,
     model::{NewVersion, Version, VersionId, VersionState},
 };
 use sea_orm::{
@@ -12,7 +13,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Func, Query, SelectStatement},
 };
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 14] = [
     "id",
     "model",
     "number",
@@ -25,6 +26,8 @@ const COLUMNS: [&str; 12] = [
     "bundle_sha256",
     "promote_when_ready",
     "created_at",
+    "weights_json",
+    "lineage_json",
 ];
 
 pub(super) fn select() -> SelectStatement {
@@ -41,12 +44,19 @@ pub(super) fn read(row: &QueryResult) -> Result<Version> {
         model: row::parse(row, "model")?,
         number: row::small(row, "number")?,
         bundle: row::blob(row, "bundle")?,
-        config: row::json(row, "config_json")?,
+        config: config(row)?,
         examples: row::get(row, "examples_json")?,
         state: row::json(row, "detail_json")?,
         promote_when_ready: row::get(row, "promote_when_ready")?,
         created_at: row::time(row, "created_at")?,
+        weights: row::maybe_json(row, "weights_json")?,
+        lineage: row::maybe_json(row, "lineage_json")?,
     })
+}
+
+fn config(row: &QueryResult) -> Result<ModelConfig> {
+    let text: String = row::get(row, "config_json")?;
+    ModelConfig::of_record(&text).map_err(|error| row::damaged("config_json", error))
 }
 
 pub(super) async fn add(
@@ -133,7 +143,7 @@ async fn write(
 }
 
 /// In the order of `COLUMNS`.
-fn values(version: &Version) -> [Expr; 12] {
+fn values(version: &Version) -> [Expr; 14] {
     [
         version.id.0.as_str().into(),
         version.model.to_string().into(),
@@ -147,5 +157,7 @@ fn values(version: &Version) -> [Expr; 12] {
         version.bundle.sha256.as_str().into(),
         version.promote_when_ready.into(),
         version.created_at.0.into(),
+        version.weights.as_ref().map(row::to_json).into(),
+        version.lineage.as_ref().map(row::to_json).into(),
     ]
 }

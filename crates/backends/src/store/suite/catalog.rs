@@ -20,6 +20,7 @@ pub(super) fn ready() -> VersionState {
             background: false,
             streams: false,
             many: None,
+            training: None,
             components: Components {
                 schemas: serde_json::Map::new(),
             },

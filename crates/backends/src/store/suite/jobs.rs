@@ -10,6 +10,7 @@ use onstage_core::{
     lifecycle::RunEnd,
     outcome::{Failure, Reason},
     ports::{Demand, Finished, Page, RunningJob, Store},
+    task::Lane,
 };
 
 pub(super) async fn lists_are_filtered_and_in_pages(store: &dyn Store) {
@@ -176,6 +177,7 @@ pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
         .unwrap();
     let one = Demand {
         version: version("v-one"),
+        lane: Lane::Jobs,
         queued: 2,
         running: 1,
         help: 0,
@@ -187,6 +189,7 @@ pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
     );
     let later = Demand {
         version: version("later"),
+        lane: Lane::Jobs,
         queued: 1,
         running: 0,
         help: 0,

@@ -81,6 +81,8 @@ pub(in crate::store) fn new_version(model: &str, text: &str) -> NewVersion {
         examples: "[]".to_owned(),
         promote_when_ready: true,
         created_at: at(10),
+        weights: None,
+        lineage: None,
     }
 }
 

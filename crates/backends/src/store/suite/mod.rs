@@ -20,6 +20,7 @@ mod shares;
 mod state;
 mod submissions;
 mod tasks;
+mod trainings;
 mod uploads;
 mod usage;
 
@@ -130,6 +131,12 @@ every_store! {
         a_lost_lease_appends_nothing,
         concurrent_writers_share_the_numbers,
         events_of_unknown_jobs_are_refused,
+    }
+    trainings {
+        trainings_have_a_queue_of_their_own,
+        the_last_checkpoints_are_kept,
+        the_end_of_a_training_makes_its_version,
+        a_training_without_a_model_makes_nothing,
     }
     tasks {
         a_task_registers_once,

@@ -63,9 +63,8 @@ pub(super) async fn a_complete_upload_takes_no_more_parts(store: &dyn Store) {
     store.put_part(&id("1"), part(1, "a"), at(6)).await.unwrap();
     let made = Made::Dataset("fish@v2".parse().unwrap());
     let complete = async |made: &Made| store.complete_upload(&id("1"), made.clone()).await;
-    assert_eq!(complete(&made).await.unwrap(), [part(1, "a")]);
-    let later = complete(&Made::File(id("7"))).await;
-    assert_eq!(later.unwrap(), []);
+    complete(&made).await.unwrap();
+    complete(&Made::File(id("7"))).await.unwrap();
     let (found, parts) = store.upload(&id("1")).await.unwrap().unwrap();
     assert_eq!((found.made, parts), (Some(made), Vec::new()));
     let late = store.put_part(&id("1"), part(1, "a"), at(7)).await;
@@ -90,8 +89,7 @@ pub(super) async fn idle_uploads_are_found_and_removed(store: &dyn Store) {
     assert_eq!(idle(5).await, []);
     assert_eq!(idle(6).await, [id("1"), id("3")]);
     assert_eq!(store.idle_uploads(at(51), 2).await.unwrap().len(), 2);
-    let removed = store.remove_upload(&id("2")).await.unwrap();
-    assert_eq!(removed, [part(1, "a")]);
+    store.remove_upload(&id("2")).await.unwrap();
     assert_eq!(kind_of(store.remove_upload(&id("2")).await), Kind::NotFound);
     assert_eq!(store.upload(&id("2")).await.unwrap(), None);
 }

@@ -19,7 +19,7 @@ use std::{path::Path, time::Duration};
 const INLINE_FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Puts files in their places.
-pub(super) async fn fill(
+pub(in crate::cli) async fn fill(
     caller: &Caller,
     client: &Client,
     typed: Vec<(String, Typed)>,

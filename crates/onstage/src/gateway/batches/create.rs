@@ -44,7 +44,7 @@ async fn take(call: &mut Call, id: &Id) -> Answer {
     let loaded = predictions::live(call, &name).await?;
     let table = table::take(call, id).await?;
     let rows = rows_at_least(call, &loaded, &table).await?;
-    limit::check(call, &loaded, UsageKind::Batch, rows).await?;
+    limit::check(call, &loaded.version, UsageKind::Batch, rows).await?;
     let spec = BatchSpec {
         map: checked_map(&loaded, &table.wish)?,
         label: checked_label(&table.wish)?,

@@ -35,7 +35,7 @@ pub(crate) fn of_job(job: Job) -> Option<Found> {
             spec: spec.clone(),
             job,
         }),
-        JobSpec::Prediction { .. } => None,
+        JobSpec::Prediction { .. } | JobSpec::Training(_) => None,
     }
 }
 

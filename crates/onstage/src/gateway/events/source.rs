@@ -198,6 +198,10 @@ impl Source {
                 let batch = wire::batch::show(&self.call, job, spec, done, None);
                 Ok(serde_json::to_string(&batch).unwrap_or_default())
             }
+            JobSpec::Training(spec) => {
+                let training = crate::gateway::trainings::find::shown(&self.call, job, spec);
+                Ok(serde_json::to_string(&training.await?).unwrap_or_default())
+            }
         }
     }
 }

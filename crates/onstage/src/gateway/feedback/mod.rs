@@ -1,6 +1,7 @@
 //! Feedback: given by anybody signed in, read by the owner.
 //! Does not know predictions' insides.
 
+mod export;
 mod give;
 mod list;
 
@@ -27,5 +28,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .gives(200, Page("Feedback"))
             .gives(200, Media("text/csv"))
             .errors(&[400]),
+        route!(POST "/v1/feedback/export", Owner, "Makes inputs, outputs and corrections a version of a dataset", export::run)
+            .takes(Takes::Json("NewExport"))
+            .gives(201, Json("DatasetVersion"))
+            .gives(200, Json("DatasetVersion"))
+            .errors(&[400, 415, 422, 507]),
     ]
 }

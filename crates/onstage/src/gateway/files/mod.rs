@@ -140,7 +140,7 @@ pub(crate) async fn inside(
         }
         (Place::Job(job), Part::Input) => match job.spec {
             JobSpec::Prediction { input } => input,
-            JobSpec::Batch(_) => return Err(missing()),
+            JobSpec::Batch(_) | JobSpec::Training(_) => return Err(missing()),
         },
         (Place::Job(job), Part::Output) => match job.state {
             JobState::Succeeded {

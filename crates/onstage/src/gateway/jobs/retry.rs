@@ -6,10 +6,13 @@ use crate::gateway::{
     call::{self, Call, set},
     predictions::start::source,
     problem::{Answer, Problem},
-    wire,
+    trainings, wire,
 };
 use http::{StatusCode, header};
-use onstage_core::job::NewJob;
+use onstage_core::{
+    job::{JobSpec, NewJob},
+    training::TrainingSpec,
+};
 
 pub(crate) async fn run(call: Call) -> Answer {
     let old = get::find(&call, &call.id()?).await?;
@@ -20,6 +23,13 @@ pub(crate) async fn run(call: Call) -> Answer {
             format!("The job `{}` has not ended.", old.id),
         ));
     }
+    let spec = match &old.spec {
+        JobSpec::Training(spec) => {
+            let again = trainings::again(&call, &old, TrainingSpec::clone(spec));
+            JobSpec::Training(Box::new(again.await?))
+        }
+        other => other.clone(),
+    };
     let parts = &call.state.parts;
     let submitted = parts
         .store
@@ -28,7 +38,7 @@ pub(crate) async fn run(call: Call) -> Answer {
             model: old.model,
             version: old.version,
             version_number: old.version_number,
-            spec: old.spec,
+            spec,
             urgency: old.urgency,
             webhook: old.webhook,
             by: call.principal()?.id.clone(),

@@ -4,8 +4,8 @@
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
     wire::{
-        batch, dataset, feedback, file, job, model, people, prediction, upload, usage, version,
-        webhook,
+        batch, compare, dataset, feedback, file, job, model, people, prediction, training, upload,
+        usage, version, webhook,
     },
 };
 use serde_json::{Map, Value, json};
@@ -22,6 +22,13 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<model::Warmup>(&mut all);
     add::<version::Version>(&mut all);
     add::<version::Withdrawn>(&mut all);
+    add::<version::Promotion>(&mut all);
+    add::<version::Weights>(&mut all);
+    add::<version::Lineage>(&mut all);
+    add::<compare::Comparison>(&mut all);
+    add::<compare::Compared>(&mut all);
+    add::<compare::LineageGraph>(&mut all);
+    add::<compare::Edge>(&mut all);
     add::<prediction::Prediction<'_>>(&mut all);
     add::<prediction::Metrics>(&mut all);
     add::<prediction::Queue>(&mut all);
@@ -34,6 +41,12 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<batch::Retry>(&mut all);
     add::<batch::BatchItem>(&mut all);
     add::<batch::Preview>(&mut all);
+    add::<training::Training>(&mut all);
+    add::<training::Trained>(&mut all);
+    add::<training::KeptCheckpoint>(&mut all);
+    add::<training::NewTraining>(&mut all);
+    add::<training::TrainingSeries>(&mut all);
+    add::<training::Point>(&mut all);
     add::<job::Job>(&mut all);
     add::<job::EndedRun>(&mut all);
     add::<job::Task>(&mut all);
@@ -47,6 +60,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<dataset::PreviewColumn>(&mut all);
     add::<feedback::Feedback>(&mut all);
     add::<feedback::NewFeedback>(&mut all);
+    add::<feedback::NewExport>(&mut all);
     add::<usage::UsageReport>(&mut all);
     add::<usage::UsageLine>(&mut all);
     add::<usage::UsageAmounts>(&mut all);

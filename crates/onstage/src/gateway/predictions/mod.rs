@@ -2,7 +2,7 @@
 //! Does not know workers or tasks.
 
 mod by_model;
-pub(crate) use by_model::{live, of_json, parse_body};
+pub(crate) use by_model::{digest_if_keyed, input_of, live, of_json, parse_body};
 mod by_version;
 mod cancel;
 pub(crate) use cancel::run as cancel_route;

@@ -62,7 +62,7 @@ pub(crate) async fn start(call: &Call, wanted: Wanted) -> Answer {
         let id = submit(call, &wanted, Some(keyed)).await?;
         return going_on(call, &id, streams).await;
     }
-    limit::check(call, &wanted.loaded, UsageKind::Realtime, None).await?;
+    limit::check(call, &wanted.loaded.version, UsageKind::Realtime, None).await?;
     match hand_over::once(call, &wanted, keyed).await? {
         hand_over::Once::Here(ticket) => follow(call, &wanted, ticket, streams, Kept::AsJob).await,
         hand_over::Once::Known(id) => known_before(call, &wanted, &id, streams).await,
@@ -171,7 +171,7 @@ pub(crate) fn source(call: &Call) -> &'static str {
 
 /// Queues it durably; answers the id of this or of the same one before.
 async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Id, Problem> {
-    limit::check(call, &wanted.loaded, UsageKind::Background, Some(1)).await?;
+    limit::check(call, &wanted.loaded.version, UsageKind::Background, Some(1)).await?;
     let stored = wanted.input.for_job(call).await?;
     let new = new_job(call, wanted, JobSpec::Prediction { input: stored }, key)?;
     let submitted = call.state.parts.store.submit(new).await?;

@@ -16,8 +16,19 @@ GET /v1/models/{owner}/{name}/versions S
 POST /v1/models/{owner}/{name}/versions O
 GET /v1/models/{owner}/{name}/versions/{version} S
 DELETE /v1/models/{owner}/{name}/versions/{version} O
+GET /v1/models/{owner}/{name}/compare S
+GET /v1/models/{owner}/{name}/lineage S
 POST /v1/models/{owner}/{name}/versions/{version}/promote O
 GET /v1/models/{owner}/{name}/versions/{version}/logs O
+GET /v1/models/{owner}/{name}/versions/{version}/weights O
+POST /v1/models/{owner}/{name}/versions/{version}/trainings O
+GET /v1/trainings O
+GET /v1/trainings/{id} O
+POST /v1/trainings/{id}/cancel O
+POST /v1/trainings/{id}/retry O
+GET /v1/trainings/{id}/events O
+GET /v1/trainings/{id}/metrics O
+GET /v1/trainings/{id}/logs O
 GET /v1/models/{owner}/{name}/versions/{version}/examples/{file} S
 POST /v1/models/{owner}/{name}/rollback O
 POST /v1/models/{owner}/{name}/warmup S
@@ -33,6 +44,7 @@ GET /v1/predictions/{id}/stream S
 GET /v1/predictions/{id}/logs S
 POST /v1/predictions/{id}/feedback S
 GET /v1/feedback O
+POST /v1/feedback/export O
 GET /v1/usage O
 GET /v1/webhooks/default/secret O
 GET /v1/webhooks/dead O

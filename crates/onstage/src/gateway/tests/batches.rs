@@ -17,6 +17,7 @@ async fn drain(world: &World, name: &ModelName) {
     let settings = TaskSettings {
         id: world.parts.new_id(),
         version: live.version.id.clone(),
+        lane: onstage_core::task::Lane::Jobs,
         host: "test".to_owned(),
         pid: 1,
         tempdir: world.state.settings.tempdir.clone(),

@@ -107,3 +107,80 @@ async fn feedback_is_a_table_that_a_spreadsheet_opens_safely() {
         .await
         .problem(400, "invalid_query");
 }
+
+/// Three predictions, one found right, one corrected, one only found wrong.
+async fn said(world: &World) {
+    for (n, said) in [
+        (1, json!({"rating": 1, "comment": "=1+1"})),
+        (2, json!({"rating": -1, "correction": [20, 4]})),
+        (3, json!({"rating": -1})),
+    ] {
+        let ask = world.post(PATH).json(&json!({"input": {"n": n}}));
+        let made = ask.send().await.is(201).json();
+        let path = format!("/v1/predictions/{}/feedback", made["id"].as_str().unwrap());
+        world.post(&path).json(&said).send().await.is(201);
+    }
+}
+
+async fn export(world: &World, more: Value) -> super::ask::Reply {
+    let mut wish = json!({"model": "lab/thing", "dataset": "better"});
+    let more = more.as_object().unwrap().clone();
+    wish.as_object_mut().unwrap().extend(more);
+    world.post("/v1/feedback/export").json(&wish).send().await
+}
+
+async fn content(world: &World, version: &Value) -> String {
+    let path = version["urls"]["content"].as_str().unwrap();
+    world.get(path).send().await.is(200).text()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn feedback_becomes_a_version_of_a_dataset() {
+    let world = World::new().await;
+    world.live("lab/thing", THING).await;
+    let none = export(&world, json!({})).await;
+    none.problem(422, "no_feedback");
+    said(&world).await;
+    let made = export(&world, json!({})).await.is(201).json();
+    assert_eq!(
+        (&made["reference"], &made["source"], &made["model"]),
+        (&json!("better@v1"), &json!("feedback"), &json!("lab/thing"))
+    );
+    let text = content(&world, &made).await;
+    let lines = text.lines().map(serde_json::from_str);
+    let mut rows: Vec<Value> = lines.collect::<Result<_, _>>().unwrap();
+    rows.sort_by_key(|row| row["input"]["n"].as_i64());
+    let targets: Vec<&Value> = rows.iter().map(|row| &row["target"]).collect();
+    assert_eq!(targets, [&rows[0]["output"], &json!([20, 4]), &Value::Null]);
+    assert!(!rows[0]["output"].is_null(), "{rows:?}");
+    assert_eq!(
+        (&rows[0]["comment"], &rows[1]["correction"]),
+        (&json!("=1+1"), &json!([20, 4]))
+    );
+    let again = export(&world, json!({})).await.is(200).json();
+    assert_eq!(again, made, "nothing was said since");
+    let later = export(&world, json!({"since": "2999-01-01"})).await;
+    later.problem(422, "no_feedback");
+    let odd = export(&world, json!({"format": "xml"})).await;
+    odd.problem(422, "invalid_input");
+    let odd = export(&world, json!({"dataset": "No"})).await;
+    odd.problem(400, "invalid_request");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn feedback_as_csv_has_a_column_for_every_input() {
+    let world = World::new().await;
+    world.live("lab/thing", THING).await;
+    said(&world).await;
+    let made = export(&world, json!({"format": "csv"})).await;
+    let text = content(&world, &made.is(201).json()).await;
+    let mut table = csv::Reader::from_reader(text.as_bytes());
+    assert_eq!(table.headers().unwrap().get(0), Some("input.n"));
+    let rows = table.records().map(|row| row.unwrap());
+    let cells: Vec<String> = rows
+        .flat_map(|row| row.iter().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let has = |wanted: &str| cells.iter().any(|cell| cell.replace(' ', "") == wanted);
+    assert!(has("[20,4]"), "{cells:?}");
+    assert!(has("'=1+1"), "a spreadsheet must not run it");
+}

@@ -15,5 +15,6 @@ mod models;
 mod people;
 mod predictions;
 mod streams;
+mod trainings;
 mod uploads;
 pub(super) mod world;

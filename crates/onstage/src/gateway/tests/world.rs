@@ -15,6 +15,8 @@ use http::Method;
 use onstage_backends::{
     blobs, bundle,
     clock::{SystemClock, entropy},
+    datasets::{CACHE_BYTES_DEFAULT, HostDatasets},
+    parcels::DiskParcels,
     process::{LauncherSettings, ProcessLauncher, Purpose},
     store, tables,
 };
@@ -100,12 +102,16 @@ impl World {
             purpose: Purpose::Realtime,
         };
         let launcher = ProcessLauncher::new(launcher_settings, blobs.clone()).unwrap();
+        let parcels = DiskParcels::new(folder.path(), blobs.clone());
+        let datasets = HostDatasets::new(folder.path(), blobs.clone(), CACHE_BYTES_DEFAULT);
         let parts = Parts {
             store: store::open("memory:").await.unwrap(),
             launcher: Arc::new(launcher),
             blobs: blobs.clone(),
             driver: None,
             tables: Arc::new(tables::FileTables),
+            parcels: Arc::new(parcels),
+            datasets: Arc::new(datasets),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(entropy),
             ids: Arc::default(),
@@ -195,6 +201,8 @@ impl World {
             examples: "[]".to_owned(),
             promote_when_ready: true,
             created_at: now,
+            weights: None,
+            lineage: None,
         };
         self.parts.store.add_version(new).await.unwrap();
         self.engine.nudge();

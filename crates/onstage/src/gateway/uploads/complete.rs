@@ -3,7 +3,7 @@
 
 use super::{
     assemble::{Whole, assemble},
-    find, forget, show,
+    find, forget_all, show,
 };
 use crate::gateway::{
     call::{self, Call, set},
@@ -58,7 +58,7 @@ async fn make(call: &Call, upload: &Upload, whole: Whole) -> Answer {
     };
     let store = &call.state.parts.store;
     match store.complete_upload(&upload.id, made).await {
-        Ok(parts) => forget(call, parts.iter().map(|part| part.blob.key.as_str())).await,
+        Ok(()) => forget_all(call, &upload.id).await,
         // What it became is there; the parts go with the upload in a day.
         Err(error) => tracing::warn!(upload = %upload.id, %error, "an upload's parts stay"),
     }

@@ -19,7 +19,10 @@ use super::{
     wire,
 };
 use http::StatusCode;
-use onstage_core::upload::{Upload, UploadPart};
+use onstage_core::{
+    Id,
+    upload::{Upload, UploadPart},
+};
 
 const ONE: &str = "/v1/uploads/{id}";
 
@@ -56,8 +59,8 @@ async fn get(call: Call) -> Answer {
 /// What it has become stays.
 async fn delete(call: Call) -> Answer {
     let (upload, _) = find(&call).await?;
-    let parts = call.state.parts.store.remove_upload(&upload.id).await?;
-    forget(&call, parts.iter().map(|part| part.blob.key.as_str())).await;
+    call.state.parts.store.remove_upload(&upload.id).await?;
+    forget_all(&call, &upload.id).await;
     Ok(call::no_content())
 }
 
@@ -78,11 +81,17 @@ fn show(call: &Call, status: StatusCode, upload: &Upload, parts: &[UploadPart]) 
     call::json(status, &wire::upload::show(call, upload, parts, done_bytes))
 }
 
-/// Removes the blobs of parts that nobody refers to.
-async fn forget(call: &Call, keys: impl Iterator<Item = &str>) {
-    for key in keys {
-        if let Err(error) = call.state.parts.blobs.delete(key).await {
-            tracing::warn!(key, %error, "the blob of no part stays");
-        }
+/// Removes a blob of a part that nobody refers to.
+async fn forget(call: &Call, key: &str) {
+    if let Err(error) = call.state.parts.blobs.delete(key).await {
+        tracing::warn!(key, %error, "the blob of no part stays");
+    }
+}
+
+/// Removes all that came of an upload, also what a front that died had not noted.
+async fn forget_all(call: &Call, id: &Id) {
+    let cleared = onstage_engine::reaper::clear_upload(&*call.state.parts.blobs, id).await;
+    if let Err(error) = cleared {
+        tracing::warn!(upload = %id, %error, "parts of an upload stay");
     }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     if let Err(problem) = &noted
         && !problem.retryable
     {
-        forget(&call, [key.as_str()].into_iter()).await;
+        forget(&call, &key).await;
     }
     noted?;
     call::json(StatusCode::OK, &wire::upload::part(&part))
@@ -76,6 +76,8 @@ async fn note(call: &Call, id: &onstage_core::Id, part: &UploadPart) -> Result<(
         .store
         .put_part(id, part.clone(), parts.clock.now())
         .await?;
-    forget(call, before.iter().map(|blob| blob.key.as_str())).await;
+    if let Some(blob) = before {
+        forget(call, &blob.key).await;
+    }
     Ok(())
 }

@@ -3,10 +3,10 @@
 
 use crate::gateway::{call::Call, problem::Problem};
 use onstage_core::{
-    Timestamp,
+    ModelName, Timestamp,
+    model::Version,
     usage::{Dimension, UsageFilter, UsageKind, check_month, check_run},
 };
-use onstage_engine::Loaded;
 
 /// Estimates look back this far.
 const LOOK_BACK_MS: i64 = 30 * 86_400_000;
@@ -14,21 +14,21 @@ const LOOK_BACK_MS: i64 = 30 * 86_400_000;
 /// Before a job is taken. Errors: over budget.
 pub(crate) async fn check(
     call: &Call,
-    loaded: &Loaded,
+    version: &Version,
     kind: UsageKind,
     items: Option<u64>,
 ) -> Result<(), Problem> {
-    let money = &loaded.version.config.money;
+    let money = &version.config.money;
     if money.month.is_some() {
-        let spent = call.state.engine.spent(&loaded.model).await?;
-        check_month(&loaded.model, money, spent)?;
+        let spent = call.state.engine.spent(&version.model).await?;
+        check_month(&version.model, money, spent)?;
     }
     if money.run.is_some()
         && let Some(items) = items
     {
-        let each = usd_each(call, loaded, kind).await?;
+        let each = usd_each(call, &version.model, kind).await?;
         let estimate = each.map(|each| each * items as f64);
-        check_run(&loaded.model, money, estimate)?;
+        check_run(&version.model, money, estimate)?;
     }
     Ok(())
 }
@@ -36,13 +36,13 @@ pub(crate) async fn check(
 /// What one row or training of the model has cost on average: of this kind, or of all kinds where there was none of it.
 pub(crate) async fn usd_each(
     call: &Call,
-    loaded: &Loaded,
+    model: &ModelName,
     kind: UsageKind,
 ) -> Result<Option<f64>, Problem> {
     let parts = &call.state.parts;
     let filter = UsageFilter {
         since: Some(Timestamp(parts.clock.now().0 - LOOK_BACK_MS)),
-        model: Some(loaded.model.clone()),
+        model: Some(model.clone()),
         ..UsageFilter::default()
     };
     let sums = parts.store.usage(&filter, &[Dimension::Kind]).await?;

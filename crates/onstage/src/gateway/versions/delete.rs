@@ -1,5 +1,5 @@
 //! `DELETE …/versions/{version}`.
-//! Does not delete the live one.
+//! Does not delete the live one, nor one that trained another that is kept.
 
 use super::find;
 use crate::gateway::{
@@ -20,6 +20,23 @@ pub(crate) async fn run(call: Call) -> Answer {
             format!("Version v{} is live and cannot be deleted.", version.number),
         )
         .hint("promote another version first"));
+    }
+    let kept = call.state.parts.store.versions(&version.model).await?;
+    let trained = kept.iter().find(|other| {
+        let lineage = other.lineage.as_ref();
+        lineage.is_some_and(|lineage| lineage.trainer == version.id)
+            && !matches!(other.state, VersionState::Deleted)
+    });
+    if let Some(trained) = trained {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "version_in_use",
+            format!(
+                "Version v{} trained version v{}, which is kept.",
+                version.number, trained.number
+            ),
+        )
+        .hint("delete that one first"));
     }
     call.state
         .parts

@@ -3,27 +3,64 @@
 
 use super::find;
 use crate::gateway::{
+    body,
     call::Call,
     models,
     problem::{Answer, Problem},
+    wire::version::Promotion,
 };
 use http::StatusCode;
 use onstage_core::{
     Error, Kind, Result,
     model::{Model, Version, VersionState},
+    training::{Gate, refusals},
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Every call answers within a second; this leaves room for the rest of it.
 const SETTLE_MAX: Duration = Duration::from_millis(800);
+/// Gates and little else.
+const WISH_BYTES_MAX: usize = 64 << 10;
 /// Tries against others who change the same model.
 const TRIES_MAX: u32 = 5;
 
-pub(crate) async fn promote(call: Call) -> Answer {
+pub(crate) async fn promote(mut call: Call) -> Answer {
     let version = find::in_path(&call).await?;
+    let bytes = body::read_any(&mut call, WISH_BYTES_MAX).await?;
+    let wish = match bytes.is_empty() {
+        true => Promotion::default(),
+        false => body::parse(&bytes)?,
+    };
+    check_gates(&version, &wish)?;
     let model = set(&call, &version).await?;
     settle(&call, &version).await;
     models::get::answer(&call, StatusCode::OK, &model).await
+}
+
+/// Of a trained version: those of its settings and of the call. Errors: invalid; 409 that names gate and value.
+fn check_gates(version: &Version, wish: &Promotion) -> Result<(), Problem> {
+    let mut gates: Vec<Gate> = Vec::new();
+    for text in &wish.gates {
+        gates.push(text.parse()?);
+    }
+    let asked = !gates.is_empty();
+    if version.lineage.is_some() {
+        gates.extend(version.config.training.gates.iter().cloned());
+    }
+    if wish.force || !(asked || version.lineage.is_some()) {
+        return Ok(());
+    }
+    let lineage = version.lineage.as_ref();
+    let metrics = lineage.map_or_else(BTreeMap::new, |lineage| lineage.metrics.clone());
+    match refusals(&gates, &metrics) {
+        None => Ok(()),
+        Some(why) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "gate_not_reached",
+            format!("Version v{} stays as it is: {why}.", version.number),
+        )
+        .hint("train on, or force it with `force=true`, `onstage promote --force`")),
+    }
 }
 
 pub(crate) async fn rollback(call: Call) -> Answer {

@@ -1,6 +1,7 @@
 //! Versions: push, look, promote, roll back, delete.
 //! Does not build them; the engine's builder does.
 
+mod compare;
 mod delete;
 mod example;
 pub(crate) mod find;
@@ -10,6 +11,7 @@ mod live;
 mod logs;
 mod push;
 mod warmup;
+mod weights;
 
 use super::table::{
     Gives::{Json, Media, Nothing, Page},
@@ -37,7 +39,15 @@ pub(crate) fn routes() -> Vec<Route> {
         route!(DELETE ONE, Owner, "Deletes a version that is not live", delete::run)
             .gives(204, Nothing)
             .errors(&[404, 409]),
+        route!(GET "/v1/models/{owner}/{name}/compare", Stakeholder, "Versions side by side: parameters, metrics, examples", compare::run)
+            .query(&[("versions", "numbers or ids, like `1,3`")])
+            .gives(200, Json("Comparison"))
+            .errors(&[400, 404]),
+        route!(GET "/v1/models/{owner}/{name}/lineage", Stakeholder, "What the model's versions came from", compare::lineage)
+            .gives(200, Json("LineageGraph"))
+            .errors(&[404]),
         route!(POST "/v1/models/{owner}/{name}/versions/{version}/promote", Owner, "Makes a version the one that answers", live::promote)
+            .takes(Takes::Json("Promotion"))
             .gives(200, Json("Model"))
             .errors(&[404, 409]),
         route!(POST "/v1/models/{owner}/{name}/rollback", Owner, "Makes the version that was live before live again", live::rollback)
@@ -48,6 +58,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[404, 409]),
         route!(GET "/v1/models/{owner}/{name}/versions/{version}/logs", Owner, "What building and setting up printed", logs::run)
             .gives(200, Media("text/plain"))
+            .errors(&[404]),
+        route!(GET "/v1/models/{owner}/{name}/versions/{version}/weights", Owner, "What a training learnt: the file, or a tar of the folder", weights::run)
+            .gives(200, Media("application/octet-stream"))
             .errors(&[404]),
         route!(GET "/v1/models/{owner}/{name}/versions/{version}/examples/{file}", Stakeholder, "A file of an example", example::run)
             .gives(200, Media("application/octet-stream"))

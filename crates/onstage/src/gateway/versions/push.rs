@@ -59,6 +59,8 @@ pub(crate) async fn run(mut call: Call) -> Answer {
             examples: pushed.examples,
             promote_when_ready: promote,
             created_at: now,
+            weights: None,
+            lineage: None,
         })
         .await?;
     describe(&call, model, title, about).await;

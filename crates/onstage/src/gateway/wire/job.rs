@@ -68,7 +68,8 @@ pub(crate) fn show(call: &Call, job: &job::Job) -> Job {
     let base = call.url(&format!("/v1/jobs/{}", job.id));
     let own = match job.spec.kind() {
         job::JobKind::Batch => call.url(&format!("/v1/batches/{}", job.id)),
-        _ => call.url(&format!("/v1/predictions/{}", job.id)),
+        job::JobKind::Training => call.url(&format!("/v1/trainings/{}", job.id)),
+        job::JobKind::Prediction => call.url(&format!("/v1/predictions/{}", job.id)),
     };
     Job {
         id: job.id.to_string(),

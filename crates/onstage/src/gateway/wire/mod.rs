@@ -2,6 +2,7 @@
 //! Does not fetch anything.
 
 pub(crate) mod batch;
+pub(crate) mod compare;
 pub(crate) mod dataset;
 pub(crate) mod event;
 pub(crate) mod feedback;
@@ -11,6 +12,7 @@ pub(crate) mod model;
 pub(crate) mod page;
 pub(crate) mod people;
 pub(crate) mod prediction;
+pub(crate) mod training;
 pub(crate) mod upload;
 pub(crate) mod usage;
 pub(crate) mod value;

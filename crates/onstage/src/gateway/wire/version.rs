@@ -6,9 +6,11 @@ use crate::gateway::{call::Call, openapi};
 use onstage_core::{
     model::{self, BuildFailure, VersionState},
     outcome::Phase,
+    training,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Stock clients read arrays as streams when this says less than 0.3.9.
@@ -46,6 +48,52 @@ pub(crate) struct Version {
     #[schema(value_type = Object)]
     config: Value,
     logs_tail: String,
+    weights: Option<Weights>,
+    lineage: Option<Lineage>,
+    /// What its training measured last.
+    metrics: BTreeMap<String, f64>,
+}
+
+/// What a training left for its version.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Weights {
+    name: String,
+    is_folder: bool,
+    size: u64,
+    sha256: String,
+    url: String,
+}
+
+/// Where a trained version comes from.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Lineage {
+    training: String,
+    /// `owner/name`, of the version whose code trained.
+    trainer_model: String,
+    trainer: String,
+    trainer_number: u32,
+    /// `labels@v3`.
+    datasets: Vec<String>,
+    #[schema(value_type = Object)]
+    parameters: Value,
+    seed: u64,
+    code_sha256: String,
+    environment_sha256: Option<String>,
+    /// The training that it went on from.
+    resumed: Option<String>,
+    runs: u32,
+    seconds: f64,
+}
+
+/// What a call to make a version live may say; it may say nothing.
+#[derive(Default, Deserialize, ToSchema)]
+pub(crate) struct Promotion {
+    /// What metrics must reach, beside the `[training] gates` of a trained version: `accuracy >= 0.95`.
+    #[serde(default)]
+    pub(crate) gates: Vec<String>,
+    /// Whatever the gates say.
+    #[serde(default)]
+    pub(crate) force: bool,
 }
 
 /// Why a version that was live does not answer any more: it turned out sick on probation.
@@ -84,7 +132,45 @@ pub(crate) fn show(
         examples: examples(version),
         config: config(version),
         logs_tail: logs.filter(|_| owner).map(tail).unwrap_or_default(),
+        weights: version.weights.as_ref().map(|parcel| Weights {
+            name: parcel.name.clone(),
+            is_folder: parcel.is_folder,
+            size: parcel.blob.size_bytes,
+            sha256: parcel.blob.sha256.clone(),
+            url: call.link(&format!(
+                "/v1/models/{}/versions/{}/weights",
+                version.model, version.id
+            )),
+        }),
+        lineage: version.lineage.as_ref().map(lineage),
+        metrics: metrics(version),
     }
+}
+
+pub(crate) fn lineage(of: &training::Lineage) -> Lineage {
+    Lineage {
+        training: of.training.to_string(),
+        trainer_model: of.trainer_model.to_string(),
+        trainer: of.trainer.0.clone(),
+        trainer_number: of.trainer_number,
+        datasets: of.datasets.iter().map(ToString::to_string).collect(),
+        parameters: parameters(of),
+        seed: of.seed,
+        code_sha256: of.code_sha256.clone(),
+        environment_sha256: of.environment_sha256.clone(),
+        resumed: of.resumed.as_ref().map(ToString::to_string),
+        runs: of.runs,
+        seconds: of.seconds,
+    }
+}
+
+pub(crate) fn parameters(of: &training::Lineage) -> Value {
+    serde_json::from_str(&of.parameters).unwrap_or_default()
+}
+
+pub(crate) fn metrics(version: &model::Version) -> BTreeMap<String, f64> {
+    let lineage = version.lineage.as_ref();
+    lineage.map_or_else(BTreeMap::new, |lineage| lineage.metrics.clone())
 }
 
 fn progress(state: &VersionState, owner: bool) -> (&'static str, String) {

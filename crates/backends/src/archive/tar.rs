@@ -1,38 +1,80 @@
-//! The raw entries of an archive as plain files and folders: long names joined, everything else refused.
+//! The raw entries of a tar as plain files and folders: long names joined, everything else refused.
 //! Does not write to disk.
 
-use super::{ENTRIES_MAX, PATH_BYTES_MAX, path, pax};
-use std::io::Read;
+use super::{COPY_BYTES, Item, PATH_BYTES_MAX, malformed, path, pax};
+use flate2::bufread::GzDecoder;
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+};
 use tar::{Archive, Entry, EntryType};
 
 /// A PAX or long-name header; real ones are a few hundred bytes.
 const META_BYTES_MAX: u64 = 64 * 1024;
 
-/// What an archive may hold.
-pub(super) enum Item {
-    Folder {
-        path: String,
-    },
-    File {
-        path: String,
-        size_bytes: u64,
-        executable: bool,
-    },
+/// Walks a gzip'd tar to its end, which must be the file's; `bytes_max` is of all that unpacking gives, headers included.
+pub(crate) fn each_gzip(
+    file: File,
+    bytes_max: u64,
+    entries_max: usize,
+    take: impl FnMut(Item, &mut dyn Read) -> Result<(), String>,
+) -> Result<(), String> {
+    let packed = BufReader::with_capacity(COPY_BYTES, file);
+    let mut reader = GzDecoder::new(packed).take(bytes_max);
+    each(&mut reader, entries_max, take)?;
+    only_padding(&mut reader)?;
+    let mut rest = [0];
+    let behind = reader.get_mut().get_mut();
+    match behind.read(&mut rest).map_err(malformed)? {
+        0 => Ok(()),
+        _ => Err("something follows its end".to_owned()),
+    }
+}
+
+/// As `each_gzip`, of a tar that is not packed.
+pub(crate) fn each_plain(
+    file: File,
+    bytes_max: u64,
+    entries_max: usize,
+    take: impl FnMut(Item, &mut dyn Read) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut reader = BufReader::with_capacity(COPY_BYTES, file).take(bytes_max);
+    each(&mut reader, entries_max, take)?;
+    only_padding(&mut reader)
+}
+
+/// Reads on to the end of the stream: its checksum is there, and nothing but padding may follow the archive.
+fn only_padding<R: Read>(reader: &mut io::Take<R>) -> Result<(), String> {
+    let mut buffer = vec![0; COPY_BYTES];
+    loop {
+        let count = reader.read(&mut buffer).map_err(malformed)?;
+        if count == 0 {
+            break;
+        }
+        if buffer[..count].iter().any(|byte| *byte != 0) {
+            return Err("something follows its end".to_owned());
+        }
+    }
+    match reader.limit() {
+        0 => Err("it unpacks to too many bytes".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// Walks the archive once, in order. `take` gets each item and, for a file, its bytes.
 ///
 /// The tar library is asked for raw entries only, so that long names and PAX headers are read here, within limits.
-pub(super) fn each<R: Read>(
+pub(crate) fn each<R: Read>(
     reader: R,
+    entries_max: usize,
     mut take: impl FnMut(Item, &mut dyn Read) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut archive = Archive::new(reader);
     let entries = archive.entries().map_err(malformed)?.raw(true);
     let mut pending = Pending::default();
     for (count, entry) in entries.enumerate() {
-        if count >= ENTRIES_MAX * 2 {
-            return Err(format!("more than {ENTRIES_MAX} files and folders"));
+        if count >= entries_max * 2 {
+            return Err(format!("more than {entries_max} files and folders"));
         }
         let mut entry = entry.map_err(malformed)?;
         match entry.header().entry_type() {
@@ -52,11 +94,6 @@ pub(super) fn each<R: Read>(
     } else {
         Err("it ends after a header without its file".to_owned())
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands errors over")]
-pub(super) fn malformed(error: std::io::Error) -> String {
-    format!("it is damaged or not a tar.gz: {error}")
 }
 
 /// What earlier headers said about the next entry.

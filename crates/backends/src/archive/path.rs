@@ -1,4 +1,4 @@
-//! Which paths may be in a bundle: plain relative ones that mean the same on every machine.
+//! Which paths may be in an archive: plain relative ones that mean the same on every machine.
 //! Does not touch the disk.
 
 use super::{DEPTH_MAX, PATH_BYTES_MAX};
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 const NAME_BYTES_MAX: usize = 255;
 
 /// Checks an archive's path and answers it without a leading `./` and a trailing `/`; empty for the root itself.
-pub(super) fn clean(raw: &[u8]) -> Result<String, String> {
+pub(crate) fn clean(raw: &[u8]) -> Result<String, String> {
     let shown = || String::from_utf8_lossy(&raw[..raw.len().min(80)]).into_owned();
     if raw.len() > PATH_BYTES_MAX {
         return Err(format!(
@@ -62,17 +62,17 @@ enum Seen {
 
 /// The paths of one archive so far. Refuses doubles and names that differ by case alone.
 #[derive(Default)]
-pub(super) struct Paths {
+pub(crate) struct Paths {
     by_folded: HashMap<String, (String, Seen)>,
 }
 
 impl Paths {
-    pub(super) fn add_file(&mut self, path: &str) -> Result<(), String> {
+    pub(crate) fn add_file(&mut self, path: &str) -> Result<(), String> {
         self.add_parents(path)?;
         self.add(path, Seen::File)
     }
 
-    pub(super) fn add_folder(&mut self, path: &str) -> Result<(), String> {
+    pub(crate) fn add_folder(&mut self, path: &str) -> Result<(), String> {
         self.add_parents(path)?;
         self.add(path, Seen::Folder)
     }

@@ -1,0 +1,110 @@
+//! A dataset's way from the blobs to this host: fetched, checked against its digest, laid out.
+//! Does not know where it will lie.
+
+use super::{entry::CONTENT, on_disk};
+use crate::{
+    archive::{Extraction, Limits, Nothing, Refused, tar, zip},
+    bundle::hex,
+};
+use onstage_core::{Error, Result, dataset::DatasetFormat, ports::Blobs, value::BlobRef};
+use sha2::{Digest, Sha256};
+use std::{
+    fs::{self, File},
+    io::Read,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+use tokio::io::AsyncWriteExt;
+
+/// Read, checked and written at a time.
+const PIECE_BYTES: u64 = 4 << 20;
+/// Files and folders of one archive.
+const ENTRIES_MAX: usize = 200_000;
+/// How many times larger than its archive a dataset may become.
+const RATIO_MAX: u64 = 200;
+/// Archives may exceed `RATIO_MAX` up to this size.
+const RATIO_FREE_BYTES: u64 = 64 << 20;
+/// The files of one archive, all told; the disk may end earlier.
+const UNPACKED_BYTES_MAX: u64 = 1 << 40;
+const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
+const READ_ONLY: u32 = 0o444;
+
+/// Errors: unavailable, when other bytes came than the record says.
+pub(super) async fn fetch(blobs: &dyn Blobs, blob: &BlobRef, to: &Path) -> Result<()> {
+    let mut file = tokio::fs::File::create_new(to).await.map_err(on_disk)?;
+    let mut hash = Sha256::new();
+    let mut at = 0;
+    while at < blob.size_bytes {
+        let end = (at + PIECE_BYTES).min(blob.size_bytes);
+        let piece = blobs.read(&blob.key, at..end).await?;
+        hash.update(&piece);
+        file.write_all(&piece).await.map_err(on_disk)?;
+        at = end;
+    }
+    file.flush().await.map_err(on_disk)?;
+    if hex(&hash.finalize()) == blob.sha256 {
+        return Ok(());
+    }
+    let text = format!("blob `{}` arrived damaged: its digest differs", blob.key);
+    Err(Error::unavailable(text))
+}
+
+/// Lays the bytes out below `whole`; answers how many there are then. Blocks.
+pub(super) fn lay_out(
+    fetched: &Path,
+    format: DatasetFormat,
+    whole: &Path,
+    named: &str,
+) -> Result<u64> {
+    let content = whole.join(CONTENT);
+    if !format.is_folder() {
+        fs::set_permissions(fetched, fs::Permissions::from_mode(READ_ONLY)).map_err(on_disk)?;
+        fs::rename(fetched, &content).map_err(on_disk)?;
+        return Ok(fs::metadata(&content).map_err(on_disk)?.len());
+    }
+    fs::create_dir(&content).map_err(on_disk)?;
+    let bytes = unpack(fetched, format, &content, named)?;
+    fs::remove_file(fetched).map_err(on_disk)?;
+    Ok(bytes)
+}
+
+fn unpack(packed: &Path, format: DatasetFormat, root: &Path, named: &str) -> Result<u64> {
+    let mut file = File::open(packed).map_err(on_disk)?;
+    let packed_bytes = file.metadata().map_err(on_disk)?.len();
+    let bytes_max = packed_bytes
+        .saturating_mul(RATIO_MAX)
+        .clamp(RATIO_FREE_BYTES, UNPACKED_BYTES_MAX);
+    let limits = Limits {
+        bytes_max,
+        read_only: true,
+    };
+    let mut extraction = Extraction::new(root, limits, Nothing);
+    let take = |item, data: &mut dyn Read| extraction.item(item, data);
+    let budget = bytes_max.saturating_add(RATIO_FREE_BYTES);
+    let walked = match format {
+        DatasetFormat::Zip => zip::each(file, ENTRIES_MAX, take),
+        _ if is_gzip(&mut file).map_err(on_disk)? => {
+            tar::each_gzip(file, budget, ENTRIES_MAX, take)
+        }
+        _ => tar::each_plain(file, budget, ENTRIES_MAX, take),
+    };
+    match extraction.finish(walked) {
+        Ok(done) => Ok(done.bytes),
+        Err(Refused::Disk(error)) => Err(on_disk(error)),
+        Err(Refused::Archive(why)) => Err(Error::invalid(format!(
+            "the archive of dataset `{named}` is refused: {why}"
+        ))
+        .hint("pack plain files and folders into it and upload it again, or upload it with `format=other`")),
+    }
+}
+
+/// Leaves the file at its beginning.
+fn is_gzip(file: &mut File) -> std::io::Result<bool> {
+    use std::io::Seek;
+    let mut mark = Vec::new();
+    file.by_ref()
+        .take(GZIP_MARK.len() as u64)
+        .read_to_end(&mut mark)?;
+    file.rewind()?;
+    Ok(mark == GZIP_MARK)
+}

@@ -1,0 +1,182 @@
+//! One dataset in the folder and the lock beside it: shared by who reads it, taken alone by who makes or removes it.
+//! Does not fetch anything.
+
+use super::on_disk;
+use onstage_core::{
+    Result,
+    dataset::{DatasetFormat, DatasetVersion},
+};
+use std::{
+    fs::{self, File, FileTimes, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+pub(super) const LOCK_ENDING: &str = "lock";
+/// What a dataset that is one file is called inside of its entry.
+pub(super) const CONTENT: &str = "content";
+/// Where it has the names that its versions give it.
+const NAMED: &str = "named";
+const NAME_BYTES_MAX: usize = 255;
+const LOOK_AGAIN_MS: u64 = 50;
+
+pub(super) struct Entry {
+    place: PathBuf,
+    lock: PathBuf,
+}
+
+/// A held lock; the kernel frees it when its holder dies.
+pub(super) struct Lock {
+    file: File,
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    Shared,
+    Alone,
+}
+
+impl Entry {
+    /// Equal bytes that are laid out in the same way are one entry.
+    pub(super) fn of(folder: &Path, version: &DatasetVersion) -> Self {
+        let how = match version.format {
+            DatasetFormat::Zip => "zip",
+            DatasetFormat::Tar => "tar",
+            _ => "file",
+        };
+        Self::at(folder.join(format!("{}-{how}", version.blob.sha256)))
+    }
+
+    pub(super) fn at(place: PathBuf) -> Self {
+        Self {
+            lock: place.with_extension(LOCK_ENDING),
+            place,
+        }
+    }
+
+    pub(super) fn place(&self) -> &Path {
+        &self.place
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.place.is_dir()
+    }
+
+    pub(super) async fn shared(&self) -> Result<Lock> {
+        self.lock(How::Shared).await
+    }
+
+    pub(super) async fn alone(&self) -> Result<Lock> {
+        self.lock(How::Alone).await
+    }
+
+    /// Alone, or not at all when somebody has it.
+    pub(super) fn alone_now(&self) -> Result<Option<Lock>> {
+        self.try_lock(How::Alone)
+    }
+
+    async fn lock(&self, how: How) -> Result<Lock> {
+        loop {
+            if let Some(lock) = self.try_lock(how)? {
+                return Ok(lock);
+            }
+            tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
+        }
+    }
+
+    fn try_lock(&self, how: How) -> Result<Option<Lock>> {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&self.lock)
+            .map_err(on_disk)?;
+        let tried = match how {
+            How::Shared => file.try_lock_shared(),
+            How::Alone => file.try_lock(),
+        };
+        match tried {
+            // One that was removed meanwhile locks nothing.
+            Ok(()) if self.is_ours(&file) => Ok(Some(Lock { file })),
+            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(on_disk(error)),
+        }
+    }
+
+    fn is_ours(&self, file: &File) -> bool {
+        let there = fs::metadata(&self.lock).map(|there| there.ino());
+        file.metadata()
+            .is_ok_and(|ours| there.is_ok_and(|there| there == ours.ino()))
+    }
+
+    /// Under the lock that is held alone. The lock goes last, so that nothing is left that nobody would find.
+    pub(super) fn remove(&self, _lock: Lock) -> Result<()> {
+        match fs::remove_dir_all(&self.place) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(on_disk(error)),
+            _ => {}
+        }
+        fs::remove_file(&self.lock).map_err(on_disk)
+    }
+
+    /// Where the dataset is for who reads it: a file of the version's own name, or a folder.
+    pub(super) fn path(&self, version: &DatasetVersion) -> Result<PathBuf> {
+        if version.format.is_folder() {
+            return Ok(self.place.join(CONTENT));
+        }
+        let named = self.place.join(NAMED).join(own_name(version));
+        if named.exists() {
+            return Ok(named);
+        }
+        fs::create_dir_all(self.place.join(NAMED)).map_err(on_disk)?;
+        match fs::hard_link(self.place.join(CONTENT), &named) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(on_disk(error)),
+            _ => Ok(named),
+        }
+    }
+}
+
+impl Lock {
+    /// Says that it was used now.
+    pub(super) fn touch(&self) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the time of a file, which no decision of a record hangs on"
+        )]
+        let now = SystemTime::now();
+        if let Err(error) = self.file.set_times(FileTimes::new().set_modified(now)) {
+            tracing::debug!(%error, "when a dataset was used is not noted");
+        }
+    }
+
+    pub(super) fn note_size(mut self, bytes: u64) -> Result<()> {
+        self.file.set_len(0).map_err(on_disk)?;
+        self.file.rewind().map_err(on_disk)?;
+        write!(self.file, "{bytes}").map_err(on_disk)
+    }
+}
+
+/// How many bytes an entry has; zero when that was not noted.
+pub(super) fn noted_size(lock: &Path) -> u64 {
+    let mut text = String::new();
+    let read = File::open(lock).and_then(|file| file.take(32).read_to_string(&mut text));
+    read.ok()
+        .and_then(|_| text.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// The name its uploader gave it, as a file's and nothing else.
+fn own_name(version: &DatasetVersion) -> String {
+    let name = version.file_name.as_str();
+    let odd = name.is_empty()
+        || name == "."
+        || name == ".."
+        || name.len() > NAME_BYTES_MAX
+        || name.contains(['/', '\0']);
+    if odd {
+        return format!("{}.{}", version.dataset, version.format.name());
+    }
+    name.to_owned()
+}

@@ -1,0 +1,120 @@
+//! Datasets on this host: fetched once by their digest, archives unpacked, the longest unused making room for others.
+//! Knows no reader; processes of one host meet in the folder, by locks on files.
+
+mod arrive;
+mod entry;
+mod room;
+#[cfg(test)]
+mod tests;
+
+use crate::durable;
+use async_trait::async_trait;
+use entry::Entry;
+use onstage_core::{
+    Error, Kind, Result,
+    dataset::DatasetVersion,
+    ports::{Blobs, DatasetPlace, Placed},
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// What is kept when nobody says otherwise; datasets in use may be more.
+pub const CACHE_BYTES_DEFAULT: u64 = 20 << 30;
+/// One dataset's way to this host.
+const PLACING_S_MAX: u64 = 4 * 60 * 60;
+/// How often a dataset may go between its coming and its taking.
+const TRIES_MAX: u32 = 10;
+
+/// A folder of datasets that all processes of this host share.
+pub struct HostDatasets {
+    folder: PathBuf,
+    blobs: Arc<dyn Blobs>,
+    bytes_max: u64,
+}
+
+impl HostDatasets {
+    /// Below `<data>/datasets`.
+    pub fn new(data_dir: &Path, blobs: Arc<dyn Blobs>, bytes_max: u64) -> Self {
+        Self {
+            folder: data_dir.join("datasets"),
+            blobs,
+            bytes_max,
+        }
+    }
+
+    /// Makes the entry under its lock; whoever comes second finds it.
+    async fn make(&self, entry: &Entry, version: &DatasetVersion) -> Result<()> {
+        let wait = Duration::from_secs(PLACING_S_MAX);
+        let made = tokio::time::timeout(wait, async {
+            let lock = entry.alone().await?;
+            if entry.is_there() {
+                return Ok(());
+            }
+            let come = match self.bring(entry, version).await {
+                Err(error) if error.kind == Kind::Full => {
+                    room::make(&self.folder, 0)?;
+                    self.bring(entry, version).await
+                }
+                outcome => outcome,
+            };
+            lock.note_size(come?)
+        });
+        let late = |_| Error::timeout(format!("dataset `{}` did not arrive", version.reference()));
+        made.await.map_err(late)??;
+        room::make(&self.folder, self.bytes_max)
+    }
+
+    /// Fetches it beside its place and moves it there; answers how many bytes it has.
+    async fn bring(&self, entry: &Entry, version: &DatasetVersion) -> Result<u64> {
+        let beside = tempfile::Builder::new()
+            .prefix(".arriving-")
+            .tempdir_in(&self.folder)
+            .map_err(on_disk)?;
+        let fetched = beside.path().join("bytes");
+        arrive::fetch(&*self.blobs, &version.blob, &fetched).await?;
+        let (format, place) = (version.format, entry.place().to_owned());
+        let named = version.reference().to_string();
+        let published = tokio::task::spawn_blocking(move || {
+            let whole = beside.path().join("whole");
+            fs::create_dir(&whole).map_err(on_disk)?;
+            let bytes = arrive::lay_out(&fetched, format, &whole, &named)?;
+            // Whoever finds the folder later takes it for whole.
+            durable::publish(&whole, &place).map_err(on_disk)?;
+            Ok(bytes)
+        });
+        published
+            .await
+            .map_err(|error| Error::internal("a dataset was not unpacked").because(error))?
+    }
+}
+
+#[async_trait]
+impl DatasetPlace for HostDatasets {
+    async fn place(&self, version: &DatasetVersion) -> Result<Placed> {
+        fs::create_dir_all(&self.folder).map_err(on_disk)?;
+        let entry = Entry::of(&self.folder, version);
+        for _ in 0..TRIES_MAX {
+            let lock = entry.shared().await?;
+            if entry.is_there() {
+                lock.touch();
+                return Ok(Placed::new(entry.path(version)?, lock));
+            }
+            drop(lock);
+            self.make(&entry, version).await?;
+        }
+        let text = format!("dataset `{}` does not stay here", version.reference());
+        Err(Error::unavailable(text).hint("the disk has no room for what is used at once"))
+    }
+}
+
+fn on_disk(error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Full,
+        _ => Kind::Unavailable,
+    };
+    Error::new(kind, "a dataset cannot be placed on this host").because(error)
+}

@@ -1,0 +1,124 @@
+//! `POST /v1/feedback/export`: what people said about a model's predictions as a version of a dataset, page by page into a blob.
+//! Does not hold more than a page.
+
+use crate::gateway::{
+    body,
+    call::{Call, shortened},
+    datasets::{self, Coming},
+    predictions::model_of,
+    problem::{Answer, Problem},
+    wire::{
+        feedback::{ExportColumns, NewExport, export_line},
+        parse_time,
+    },
+};
+use bytes::Bytes;
+use http::StatusCode;
+use onstage_core::{
+    ModelName, Result,
+    dataset::{DatasetFormat, DatasetSource},
+    feedback::{Feedback, FeedbackFilter},
+    limits::PAGE_ROWS_MAX,
+    ports::{Cursor, Listed, Page},
+};
+
+pub(crate) async fn run(mut call: Call) -> Answer {
+    let wish: NewExport = body::json(&mut call).await?;
+    let model = model_of(&wish.model)?;
+    let format = match wish.format.as_deref().unwrap_or("jsonl") {
+        "jsonl" => DatasetFormat::Jsonl,
+        "csv" => DatasetFormat::Csv,
+        other => return Err(Problem::field("/format", "jsonl or csv", shortened(other))),
+    };
+    let coming = Coming {
+        dataset: wish.dataset.parse()?,
+        file_name: Some(format!("{}-feedback.{}", model.name(), format.name())),
+        media_type: String::new(),
+        format: Some(format),
+        source: DatasetSource::Feedback {
+            model: model.clone(),
+        },
+    };
+    let filter = FeedbackFilter {
+        model: Some(model.clone()),
+        prediction: None,
+        since: wish.since.as_deref().map(since).transpose()?,
+    };
+    let mut rows = Rows {
+        call: &call,
+        filter,
+        after: None,
+        ended: false,
+    };
+    if rows.next().await?.is_none_or(|first| first.is_empty()) {
+        return Err(none(&model));
+    }
+    let key = format!("datasets/{}", call.state.parts.new_id());
+    let mut writer = call.state.parts.blobs.writer(&key).await?;
+    // The columns of a CSV are known when all rows were seen.
+    let mut columns = ExportColumns::default();
+    if format == DatasetFormat::Csv {
+        rows.rewind();
+        while let Some(page) = rows.next().await? {
+            page.iter().for_each(|row| columns.see(row));
+        }
+        writer.write(Bytes::from(columns.header()?)).await?;
+    }
+    rows.rewind();
+    while let Some(page) = rows.next().await? {
+        let mut text = Vec::new();
+        for row in &page {
+            match format {
+                DatasetFormat::Csv => columns.write(row, &mut text)?,
+                _ => export_line(row, &mut text)?,
+            }
+        }
+        writer.write(Bytes::from(text)).await?;
+    }
+    let blob = writer.finish().await?;
+    let (version, new) = datasets::add(&call, coming, blob, &[]).await?;
+    datasets::answer(&call, &version, new)
+}
+
+/// The feedback, newest first, a page at a time.
+struct Rows<'a> {
+    call: &'a Call,
+    filter: FeedbackFilter,
+    after: Option<Cursor>,
+    ended: bool,
+}
+
+impl Rows<'_> {
+    async fn next(&mut self) -> Result<Option<Vec<Feedback>>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = Page {
+            after: self.after.take(),
+            limit: PAGE_ROWS_MAX,
+        };
+        let store = &self.call.state.parts.store;
+        let Listed { rows, next } = store.feedback(&self.filter, page).await?;
+        self.ended = next.is_none();
+        self.after = next;
+        Ok(Some(rows))
+    }
+
+    fn rewind(&mut self) {
+        (self.after, self.ended) = (None, false);
+    }
+}
+
+fn since(text: &str) -> Result<onstage_core::Timestamp, Problem> {
+    parse_time(text)
+        .ok_or_else(|| Problem::field("/since", "a time like `2026-01-31`", shortened(text)))
+}
+
+fn none(model: &ModelName) -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "no_feedback",
+        format!("There is no such feedback about `{model}`."),
+    )
+    .hint("people give it under each result on the model's page")
+}

@@ -1,0 +1,165 @@
+// Owns the bringing in of a dataset: drop or choose a file, name it, send it, watch it go. Must not know who
+// uses it.
+import { useQueryClient } from '@tanstack/react-query';
+import { useEffect, useId, useRef, useState, type DragEvent } from 'react';
+import { asProblem, type Problem } from '../api/problem';
+import type { Dataset, DatasetVersion } from '../api/types';
+import { uploadDataset } from '../api/upload';
+import { Bar, ProblemNotice } from '../parts/bits';
+import { bytes } from '../parts/format';
+import { UploadIcon } from '../parts/icons';
+import { nameOfFile, wrongName } from './names';
+import '../style/drop.css';
+import '../style/data.css';
+
+interface BringProps {
+  known: Dataset[];
+  /** The dataset that gets a version; asked for when absent. */
+  into?: string;
+  onDone: (version: DatasetVersion) => void;
+}
+
+export function Bring(props: BringProps) {
+  const [file, setFile] = useState<File | null>(null);
+  if (!file) return <Drop onFile={setFile} />;
+  return (
+    <Send
+      key={`${file.name}${file.size}${file.lastModified}`}
+      {...props}
+      file={file}
+      onBack={() => setFile(null)}
+    />
+  );
+}
+
+function Drop({ onFile }: { onFile: (file: File) => void }) {
+  const [over, setOver] = useState(false);
+  const browse = useRef<HTMLInputElement>(null);
+  const take = (file: File | undefined): void => {
+    if (file) onFile(file);
+  };
+  const drop = (e: DragEvent): void => {
+    e.preventDefault();
+    setOver(false);
+    take(e.dataTransfer.files[0]);
+  };
+  return (
+    <div
+      className={over ? 'drop drop-over' : 'drop'}
+      role="group"
+      aria-label="New data"
+      onDragOver={(e) => {
+        e.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={drop}
+    >
+      <input
+        ref={browse}
+        type="file"
+        className="visually-hidden"
+        tabIndex={-1}
+        aria-label="Choose a file for a dataset"
+        onChange={(e) => take(e.target.files?.[0])}
+      />
+      <button type="button" className="drop-invite" onClick={() => browse.current?.click()}>
+        <UploadIcon />
+        <span>Drop a file here, or choose one</span>
+        <span className="fine">
+          A table (CSV, JSON Lines, Parquet), an archive of files, or anything else
+        </span>
+      </button>
+    </div>
+  );
+}
+
+function useSending(onDone: (version: DatasetVersion) => void) {
+  const [sent, setSent] = useState<number | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const abort = useRef<AbortController | null>(null);
+  const queries = useQueryClient();
+  useEffect(() => () => abort.current?.abort(), []);
+  const send = (name: string, file: File): void => {
+    const controller = new AbortController();
+    abort.current = controller;
+    setProblem(null);
+    setSent(0);
+    uploadDataset(name, file, setSent, controller.signal)
+      .then((version) => {
+        void queries.invalidateQueries({ queryKey: ['datasets'] });
+        void queries.invalidateQueries({ queryKey: ['dataset', name] });
+        void queries.invalidateQueries({ queryKey: ['dataset-preview', name, 'newest'] });
+        onDone(version);
+      })
+      .catch((error: unknown) => {
+        setSent(null);
+        if (!controller.signal.aborted) setProblem(asProblem(error));
+      });
+  };
+  return { sent, problem, send, stop: () => abort.current?.abort() };
+}
+
+function Send({ known, into, onDone, file, onBack }: BringProps & { file: File; onBack: () => void }) {
+  const id = useId();
+  const [name, setName] = useState(into ?? nameOfFile(file.name));
+  const { sent, problem, send, stop } = useSending(onDone);
+  const wrong = wrongName(name);
+  const there = known.find((d) => d.name === name);
+  const start = (): void => {
+    if (!wrong && sent === null) send(name, file);
+  };
+  return (
+    <div className="bring">
+      <p>
+        <strong className="bring-file">{file.name}</strong> <span className="fine">{bytes(file.size)}</span>
+      </p>
+      {into === undefined && (
+        <div className="stack-tight">
+          <label htmlFor={id}>Name of the dataset</label>
+          <input
+            id={id}
+            className="input"
+            value={name}
+            disabled={sent !== null}
+            autoComplete="off"
+            aria-invalid={wrong ? true : undefined}
+            aria-describedby={`${id}-said`}
+            onChange={(e) => setName(e.target.value)}
+            onKeyDown={(e) => {
+              if (e.key !== 'Enter') return;
+              // This may stand inside a form, which must not be sent by it.
+              e.preventDefault();
+              start();
+            }}
+          />
+          <span id={`${id}-said`} className={wrong ? 'field-error' : 'fine'}>
+            {wrong ?? (there ? `Adds a version to ${name}; the ones before stay.` : 'A new dataset.')}
+          </span>
+        </div>
+      )}
+      {problem && <ProblemNotice problem={problem} again={start} />}
+      {sent !== null && (
+        <div>
+          <span className="fine" role="status">
+            {sent < 1 ? `Uploading… ${Math.round(sent * 100)} %` : 'All is sent; the server is storing it.'}
+          </span>
+          <Bar done={sent} total={1} label="Upload" />
+        </div>
+      )}
+      <div className="row">
+        <button
+          type="button"
+          className="button small primary"
+          disabled={Boolean(wrong) || sent !== null}
+          onClick={start}
+        >
+          Upload
+        </button>
+        <button type="button" className="button small" onClick={sent === null ? onBack : stop}>
+          {sent === null ? 'Another file' : 'Stop'}
+        </button>
+      </div>
+    </div>
+  );
+}
