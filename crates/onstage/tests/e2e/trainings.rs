@@ -190,7 +190,7 @@ async fn a_training_outlives_its_task_its_worker_and_the_front() {
 async fn a_cancelled_training_keeps_its_checkpoint_and_a_retry_goes_on_from_it() {
     let world = World::start().await;
     world.push("slow", SLOW, &[]).await;
-    let path = train(&world, "slow", &json!({"input": {"steps": 60}})).await;
+    let path = train(&world, "slow", &json!({"input": {"steps": 300}})).await;
     with_checkpoint(&world, &path, 1).await;
     let (status, _) = world.post(&format!("{path}/cancel"), &json!({})).await;
     assert_eq!(status, 200);
