@@ -68,7 +68,7 @@ pub(super) async fn only_what_is_wanted_is_told(store: &dyn Store) {
     store.submit(new_job("2")).await.unwrap();
     let lease = claim_again(store, &id("1"), 200).await.lease().unwrap();
     store
-        .expire(&lease, 0, lost_worker(), at(210))
+        .expire(&lease, 0, lost_worker(), at(200))
         .await
         .unwrap();
     assert!(take(store, 999).await.is_empty(), "it runs again");
