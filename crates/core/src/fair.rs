@@ -46,6 +46,11 @@ pub fn quota(left: u32, people: usize) -> u32 {
     left.div_ceil(u32::try_from(people).unwrap_or(u32::MAX).max(1))
 }
 
+/// Jobs counted of a version's queue before it is only called long.
+pub const QUEUE_COUNTED_MAX: u64 = 1_000;
+/// Jobs of one person, and people, counted before a place in the queue is only called far.
+pub const PLACES_COUNTED_MAX: u64 = 100;
+
 /// About how many jobs come before one: `own` are those of the same person before it, `others` how many each other person has queued.
 pub fn ahead(own: u64, others: impl IntoIterator<Item = u64>) -> u64 {
     let turns = own + 1;

@@ -100,7 +100,7 @@ pub struct Submitted {
 pub struct Demand {
     pub version: VersionId,
     pub lane: Lane,
-    /// Queued and due.
+    /// Queued and due, counted up to `fair::QUEUE_COUNTED_MAX` of each kind.
     pub queued: u64,
     pub running: u64,
     /// Tasks more that its running batch jobs have use for.

@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK_EVERY_MS: u64 = 500;
 /// And while there is neither: whoever submits on this front nudges it.
 const LOOK_IDLE_MS: u64 = 5_000;
+/// Between two looks at least: many who submit at the same time are one nudge.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Jobs of a version that can never run, refused in one turn.
 const REFUSED_JOBS_MAX: u32 = 100;
 /// How long a task without work may take to end.
@@ -60,6 +62,7 @@ pub async fn run(
     let mut failing = false;
     loop {
         let mut wait_ms = LOOK_EVERY_MS;
+        let next = tokio::time::Instant::now() + LOOK_PAUSE;
         match dispatch.turn().await {
             Ok(look) => {
                 failing = false;
@@ -81,6 +84,7 @@ pub async fn run(
             () = dispatch.room.notified() => {}
             () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
         }
+        tokio::time::sleep_until(next).await;
     }
 }
 

@@ -1,19 +1,25 @@
 //! What dispatch and reaper look at: running and finished jobs, demand per version, places in the queue.
 //! Only reads; its answers are hints.
 
-use super::{SqlStore, row, trainings::in_lane};
+use super::{SqlStore, row, trainings::in_lane, turns};
 use onstage_core::{
-    Result, Timestamp, fair,
+    Id, Result, Timestamp, fair,
     job::{Job, JobKind, Lease},
     model::VersionId,
     ports::{Demand, Finished, Listed, Page, RunningJob},
     task::{Incarnation, Lane},
 };
 use sea_orm::{
-    QueryResult,
-    sea_query::{CaseStatement, Cond, Expr, ExprTrait, Func, Query, SelectStatement},
+    Order, QueryResult,
+    sea_query::{Cond, Expr, ExprTrait, Func, Query, SelectStatement},
 };
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ops::Range,
+};
+
+const QUEUED: &str = "queued";
+const RUNNING: &str = "running";
 
 impl SqlStore {
     pub(super) async fn running_jobs(&self) -> Result<Vec<RunningJob>> {
@@ -61,17 +67,20 @@ impl SqlStore {
         Ok(self.one(&select).await?.is_some())
     }
 
+    /// One step along an index a version, and counts that end early: a long queue costs no more than a short one.
     pub(super) async fn demand_of_versions(&self, now: Timestamp) -> Result<Vec<Demand>> {
-        let rows = self.all(&demand_select(now)).await?;
         let mut demands: BTreeMap<(VersionId, Lane), Demand> = BTreeMap::new();
-        for one in row::readable(&rows, demand) {
-            let place = (one.version.clone(), one.lane);
-            match demands.get_mut(&place) {
-                Some(sum) => add(sum, &one),
-                None => drop(demands.insert(place, one)),
+        for state in [QUEUED, RUNNING] {
+            let mut after = None;
+            while let Some(version) = self.next_version(state, after.as_ref()).await? {
+                for kind in [JobKind::Prediction, JobKind::Batch, JobKind::Training] {
+                    let some = self.some_of(state, &version, kind, now).await?;
+                    let place = (version.clone(), Lane::of(kind));
+                    add(demands.entry(place), state, some);
+                }
+                after = Some(version);
             }
         }
-        demands.retain(|_, demand| demand.queued + demand.running > 0);
         let seats = self.seats().await?;
         for ((version, lane), demand) in &mut demands {
             // Trainings are not shared out.
@@ -79,15 +88,94 @@ impl SqlStore {
                 demand.help = seats.get(version).copied().unwrap_or(0);
             }
         }
+        demands.retain(|_, demand| demand.queued + demand.running > 0);
         Ok(demands.into_values().collect())
     }
 
+    /// How many there are and the oldest of them, as far as is counted.
+    async fn some_of(
+        &self,
+        state: &str,
+        version: &VersionId,
+        kind: JobKind,
+        now: Timestamp,
+    ) -> Result<(u64, Option<Timestamp>)> {
+        let mut rows = Query::select()
+            .columns(["id", "created_at"])
+            .from("jobs")
+            .and_where(Expr::col("state").eq(state))
+            .and_where(Expr::col("version").eq(version.0.as_str()))
+            .and_where(Expr::col("kind").eq(kind.name()))
+            .limit(fair::QUEUE_COUNTED_MAX)
+            .take();
+        if state == QUEUED {
+            rows.and_where(Expr::col("not_before").lte(now.0));
+        }
+        let select = Query::select()
+            .expr_as(Func::count(Expr::col("id")), "counted")
+            .expr_as(Func::min(Expr::col("created_at")), "oldest")
+            .from_subquery(rows, "some_jobs")
+            .take();
+        match self.one(&select).await? {
+            Some(found) => Ok((
+                row::count(&found, "counted")?,
+                row::maybe_time(&found, "oldest")?,
+            )),
+            None => Ok((0, None)),
+        }
+    }
+
+    async fn next_version(
+        &self,
+        state: &str,
+        after: Option<&VersionId>,
+    ) -> Result<Option<VersionId>> {
+        let mut select = Query::select()
+            .column("version")
+            .from("jobs")
+            .and_where(Expr::col("state").eq(state))
+            .order_by("version", Order::Asc)
+            .limit(1)
+            .take();
+        if let Some(after) = after {
+            select.and_where(Expr::col("version").gt(after.0.as_str()));
+        }
+        let found = self.one(&select).await?;
+        found
+            .map(|found| row::get(&found, "version").map(VersionId))
+            .transpose()
+    }
+
+    /// Counts no further than anybody reads.
     pub(super) async fn jobs_ahead(&self, job: &Job) -> Result<u64> {
-        let own = self.one(&own_ahead(job)).await?;
-        let own = own.map_or(Ok(0), |found| row::count(&found, "ahead"))?;
-        let others = self.all(&queued_of_others(job)).await?;
-        let others = others.iter().map(|found| row::count(found, "queued"));
-        Ok(fair::ahead(own, others.collect::<Result<Vec<u64>>>()?))
+        let lane = Lane::of(job.spec.kind());
+        let own = self
+            .counted(own_ahead(job), fair::PLACES_COUNTED_MAX)
+            .await?;
+        let (mut others, mut after) = (Vec::new(), None);
+        while others.len() < fair::PLACES_COUNTED_MAX as usize {
+            let next = turns::next_person(&job.version, lane, after.as_ref());
+            let Some(found) = self.one(&next).await? else {
+                break;
+            };
+            let by: Id = row::parse(&found, "principal")?;
+            if by != job.by {
+                let theirs = queued_of(&job.version, lane, &by);
+                others.push(self.counted(theirs, own + 1).await?);
+            }
+            after = Some(by);
+        }
+        Ok(fair::ahead(own, others))
+    }
+
+    async fn counted(&self, mut rows: SelectStatement, most: u64) -> Result<u64> {
+        let rows = rows.limit(most).take();
+        let select = Query::select()
+            .expr_as(Func::count(Expr::col("id")), "counted")
+            .from_subquery(rows, "some_jobs")
+            .take();
+        let found = self.one(&select).await?;
+        found.map_or(Ok(0), |found| row::count(&found, "counted"))
     }
 }
 
@@ -103,27 +191,22 @@ fn own_ahead(job: &Job) -> SelectStatement {
         .add(urgency().lt(i64::from(job.urgency.get())))
         .add(earlier)
         .add(same_time);
-    Query::select()
-        .expr_as(Func::count(Expr::col("id")), "ahead")
-        .from("jobs")
-        .and_where(Expr::col("state").eq("queued"))
-        .and_where(Expr::col("version").eq(job.version.0.as_str()))
-        .and_where(in_lane(Lane::of(job.spec.kind())))
-        .and_where(Expr::col("principal").eq(job.by.as_str()))
+    queued_of(&job.version, Lane::of(job.spec.kind()), &job.by)
         .cond_where(before)
+        .order_by("urgency", Order::Asc)
+        .order_by("created_at", Order::Asc)
+        .order_by("id", Order::Asc)
         .take()
 }
 
-fn queued_of_others(job: &Job) -> SelectStatement {
+fn queued_of(version: &VersionId, lane: Lane, by: &Id) -> SelectStatement {
     Query::select()
-        .column("principal")
-        .expr_as(Func::count(Expr::col("id")), "queued")
+        .column("id")
         .from("jobs")
-        .and_where(Expr::col("state").eq("queued"))
-        .and_where(Expr::col("version").eq(job.version.0.as_str()))
-        .and_where(in_lane(Lane::of(job.spec.kind())))
-        .and_where(Expr::col("principal").ne(job.by.as_str()))
-        .group_by_col("principal")
+        .and_where(Expr::col("state").eq(QUEUED))
+        .and_where(Expr::col("version").eq(version.0.as_str()))
+        .and_where(in_lane(lane))
+        .and_where(Expr::col("principal").eq(by.as_str()))
         .take()
 }
 
@@ -140,25 +223,28 @@ fn running(row: &QueryResult) -> Result<RunningJob> {
 }
 
 /// One row a version and kind.
-fn demand_select(now: Timestamp) -> SelectStatement {
-    let due = || {
-        Cond::all()
-            .add(Expr::col("state").eq("queued"))
-            .add(Expr::col("not_before").lte(now.0))
-    };
-    // A count is a whole number in every database; a sum is a decimal in some.
-    let how_many = |when: Cond| Func::count(CaseStatement::new().case(when, 1_i64));
-    let is_running = Cond::all().add(Expr::col("state").eq("running"));
-    let oldest = CaseStatement::new().case(due(), Expr::col("created_at"));
-    Query::select()
-        .columns(["version", "kind"])
-        .expr_as(how_many(due()), "queued")
-        .expr_as(how_many(is_running), "running")
-        .expr_as(Func::min(oldest), "oldest_queued_at")
-        .from("jobs")
-        .and_where(Expr::col("state").is_in(["queued", "running"]))
-        .group_by_columns(["version", "kind"])
-        .take()
+/// Two kinds of one lane are added up.
+fn add(
+    place: Entry<'_, (VersionId, Lane), Demand>,
+    state: &str,
+    (count, oldest): (u64, Option<Timestamp>),
+) {
+    let (version, lane) = place.key().clone();
+    let demand = place.or_insert(Demand {
+        version,
+        lane,
+        queued: 0,
+        running: 0,
+        help: 0,
+        oldest_queued_at: None,
+    });
+    if state == RUNNING {
+        demand.running += count;
+        return;
+    }
+    demand.queued += count;
+    let both = demand.oldest_queued_at.into_iter().chain(oldest);
+    demand.oldest_queued_at = both.min();
 }
 
 fn finished(row: &QueryResult) -> Result<Finished> {
@@ -167,43 +253,4 @@ fn finished(row: &QueryResult) -> Result<Finished> {
         run: row::small(row, "run")?,
         completed_at: row::time(row, "completed_at")?,
     })
-}
-
-/// Two kinds of one lane.
-fn add(sum: &mut Demand, one: &Demand) {
-    sum.queued += one.queued;
-    sum.running += one.running;
-    let both = sum.oldest_queued_at.into_iter().chain(one.oldest_queued_at);
-    sum.oldest_queued_at = both.min();
-}
-
-fn demand(row: &QueryResult) -> Result<Demand> {
-    let kind: JobKind = row::word(row, "kind")?;
-    Ok(Demand {
-        lane: Lane::of(kind),
-        version: VersionId(row::get(row, "version")?),
-        queued: row::count(row, "queued")?,
-        running: row::count(row, "running")?,
-        help: 0,
-        oldest_queued_at: row::maybe_time(row, "oldest_queued_at")?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sea_orm::sea_query::{MysqlQueryBuilder, PostgresQueryBuilder};
-
-    #[test]
-    fn demand_is_counted_in_words_that_every_database_knows() {
-        let select = demand_select(Timestamp(7));
-        let sqls = [
-            select.to_string(MysqlQueryBuilder),
-            select.to_string(PostgresQueryBuilder),
-        ];
-        for sql in sqls {
-            assert!(sql.contains("COUNT(") && !sql.contains("CAST("), "{sql}");
-            assert!(!sql.contains("ELSE"), "what is not counted is null: {sql}");
-        }
-    }
 }

@@ -84,7 +84,7 @@ async fn turns(
     found.iter().map(turn).collect()
 }
 
-fn next_person(version: &VersionId, lane: Lane, after: Option<&Id>) -> SelectStatement {
+pub(super) fn next_person(version: &VersionId, lane: Lane, after: Option<&Id>) -> SelectStatement {
     let mut select = Query::select()
         .column("principal")
         .from("jobs")
