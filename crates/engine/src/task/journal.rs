@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     parts::Parts,
+    spawn::spawn,
     values::store_value,
     worker::{End, LogLine},
 };
@@ -22,12 +23,13 @@ use onstage_core::{
 use serde_json::json;
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 /// Between two writes of a run's events.
-pub(crate) const FLUSH_EVERY_MS: u64 = 250;
+const FLUSH_EVERY_MS: u64 = 250;
 /// Events of one write.
 const EVENTS_A_WRITE_MAX: usize = 500;
 /// Metric and item events kept of one run.
@@ -67,6 +69,24 @@ enum Entry {
         at: Timestamp,
     },
     Chunk(u64, Value, Timestamp),
+}
+
+/// Writes what the runs say while they go on; a lease that was lost is noticed by its own beats. Ends when it is dropped.
+pub(crate) fn flush_often(
+    what: &'static str,
+    journals: Vec<Arc<Journal>>,
+) -> AbortOnDropHandle<Option<()>> {
+    let flushing = async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(FLUSH_EVERY_MS)).await;
+            for journal in &journals {
+                if let Err(error) = journal.flush().await {
+                    tracing::debug!(job = %journal.lease.job, %error, "events were not written");
+                }
+            }
+        }
+    };
+    AbortOnDropHandle::new(spawn(what, flushing))
 }
 
 impl Journal {

@@ -6,11 +6,10 @@ use super::{
     desk::{Desk, Halt, Orders},
     events,
     hold::{Hold, Voice},
-    journal::{FLUSH_EVERY_MS, Journal},
+    journal::{Journal, flush_often},
 };
 use crate::worker::Took;
 use crate::{
-    spawn::spawn,
     values::{join, load_value, store_value},
     worker::{End, Item, LogLine, Sink},
 };
@@ -28,7 +27,6 @@ use std::{
     time::Duration,
 };
 use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 
 /// How often an item that is not to blame is sent again because its worker went away.
 const RELAUNCHES_MAX: u32 = 6;
@@ -70,7 +68,7 @@ pub(crate) async fn run_group(desk: &Desk, jobs: Vec<Job>) -> Result<()> {
         return Ok(());
     }
     let journals = running.iter().map(|one| one.journal.clone()).collect();
-    let _flusher = AbortOnDropHandle::new(spawn("events of jobs", flush_often(journals)));
+    let _flusher = flush_often("events of jobs", journals);
     compute(desk, running).await
 }
 
@@ -292,18 +290,6 @@ impl Running {
 
     fn listener(&self) -> Listener {
         (self.journal.clone(), self.hold.voice())
-    }
-}
-
-/// Writes what the jobs say while they run. A lease that was lost is noticed by its own beats.
-async fn flush_often(journals: Vec<Arc<Journal>>) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(FLUSH_EVERY_MS)).await;
-        for journal in &journals {
-            if let Err(error) = journal.flush().await {
-                tracing::debug!(job = %journal.lease.job, %error, "events were not written");
-            }
-        }
     }
 }
 

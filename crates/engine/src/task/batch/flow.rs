@@ -4,13 +4,12 @@
 use super::{
     dealer::Stretch,
     deaths::Deaths,
-    pump::Ending,
     rows::{Group, RowIn},
     sink::Mouth,
     window::{Seq, Window},
 };
 use crate::{
-    task::{journal::Journal, staff::Hands},
+    task::{ending::Ending, journal::Journal, staff::Hands},
     worker::End,
 };
 use onstage_core::{Error, outcome::Failure, value::Value};

@@ -20,9 +20,11 @@ mod window;
 
 use super::{
     desk::{Desk, Orders},
+    ending::{Ending, or_halt},
     events,
+    folder::Folder,
     hold::Hold,
-    journal::{FLUSH_EVERY_MS, Journal},
+    journal::{Journal, flush_often},
     persist,
 };
 use crate::spawn::spawn;
@@ -42,13 +44,12 @@ use onstage_core::{
     shares::{self, ShareStep},
 };
 use pace::Pace;
-use pump::{Ending, Pump};
+use pump::Pump;
 use rows::{Reading, Table};
 use select::{Bits, Selection};
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -75,22 +76,13 @@ pub(super) async fn run(desk: &Desk, claimed: Claimed) -> Result<()> {
     };
     let journal = Arc::new(Journal::new(&desk.parts, hold.lease.clone()));
     journal.event(events::start(job.run, desk.parts.clock.now()));
-    let _flusher =
-        AbortOnDropHandle::new(spawn("events of a batch job", flush_often(journal.clone())));
-    let folder = Folder::of(desk, &hold.lease);
-    let run = Run {
-        desk,
-        spec,
-        hold: &hold,
-        journal: &journal,
-        table: folder.0.join("table"),
-        result: folder.0.join("result"),
-        meter: Arc::default(),
-    };
+    let _flusher = flush_often("events of a batch job", vec![journal.clone()]);
+    let folder = Folder::of_run(desk, &hold.lease);
+    let run = Run::new(desk, spec, &hold, &journal, &folder);
     let mut orders = desk.orders(hold.ear(), false);
     let end = match run.work(&folder, &mut orders).await {
         Ok(output) => Some(RunEnd::Succeeded(output)),
-        Err(ending) => end_of(ending)?,
+        Err(ending) => ending.committed(),
     };
     let Some(end) = end else { return Ok(()) };
     match journal.close().await {
@@ -109,22 +101,13 @@ pub(super) async fn help(desk: &Desk, job: &Job, lease: Lease) -> Result<()> {
     tracing::info!(job = %job.id, run = lease.run, "this task helps with a batch job");
     let hold = Hold::take(&desk.parts, lease, 1);
     let journal = Arc::new(Journal::new(&desk.parts, hold.lease.clone()));
-    let _flusher =
-        AbortOnDropHandle::new(spawn("events of a helper", flush_often(journal.clone())));
-    let folder = Folder::of(desk, &hold.lease);
-    let run = Run {
-        desk,
-        spec,
-        hold: &hold,
-        journal: &journal,
-        table: folder.0.join("table"),
-        result: folder.0.join("result"),
-        meter: Arc::default(),
-    };
+    let _flusher = flush_often("events of a helper", vec![journal.clone()]);
+    let folder = Folder::of_run(desk, &hold.lease);
+    let run = Run::new(desk, spec, &hold, &journal, &folder);
     let mut orders = desk.orders(hold.ear(), false);
     let unable = match run.help(&folder, &mut orders).await {
         Ok(()) => false,
-        Err(ending) => match end_of(ending)? {
+        Err(ending) => match ending.committed() {
             Some(RunEnd::Failed(failure)) => {
                 tracing::warn!(job = %job.id, failure = failure.message, "this task cannot help with a batch job");
                 true
@@ -144,35 +127,6 @@ pub(super) async fn help(desk: &Desk, job: &Job, lease: Lease) -> Result<()> {
     }
 }
 
-/// What is committed for a run that did not get through; nothing when its lease is lost.
-fn end_of(ending: Ending) -> Result<Option<RunEnd>> {
-    match ending {
-        Ending::Halt(halt) => Ok(halt.end()),
-        Ending::Fail(failure) => Ok(Some(RunEnd::Failed(failure))),
-        Ending::Broken(error) => match error.kind {
-            Kind::Lost => Ok(None),
-            Kind::Invalid => Ok(Some(failed(Reason::UserError, error.to_string()))),
-            Kind::Full | Kind::Unavailable | Kind::Timeout | Kind::Busy => {
-                Ok(Some(failed(Reason::NoCapacity, error.to_string())))
-            }
-            _ => Ok(Some(failed(Reason::Exception, error.to_string()))),
-        },
-    }
-}
-
-fn failed(reason: Reason, message: String) -> RunEnd {
-    RunEnd::Failed(Failure::new(reason, message))
-}
-
-async fn flush_often(journal: Arc<Journal>) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(FLUSH_EVERY_MS)).await;
-        if let Err(error) = journal.flush().await {
-            tracing::debug!(job = %journal.lease.job, %error, "events were not written");
-        }
-    }
-}
-
 /// One run of a batch job.
 struct Run<'a> {
     desk: &'a Desk,
@@ -182,6 +136,26 @@ struct Run<'a> {
     table: PathBuf,
     result: PathBuf,
     meter: Arc<Meter>,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        desk: &'a Desk,
+        spec: &'a BatchSpec,
+        hold: &'a Hold,
+        journal: &'a Arc<Journal>,
+        folder: &Folder,
+    ) -> Self {
+        Self {
+            desk,
+            spec,
+            hold,
+            journal,
+            table: folder.place("table"),
+            result: folder.place("result"),
+            meter: Arc::default(),
+        }
+    }
 }
 
 impl Run<'_> {
@@ -370,39 +344,4 @@ fn counts(chunks: &[Chunk]) -> Counts {
 
 fn user_error(message: String) -> Ending {
     Ending::Fail(Failure::new(Reason::UserError, message))
-}
-
-async fn or_halt<T>(
-    orders: &mut Orders,
-    work: impl Future<Output = Result<T, Ending>>,
-) -> Result<T, Ending> {
-    tokio::select! {
-        biased;
-        halt = orders.halt() => Err(Ending::Halt(halt)),
-        done = work => done,
-    }
-}
-
-/// A folder of this run alone, gone with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn of(desk: &Desk, lease: &Lease) -> Self {
-        let name = format!("job-{}-run-{}-{}", lease.job, lease.run, lease.owner.0);
-        Self(desk.settings.tempdir.join(name))
-    }
-
-    async fn make(&self) -> Result<()> {
-        tokio::fs::create_dir_all(&self.0).await.map_err(|error| {
-            let path: &Path = &self.0;
-            Error::unavailable(format!("`{}` cannot be made", path.display())).because(error)
-        })
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Left-overs are swept with the task's own folder.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -16,6 +16,7 @@ use crate::{
     task::{
         check::bad_output,
         desk::{Desk, Halt, Orders},
+        ending::Ending,
         events,
         hold::Voice,
         journal::Journal,
@@ -26,7 +27,7 @@ use crate::{
     worker::{End, Item},
 };
 use onstage_core::{
-    Error, Result,
+    Result,
     batch::Counts,
     event::EventKind,
     limits::INLINE_BYTES_MAX,
@@ -48,19 +49,6 @@ const ITEMS_TOLD_MAX: u32 = 100;
 pub(crate) fn microbatch_max(desk: &Desk) -> usize {
     let many = desk.loaded.schema.many.as_ref();
     many.map_or(SINGLES_MAX, |many| many.max.max(1) as usize)
-}
-
-/// Why the rows did not all get through.
-pub(crate) enum Ending {
-    Halt(Halt),
-    Fail(Failure),
-    Broken(Error),
-}
-
-impl From<Error> for Ending {
-    fn from(error: Error) -> Self {
-        Self::Broken(error)
-    }
 }
 
 /// Rows of one run on their way.

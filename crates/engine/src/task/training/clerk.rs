@@ -1,9 +1,9 @@
 //! What a training needs of the outside: its data and last checkpoint placed, new checkpoints kept, datasets fetched by name.
 //! Does not know the worker.
 
-use super::{Ending, folder::Folder, inputs};
+use super::inputs;
 use crate::{
-    task::{desk::Desk, events, journal::Journal, persist},
+    task::{desk::Desk, ending::Ending, events, folder::Folder, journal::Journal, persist},
     worker::Asked,
 };
 use onstage_core::{

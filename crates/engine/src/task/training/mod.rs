@@ -3,23 +3,20 @@
 
 mod clerk;
 mod finish;
-mod folder;
 mod inputs;
 mod series;
 mod sink;
 
 use super::{
     desk::{Desk, Halt, Orders},
+    ending::{Ending, or_halt},
     events,
+    folder::Folder,
     hold::Hold,
-    journal::{FLUSH_EVERY_MS, Journal},
+    journal::{Journal, flush_often},
 };
-use crate::{
-    spawn::spawn,
-    worker::{Asked, End, Item},
-};
+use crate::worker::{Asked, End, Item};
 use clerk::Clerk;
-use folder::Folder;
 use onstage_core::{
     Error, Kind, Result,
     job::{Job, JobSpec, Lease},
@@ -30,23 +27,9 @@ use onstage_core::{
 use sink::TrainingSink;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 
 /// The worker is given this much longer than the run may take: who ends it is the run itself.
 const LIMIT_MARGIN: Duration = Duration::from_secs(60);
-
-/// How a run ended without getting through.
-enum Ending {
-    Halt(Halt),
-    Fail(Failure),
-    Broken(Error),
-}
-
-impl From<Error> for Ending {
-    fn from(error: Error) -> Self {
-        Self::Broken(error)
-    }
-}
 
 /// What the author's code has left, and where.
 struct Learnt {
@@ -62,9 +45,8 @@ pub(super) async fn run(desk: &Desk, job: Job) -> Result<()> {
     let hold = Hold::take(&desk.parts, lease.clone(), 1);
     let journal = Arc::new(Journal::new(&desk.parts, lease.clone()));
     journal.event(events::start(job.run, desk.parts.clock.now()));
-    let flushing = flush_often(journal.clone());
-    let _flusher = AbortOnDropHandle::new(spawn("events of a training", flushing));
-    let folder = Folder::of_run(&desk.settings.tempdir, &lease);
+    let _flusher = flush_often("events of a training", vec![journal.clone()]);
+    let folder = Folder::of_run(desk, &lease);
     let mut run = Run {
         desk,
         job: &job,
@@ -105,38 +87,24 @@ pub(super) async fn run(desk: &Desk, job: Job) -> Result<()> {
 
 /// What is committed for a run that did not get through; nothing when its lease is lost.
 fn end_of(ending: Ending, kept: Option<u32>) -> Option<RunEnd> {
-    match ending {
-        Ending::Halt(halt) => halt.end().map(|end| match (end, kept) {
-            (RunEnd::Failed(failure), Some(number)) => {
+    match (ending, kept) {
+        (Ending::Halt(halt), Some(number)) => halt.end().map(|end| match end {
+            RunEnd::Failed(failure) => {
                 let message = format!("{}; {}", failure.message, kept_words(number));
                 RunEnd::Failed(Failure { message, ..failure })
             }
-            (end, _) => end,
+            end => end,
         }),
-        Ending::Fail(failure) => Some(RunEnd::Failed(failure)),
-        Ending::Broken(error) => {
-            let reason = match error.kind {
-                Kind::Lost => return None,
-                Kind::Invalid | Kind::NotFound => Reason::UserError,
-                Kind::Full | Kind::Unavailable | Kind::Timeout | Kind::Busy => Reason::NoCapacity,
-                _ => Reason::Exception,
-            };
-            Some(RunEnd::Failed(Failure::new(reason, error.to_string())))
-        }
+        // A dataset or file that is gone: what was asked for cannot be done.
+        (Ending::Broken(error), _) if error.kind == Kind::NotFound => Some(RunEnd::Failed(
+            Failure::new(Reason::UserError, error.to_string()),
+        )),
+        (ending, _) => ending.committed(),
     }
 }
 
 fn kept_words(number: u32) -> String {
     format!("checkpoint {number} is kept, and a retry goes on from there")
-}
-
-async fn flush_often(journal: Arc<Journal>) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(FLUSH_EVERY_MS)).await;
-        if let Err(error) = journal.flush().await {
-            tracing::debug!(job = %journal.lease.job, %error, "events were not written");
-        }
-    }
 }
 
 /// One run of a training.
@@ -225,16 +193,5 @@ fn learnt(output: &[u8], metrics: BTreeMap<String, f64>) -> Result<Learnt, Endin
             Reason::BadOutput,
             "the worker did not say where it left the weights",
         ))),
-    }
-}
-
-async fn or_halt<T>(
-    orders: &mut Orders,
-    work: impl Future<Output = Result<T, Ending>>,
-) -> Result<T, Ending> {
-    tokio::select! {
-        biased;
-        halt = orders.halt() => Err(Ending::Halt(halt)),
-        done = work => done,
     }
 }
