@@ -4,14 +4,13 @@
 use super::find::{self, Found};
 use crate::gateway::{
     call::{Call, bounded_wait},
+    jobs::ended,
     problem::{Answer, Problem},
 };
 use http::StatusCode;
 use onstage_core::Id;
 use serde::Deserialize;
 use std::time::Duration;
-
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 #[derive(Deserialize)]
 struct Query {
@@ -27,17 +26,5 @@ pub(crate) async fn run(call: Call) -> Answer {
 
 /// Waits until it ends, at most so long.
 pub(crate) async fn wait(call: &Call, id: &Id, patience: Duration) -> Result<Found, Problem> {
-    let clock = &call.state.parts.clock;
-    let until = clock.monotonic() + patience;
-    loop {
-        let found = find::find(call, id).await?;
-        let left = until.saturating_sub(clock.monotonic());
-        if left.is_zero() || found.job.state.is_final() || call.state.shutdown.is_cancelled() {
-            return Ok(found);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY.min(left)) => {}
-            () = call.state.shutdown.cancelled() => {}
-        }
-    }
+    ended(call, patience, || find::find(call, id), |found| &found.job).await
 }

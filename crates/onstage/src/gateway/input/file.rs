@@ -1,6 +1,7 @@
-//! Files inside of inputs: data URLs, ids and links of uploaded files, parts of a form; found by the schema, read once.
+//! Files inside of inputs: data URLs, ids and links of uploaded files, parts of a form; read once.
 //! Does not fetch anything from elsewhere: an address of another host is refused.
 
+use super::stand_in::{FILE_TYPES, StandIn, type_of};
 use crate::gateway::{
     body::form::PartFile,
     call::{Call, shortened},
@@ -16,26 +17,6 @@ use serde_json::{Map, Value as Json, json};
 pub(crate) const PART_SCHEME: &str = "onstage-part://";
 const FILE_SCHEME: &str = "onstage://files/";
 const FILE_PATH: &str = "/v1/files/";
-/// Schemas inside schemas.
-const SCHEMA_DEPTH_MAX: usize = 32;
-const FILE_TYPES: [&str; 5] = ["file", "image", "audio", "video", "table"];
-
-/// A file that an input names.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    /// Where in the input.
-    pointer: String,
-    text: String,
-}
-
-impl Wanted {
-    pub(crate) fn new(pointer: &str, text: &str) -> Self {
-        Self {
-            pointer: pointer.to_owned(),
-            text: text.to_owned(),
-        }
-    }
-}
 
 /// A file's bytes and what is known about it.
 pub(crate) struct Read {
@@ -75,72 +56,7 @@ fn has_file_type(schema: &Json) -> bool {
 }
 
 fn is_file_type(schema: &Map<String, Json>) -> bool {
-    schema
-        .get("x-onstage-type")
-        .and_then(Json::as_str)
-        .is_some_and(|kind| FILE_TYPES.contains(&kind))
-}
-
-/// Finds the files of an input by its schema; each becomes `{"$attachment": n}`.
-pub(crate) fn find(tree: &mut Json, schema: &ModelSchema, wanted: &mut Vec<Wanted>) {
-    let Some(input) = schema.input() else {
-        return;
-    };
-    let definitions = &schema.components.schemas;
-    walk(tree, input, definitions, "", SCHEMA_DEPTH_MAX, wanted);
-}
-
-fn walk(
-    value: &mut Json,
-    schema: &Json,
-    definitions: &Map<String, Json>,
-    pointer: &str,
-    depth_left: usize,
-    wanted: &mut Vec<Wanted>,
-) {
-    let Some(object) = schema.as_object().filter(|_| depth_left > 0) else {
-        return;
-    };
-    if is_file_type(object) {
-        if let Json::String(text) = value {
-            wanted.push(Wanted::new(pointer, text));
-            *value = json!({"$attachment": wanted.len() - 1});
-        }
-        return;
-    }
-    let referred = object
-        .get("$ref")
-        .and_then(Json::as_str)
-        .and_then(|path| definitions.get(path.rsplit('/').next()?));
-    let branches = ["anyOf", "oneOf", "allOf"]
-        .iter()
-        .filter_map(|key| object.get(*key)?.as_array())
-        .flatten();
-    for inner in branches.chain(referred) {
-        walk(value, inner, definitions, pointer, depth_left - 1, wanted);
-    }
-    match value {
-        Json::Object(fields) if !fields.contains_key("$attachment") => {
-            let properties = object.get("properties").and_then(Json::as_object);
-            let others = object.get("additionalProperties");
-            for (name, field) in fields {
-                let schema = properties.and_then(|p| p.get(name)).or(others);
-                if let Some(schema) = schema {
-                    let pointer = format!("{pointer}/{name}");
-                    walk(field, schema, definitions, &pointer, depth_left - 1, wanted);
-                }
-            }
-        }
-        Json::Array(items) => {
-            if let Some(schema) = object.get("items") {
-                for (place, item) in items.iter_mut().enumerate() {
-                    let pointer = format!("{pointer}/{place}");
-                    walk(item, schema, definitions, &pointer, depth_left - 1, wanted);
-                }
-            }
-        }
-        _ => {}
-    }
+    type_of(schema).is_some_and(|kind| FILE_TYPES.contains(&kind))
 }
 
 /// What the text of a file input points at. `hosts` judges whether an address is our own.
@@ -225,7 +141,7 @@ pub(crate) fn percent_decoded(text: &str) -> Option<Bytes> {
 /// Reads what an input points at.
 pub(crate) async fn read(
     call: &Call,
-    wanted: &Wanted,
+    wanted: &StandIn,
     form: &[PartFile],
     bytes_max: u64,
 ) -> Result<Read, Problem> {
@@ -262,7 +178,7 @@ pub(crate) async fn read(
     Ok(file)
 }
 
-async fn uploaded(call: &Call, wanted: &Wanted, id: &Id, bytes_max: u64) -> Result<Read, Problem> {
+async fn uploaded(call: &Call, wanted: &StandIn, id: &Id, bytes_max: u64) -> Result<Read, Problem> {
     let parts = &call.state.parts;
     let Some(file) = parts.store.file(id).await? else {
         let pointer = format!("/input{}", wanted.pointer);
@@ -290,7 +206,7 @@ pub(crate) async fn read_blob(
     Ok(call.state.parts.blobs.get(blob).await?)
 }
 
-fn not_a_file(wanted: &Wanted) -> Problem {
+fn not_a_file(wanted: &StandIn) -> Problem {
     let outside = wanted.text.starts_with("http");
     let problem = Problem::field(
         &format!("/input{}", wanted.pointer),
@@ -306,27 +222,15 @@ fn not_a_file(wanted: &Wanted) -> Problem {
     }
 }
 
-/// Writes a file's name and type beside its `$attachment` number.
-pub(crate) fn describe(tree: &mut Json, number: usize, file: &Read) {
-    match tree {
-        Json::Object(object) => {
-            if object.get("$attachment").and_then(Json::as_u64) == Some(number as u64) {
-                for (key, value) in [("name", &file.name), ("media_type", &file.media_type)] {
-                    if let Some(value) = value {
-                        object.insert(key.to_owned(), Json::from(value.as_str()));
-                    }
-                }
-                return;
-            }
-            object
-                .values_mut()
-                .for_each(|child| describe(child, number, file));
+/// What stands in the input for a file whose bytes are beside it.
+pub(crate) fn attached(number: usize, file: &Read) -> Json {
+    let mut object = json!({ "$attachment": number });
+    for (key, value) in [("name", &file.name), ("media_type", &file.media_type)] {
+        if let Some(value) = value {
+            object[key] = Json::from(value.as_str());
         }
-        Json::Array(list) => list
-            .iter_mut()
-            .for_each(|child| describe(child, number, file)),
-        _ => {}
     }
+    object
 }
 
 #[cfg(test)]
@@ -390,26 +294,5 @@ mod tests {
         ] {
             assert_eq!(parsed(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn files_are_found_where_the_schema_has_them() {
-        let schema: ModelSchema = serde_json::from_value(json!({"components": {"schemas": {
-            "Input": {"properties": {
-                "photo": {"type": "string", "x-onstage-type": "image"},
-                "more": {"type": "array", "items": {"$ref": "#/components/schemas/Shot"}},
-                "text": {"type": "string"},
-            }},
-            "Shot": {"properties": {"file": {"anyOf": [{"type": "null"}, {"x-onstage-type": "file"}]}}},
-        }}}))
-        .unwrap();
-        assert!(may_have_files(&schema));
-        let mut tree = json!({"photo": "data:,a", "more": [{"file": "data:,b"}, {"file": null}], "text": "data:,c"});
-        let mut wanted = Vec::new();
-        find(&mut tree, &schema, &mut wanted);
-        let pointers: Vec<&str> = wanted.iter().map(|w| w.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/photo", "/more/0/file"]);
-        assert_eq!(tree["text"], "data:,c");
-        assert_eq!(tree["more"][0]["file"]["$attachment"], 1);
     }
 }

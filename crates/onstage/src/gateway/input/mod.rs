@@ -3,6 +3,7 @@
 
 mod file;
 mod secret;
+pub(crate) mod stand_in;
 
 pub(crate) use file::{FileRef, PART_SCHEME, parse_ref, percent_decoded};
 pub(crate) use secret::{hidden_fields, hide};
@@ -120,8 +121,8 @@ async fn with_files(
     form: &[PartFile],
 ) -> Result<Value, Problem> {
     let mut tree: Json = super::body::parse(json)?;
-    let mut wanted = Vec::new();
-    file::find(&mut tree, &loaded.schema, &mut wanted);
+    let mut wanted = stand_in::find(&tree, &loaded.schema);
+    wanted.retain(|it| !it.is_dataset);
     if wanted.is_empty() {
         return Ok(Value::json(Bytes::copy_from_slice(json)));
     }
@@ -136,7 +137,7 @@ async fn with_files(
     for (number, wanted) in wanted.iter().enumerate() {
         let file = file::read(call, wanted, form, bytes_left).await?;
         bytes_left = bytes_left.saturating_sub(file.bytes.len() as u64);
-        file::describe(&mut tree, number, &file);
+        wanted.replace(&mut tree, file::attached(number, &file));
         attachments.push(file.bytes);
     }
     Ok(Value {

@@ -2,10 +2,13 @@
 //! Does not know what is special about a kind.
 
 mod cancel;
+mod ended;
 mod get;
 mod list;
 mod retry;
 mod tasks;
+
+pub(crate) use ended::ended;
 
 use super::table::{
     CURSOR,
