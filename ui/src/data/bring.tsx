@@ -1,15 +1,14 @@
 // Owns the bringing in of a dataset: drop or choose a file, name it, send it, watch it go. Must not know who
 // uses it.
 import { useQueryClient } from '@tanstack/react-query';
-import { useEffect, useId, useRef, useState, type DragEvent } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 import { asProblem, type Problem } from '../api/problem';
 import type { Dataset, DatasetVersion } from '../api/types';
 import { uploadDataset } from '../api/upload';
 import { Bar, ProblemNotice } from '../parts/bits';
+import { DropZone } from '../parts/dropzone';
 import { bytes } from '../parts/format';
-import { UploadIcon } from '../parts/icons';
 import { nameOfFile, wrongName } from './names';
-import '../style/drop.css';
 import '../style/data.css';
 
 interface BringProps {
@@ -21,7 +20,17 @@ interface BringProps {
 
 export function Bring(props: BringProps) {
   const [file, setFile] = useState<File | null>(null);
-  if (!file) return <Drop onFile={setFile} />;
+  if (!file) {
+    return (
+      <DropZone
+        label="New data"
+        choose="Choose a file for a dataset"
+        invite="Drop a file here, or choose one"
+        hint="A table (CSV, JSON Lines, Parquet), an archive of files, or anything else"
+        onFile={setFile}
+      />
+    );
+  }
   return (
     <Send
       key={`${file.name}${file.size}${file.lastModified}`}
@@ -29,48 +38,6 @@ export function Bring(props: BringProps) {
       file={file}
       onBack={() => setFile(null)}
     />
-  );
-}
-
-function Drop({ onFile }: { onFile: (file: File) => void }) {
-  const [over, setOver] = useState(false);
-  const browse = useRef<HTMLInputElement>(null);
-  const take = (file: File | undefined): void => {
-    if (file) onFile(file);
-  };
-  const drop = (e: DragEvent): void => {
-    e.preventDefault();
-    setOver(false);
-    take(e.dataTransfer.files[0]);
-  };
-  return (
-    <div
-      className={over ? 'drop drop-over' : 'drop'}
-      role="group"
-      aria-label="New data"
-      onDragOver={(e) => {
-        e.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
-    >
-      <input
-        ref={browse}
-        type="file"
-        className="visually-hidden"
-        tabIndex={-1}
-        aria-label="Choose a file for a dataset"
-        onChange={(e) => take(e.target.files?.[0])}
-      />
-      <button type="button" className="drop-invite" onClick={() => browse.current?.click()}>
-        <UploadIcon />
-        <span>Drop a file here, or choose one</span>
-        <span className="fine">
-          A table (CSV, JSON Lines, Parquet), an archive of files, or anything else
-        </span>
-      </button>
-    </div>
   );
 }
 

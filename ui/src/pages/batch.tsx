@@ -1,7 +1,7 @@
 // Owns the Batch tab: a table in, columns mapped to inputs, start; and the batch jobs there were. Must not
 // know how a batch job is watched.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useRef, useState, type DragEvent } from 'react';
+import { useEffect, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { batches, preview as getPreview, startBatch } from '../api/calls';
 import { asProblem, type Problem } from '../api/problem';
@@ -12,14 +12,13 @@ import { Grid } from '../grid/grid';
 import { csvOf, headLength } from '../grid/table';
 import { DownloadText } from '../output/download';
 import { Bar, Notice, ProblemNotice, Skeleton } from '../parts/bits';
+import { DropZone } from '../parts/dropzone';
 import { ago, bytes, count, fullTime, number, summary } from '../parts/format';
 import { useNow } from '../parts/hooks';
-import { UploadIcon } from '../parts/icons';
 import { isFinal } from '../run/view';
 import { BatchBadge } from './batchbadge';
 import { mapComplete, mappingOf, refusedTable, rowsThrough, templateOf } from './mapping';
 import '../style/batch.css';
-import '../style/drop.css';
 import '../style/lists.css';
 
 const PREVIEW_BYTES_MAX = 256 * 1024;
@@ -54,21 +53,13 @@ export default function BatchTab(props: BatchTabProps) {
 }
 
 function DropTable({ onFile, model, version, schemas }: BatchTabProps & { onFile: (file: File) => void }) {
-  const [over, setOver] = useState(false);
   const [refused, setRefused] = useState<string | null>(null);
   const input = schemas.Input ?? {};
   const names = ordered(input);
-  const take = (file: File | undefined): void => {
-    if (!file) return;
+  const take = (file: File): void => {
     const why = refusedTable(file.name);
     setRefused(why);
     if (!why) onFile(file);
-  };
-  const browse = useRef<HTMLInputElement>(null);
-  const drop = (e: DragEvent): void => {
-    e.preventDefault();
-    setOver(false);
-    take(e.dataTransfer.files[0]);
   };
   return (
     <>
@@ -90,32 +81,15 @@ function DropTable({ onFile, model, version, schemas }: BatchTabProps & { onFile
         )}
       </p>
       {refused && <Notice tone="warn" title={refused} />}
-      <div
-        className={over ? 'drop drop-over drop-large' : 'drop drop-large'}
-        role="group"
-        aria-label="Table"
-        onDragOver={(e) => {
-          e.preventDefault();
-          setOver(true);
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={drop}
-      >
-        <input
-          ref={browse}
-          type="file"
-          className="visually-hidden"
-          tabIndex={-1}
-          aria-label="Choose a table"
-          accept={TABLES}
-          onChange={(e) => take(e.target.files?.[0])}
-        />
-        <button type="button" className="drop-invite" onClick={() => browse.current?.click()}>
-          <UploadIcon />
-          <span>Drop a table here, or choose one</span>
-          <span className="fine">CSV, TSV, JSON Lines or Parquet</span>
-        </button>
-      </div>
+      <DropZone
+        label="Table"
+        choose="Choose a table"
+        invite="Drop a table here, or choose one"
+        hint="CSV, TSV, JSON Lines or Parquet"
+        accept={TABLES}
+        large
+        onFile={take}
+      />
       {names.length > 0 && (
         <div className="row">
           <DownloadText
