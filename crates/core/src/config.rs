@@ -257,7 +257,7 @@ pub struct FeedbackSection {
 pub struct MoneySection {
     /// In a calendar month, in UTC.
     pub month: Option<f64>,
-    /// One batch job or training, by estimate.
+    /// One batch job, training or background prediction, by estimate.
     pub run: Option<f64>,
     /// What happens where `month` is reached.
     pub at_limit: AtLimit,

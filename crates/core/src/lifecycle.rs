@@ -225,7 +225,10 @@ fn restart(job: &mut Job, failure: Failure, now: Timestamp) {
             failure: Failure { message, ..failure },
             completed_at: now,
         };
-        job.dead = Some(Dead::Quarantined);
+        job.dead = Some(match poison {
+            true => Dead::Quarantined,
+            false => Dead::OutOfAttempts,
+        });
     } else {
         job.state = JobState::Queued { not_before: now };
     }

@@ -42,6 +42,15 @@ impl PredictionRecord {
         self.input == Stored::Removed || self.end == PredictionEnd::Output(Stored::Removed)
     }
 
+    /// Whether something of a part lies in the blobs.
+    pub fn has_blobs(&self, part: RecordPart) -> bool {
+        match part {
+            RecordPart::Input => self.input.has_blobs(),
+            RecordPart::Output => self.end.has_blobs(),
+            RecordPart::Logs => false,
+        }
+    }
+
     /// Takes a part out; answers whether there was one.
     pub fn remove(&mut self, part: RecordPart) -> bool {
         let removed =
@@ -56,6 +65,11 @@ impl PredictionRecord {
 }
 
 impl PredictionEnd {
+    /// Whether something of it lies in the blobs.
+    pub fn has_blobs(&self) -> bool {
+        matches!(self, Self::Output(output) if output.has_blobs())
+    }
+
     /// `succeeded`, `failed` or `canceled`: the wire's status as the store filters by it.
     pub fn status_name(&self) -> &'static str {
         match self {
@@ -64,6 +78,14 @@ impl PredictionEnd {
             Self::Failure(_) => "failed",
         }
     }
+}
+
+/// A part that was taken out of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    pub id: Id,
+    /// Something of it lies in the blobs, where nothing points at it any more.
+    pub blobs: bool,
 }
 
 /// What of a record may be kept for a shorter time than the record.

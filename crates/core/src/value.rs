@@ -48,6 +48,17 @@ pub enum Stored {
     Removed,
 }
 
+impl Stored {
+    /// Whether anything of it lies in the blobs.
+    pub fn has_blobs(&self) -> bool {
+        match self {
+            Self::Inline(text) => text.contains("\"$blob\""),
+            Self::Blob(_) => true,
+            Self::Removed => false,
+        }
+    }
+}
+
 /// A blob as a record points at it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct BlobRef {

@@ -86,10 +86,11 @@ impl Meter {
 
     async fn run(self) {
         loop {
+            // Before: what is added while it writes, or put back because it could not, wakes it again.
+            self.0.idle.store(true, Relaxed);
             if let Err(error) = self.write().await {
                 tracing::warn!(%error, "usage cannot be written now; it is added up meanwhile");
             }
-            self.0.idle.store(true, Relaxed);
             self.0.added.notified().await;
             tokio::time::sleep(WRITE_EVERY).await;
         }

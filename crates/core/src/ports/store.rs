@@ -17,7 +17,7 @@ use crate::{
     model::{Model, NewVersion, Version, VersionId, VersionState},
     outcome::Failure,
     people::{Credential, CredentialKind},
-    prediction::{PredictionFilter, PredictionRecord, RecordPart},
+    prediction::{Forgotten, PredictionFilter, PredictionRecord, RecordPart},
     shares::{ShareStep, Shares},
     task::{Incarnation, Lane, Task},
     training::{Checkpoint, Trained},
@@ -105,6 +105,8 @@ pub struct Demand {
     pub running: u64,
     /// Tasks more that its running batch jobs have use for.
     pub help: u64,
+    /// Tasks that help with them.
+    pub helpers: u64,
     pub oldest_queued_at: Option<Timestamp>,
 }
 
@@ -139,14 +141,10 @@ pub trait Jobs: Send + Sync + 'static {
     async fn submit(&self, new: NewJob) -> Result<Submitted>;
     async fn job(&self, id: &Id) -> Result<Option<Job>>;
     async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Listed<Job>>;
-    /// Jobs that ended within a span of time after at least `runs_min` runs, as little of each as a sweep needs; ordered by their end.
-    async fn finished(
-        &self,
-        runs_min: u32,
-        completed: Range<Timestamp>,
-        page: Page,
-    ) -> Result<Listed<Finished>>;
-    /// Claims up to `limit` due jobs of a version that are no trainings, each by compare-and-set: people take turns (`fair::deal`), and of one person the
+    /// Jobs that ended within a span of time and may have left blobs behind, as little of each as a sweep needs, ordered by their end:
+    /// those that were run more than once, and all that are no predictions.
+    async fn finished(&self, completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>>;
+    /// Claims up to `limit` due jobs of a version that are no trainings, each by compare-and-set: people take turns (`fair::in_turn`), and of one person the
     /// most urgent come first, then the oldest.
     /// One whose record is damaged is ended as failed and the next one claimed in its place.
     async fn claim(
@@ -285,14 +283,14 @@ pub trait Predictions: Send + Sync + 'static {
     ) -> Result<Listed<PredictionRecord>>;
     async fn delete_prediction(&self, id: &Id) -> Result<()>;
     /// Removes a part of those records of a model that were created within a span and have it still, oldest first and
-    /// `limit` at most, but of none that has feedback; answers whose part it was, by which blobs of it are found.
+    /// `limit` at most, but of none that has feedback; answers whose part it was.
     async fn forget(
         &self,
         model: &ModelName,
         part: RecordPart,
         created: Range<Timestamp>,
         limit: u32,
-    ) -> Result<Vec<Id>>;
+    ) -> Result<Vec<Forgotten>>;
     /// Realtime and background predictions of a model so far.
     async fn run_count(&self, model: &ModelName) -> Result<u64>;
 }

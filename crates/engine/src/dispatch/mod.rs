@@ -13,7 +13,7 @@ use onstage_core::{
     lifecycle::{RetryPolicy, RunEnd},
     model::{Version, VersionId, VersionState},
     outcome::{Failure, Reason},
-    ports::{Demand, Driver, RunState, Running, TaskSpec},
+    ports::{Demand, Driver, Page, RunState, Running, TaskSpec},
     task::{Incarnation, Lane},
 };
 use std::{
@@ -32,8 +32,10 @@ const LOOK_IDLE_MS: u64 = 5_000;
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Jobs of a version that can never run, refused in one turn.
 const REFUSED_JOBS_MAX: u32 = 100;
-/// How long a task without work may take to end.
+/// How long a task that makes room may take to end.
 const IDLE_GRACE: Duration = Duration::from_secs(5);
+/// Tasks among which a helper is looked for, newest first.
+const TASKS_READ_MAX: u32 = 200;
 /// Room for a task beside the time its last job may take.
 const TASK_MARGIN_S: u64 = 600;
 
@@ -107,6 +109,8 @@ pub struct Dispatch {
     lanes: [LaneState; 2],
     /// Tasks started here whose end has not been seen, with their start on the monotonic clock.
     started: HashMap<Id, (VersionId, Lane, Duration)>,
+    /// The last helper that was asked to make room.
+    released: Option<Id>,
     /// A place came free.
     room: Arc<Notify>,
 }
@@ -127,6 +131,7 @@ impl Dispatch {
             settings,
             lanes: Default::default(),
             started: HashMap::new(),
+            released: None,
             room: Arc::default(),
         }
     }
@@ -177,6 +182,9 @@ impl Dispatch {
         }
         for id in plan.stops {
             self.make_room(id);
+        }
+        if let Some(version) = plan.fewer_helpers {
+            self.release_helper(&version, &running).await?;
         }
         for (version, why) in plan.refusals {
             self.refuse(lane, &version, &why).await?;
@@ -229,16 +237,52 @@ impl Dispatch {
         Ok(standing)
     }
 
-    /// Ends a task that lingers. Should it have claimed a job in this moment, it hands the job back.
+    /// Asks one helper of the version to go; what it has not committed is computed by others. One at a time.
+    async fn release_helper(&mut self, version: &VersionId, running: &[Running]) -> Result<()> {
+        let is_alive = |id: &Id| {
+            running
+                .iter()
+                .any(|one| one.id == *id && one.state == RunState::Alive)
+        };
+        if self.released.as_ref().is_some_and(is_alive) {
+            return Ok(());
+        }
+        let store = &self.parts.store;
+        let mut helpers = HashSet::new();
+        for job in store.running().await? {
+            if job.version == *version
+                && let Some(shares) = store.shares(&job.lease.job).await?
+            {
+                helpers.extend(shares.helpers.into_iter().map(|helper| helper.owner));
+            }
+        }
+        let newest = Page {
+            after: None,
+            limit: TASKS_READ_MAX,
+        };
+        let tasks = store.tasks(newest).await?.rows;
+        let found = tasks
+            .into_iter()
+            .find(|task| helpers.contains(&task.incarnation) && is_alive(&task.id));
+        if let Some(task) = found {
+            self.released = Some(task.id.clone());
+            self.make_room(task.id);
+        }
+        Ok(())
+    }
+
+    /// Ends a task that lingers or helps. Should it have claimed a job in this moment, it hands the job back.
     fn make_room(&self, id: Id) {
         let (driver, room) = (self.driver.clone(), self.room.clone());
         spawn("stop of an idle task", async move {
             match driver.stop(&id, IDLE_GRACE).await {
                 Ok(()) => {
-                    tracing::info!(task = %id, "an idle task made room for another version");
+                    tracing::info!(task = %id, "a task made room for another version");
                     room.notify_one();
                 }
-                Err(error) => tracing::warn!(task = %id, %error, "an idle task could not be ended"),
+                Err(error) => {
+                    tracing::warn!(task = %id, %error, "a task that should make room could not be ended");
+                }
             }
         });
     }

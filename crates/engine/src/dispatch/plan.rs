@@ -36,6 +36,8 @@ pub struct Plan {
     pub starts: Vec<Start>,
     /// Tasks without work whose place another version's jobs need.
     pub stops: Vec<Id>,
+    /// A version whose helpers hold the places that another version needs for its first task: one of them makes room.
+    pub fewer_helpers: Option<VersionId>,
     /// Versions whose queued jobs fail, with the reason.
     pub refusals: Vec<(VersionId, String)>,
 }
@@ -78,16 +80,22 @@ pub fn plan(
     }
     let room = tasks_total_max.saturating_sub(alive(running));
     plan.starts = take_turns(wanted.clone(), room);
-    let waits = |start: &Start| {
-        let of = |one: &&Demand| one.version == start.version;
-        demand.iter().find(of).is_some_and(|one| one.queued > 0)
-    };
-    let missing = wanted
+    let of = |version: &VersionId| demand.iter().find(|one| one.version == *version);
+    let waits = |start: &Start| of(&start.version).is_some_and(|one| one.queued > 0);
+    let mut missing = wanted
         .iter()
-        .any(|(start, missing)| *missing > 0 && waits(start));
-    if missing && plan.starts.is_empty() {
+        .filter(|(start, missing)| *missing > 0 && waits(start))
+        .map(|(start, _)| start)
+        .peekable();
+    if missing.peek().is_some() && plan.starts.is_empty() {
         // One at a time: its place comes free before the next look.
         plan.stops = idle_tasks(demand, running).take(1).collect();
+        let has_none = missing.any(|start| alive_of(running, &start.version) == 0);
+        if has_none && plan.stops.is_empty() {
+            let most = demand.iter().max_by_key(|one| one.helpers);
+            let most = most.filter(|one| one.helpers > 0);
+            plan.fewer_helpers = most.map(|one| one.version.clone());
+        }
     }
     plan
 }
@@ -108,7 +116,7 @@ fn idle_tasks<'a>(demand: &'a [Demand], running: &'a [Running]) -> impl Iterator
 /// A task that is alive takes a queued job as soon as it is free, so only work beyond the tasks at hand asks for more.
 fn missing_tasks(demand: &Demand, needs: &Needs, alive: u32) -> u32 {
     let work = demand.queued.saturating_add(demand.running);
-    let work = work.saturating_add(demand.help);
+    let work = work.saturating_add(demand.help + demand.helpers);
     let useful = u32::try_from(work).unwrap_or(u32::MAX);
     needs.tasks_max.max(1).min(useful).saturating_sub(alive)
 }
@@ -158,6 +166,7 @@ mod tests {
             queued,
             running,
             help: 0,
+            helpers: 0,
             oldest_queued_at: (queued > 0).then_some(Timestamp(oldest)),
         }
     }
@@ -246,6 +255,35 @@ mod tests {
         assert!(decide(&busy, &full, &standing).stops.is_empty());
         let room = decide(&[demand("b", 3, 0, 0)], &full[..3], &standing);
         assert_eq!((room.starts.len(), room.stops.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_helper_that_died_is_replaced() {
+        let standing = [("a", ready(4))];
+        let helped = Demand {
+            help: 1,
+            helpers: 2,
+            ..demand("a", 0, 1, 0)
+        };
+        let three = [1, 2, 3].map(|number| task(number, "a", RunState::Alive));
+        assert_eq!(names(&decide(&[helped], &three, &standing)), ["a"]);
+    }
+
+    #[test]
+    fn helpers_make_room_for_a_version_that_has_no_task() {
+        let standing = [("a", ready(4)), ("b", ready(2))];
+        let full = [1, 2, 3, 4].map(|number| task(number, "a", RunState::Alive));
+        let helped = Demand {
+            helpers: 3,
+            ..demand("a", 0, 1, 0)
+        };
+        let plan = decide(&[helped.clone(), demand("b", 5, 0, 0)], &full, &standing);
+        assert_eq!(plan.fewer_helpers, Some(version("a")));
+        assert!(plan.starts.is_empty() && plan.stops.is_empty());
+        let mut shared = full.to_vec();
+        shared[3] = task(4, "b", RunState::Alive);
+        let plan = decide(&[helped, demand("b", 5, 1, 0)], &shared, &standing);
+        assert_eq!(plan.fewer_helpers, None, "one of each goes on");
     }
 
     #[test]

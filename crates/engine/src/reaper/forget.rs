@@ -21,6 +21,8 @@ pub(crate) struct Forgetter {
     parts: Parts,
     /// What was created before this has lost its part already.
     done_until: HashMap<(ModelName, RecordPart), Timestamp>,
+    /// Parts that records have lost already and whose blobs could not be removed yet.
+    left_over: Vec<(Id, RecordPart)>,
     next: Option<Duration>,
 }
 
@@ -29,6 +31,7 @@ impl Forgetter {
         Self {
             parts,
             done_until: HashMap::new(),
+            left_over: Vec::new(),
             next: None,
         }
     }
@@ -40,6 +43,7 @@ impl Forgetter {
             return Ok(());
         }
         self.next = Some(now + Duration::from_secs(LOOK_EVERY_S));
+        self.remove_left_over().await?;
         let mut page = Page {
             after: None,
             limit: PAGE_ROWS,
@@ -76,14 +80,26 @@ impl Forgetter {
                 let forgotten = (self.parts.store)
                     .forget(model, part, from..until, GROUP_RECORDS)
                     .await?;
-                for id in &forgotten {
-                    remove_blobs(&self.parts, id, part).await?;
-                }
-                if forgotten.len() < GROUP_RECORDS as usize {
+                let more = forgotten.len() == GROUP_RECORDS as usize;
+                let with_blobs = forgotten.into_iter().filter(|it| it.blobs);
+                self.left_over.extend(with_blobs.map(|it| (it.id, part)));
+                self.remove_left_over().await?;
+                if !more {
                     break;
                 }
             }
             self.done_until.insert(key, until);
+        }
+        Ok(())
+    }
+}
+
+impl Forgetter {
+    /// One whose blobs cannot be removed now stays for the next look, with those behind it.
+    async fn remove_left_over(&mut self) -> Result<()> {
+        while let Some((id, part)) = self.left_over.last() {
+            remove_blobs(&self.parts, id, *part).await?;
+            self.left_over.pop();
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Removes what dead runs of finished jobs left in the blobs: chunks that were written and never committed.
-//! Never touches a blob that a record points at, nor anything of the run that won.
+//! Removes what finished jobs left in the blobs: what dead runs wrote, and chunks and checkpoints that were never committed.
+//! Never touches a blob that a record points at, nor a result of the run that won.
 
 use crate::parts::Parts;
 use onstage_core::{
@@ -17,8 +17,8 @@ const SETTLED_AFTER_S: u64 = 3_600;
 const LOOK_BACK_S: u64 = 8 * 24 * 3_600;
 /// Later sweeps begin this long before the end of the last one: clocks of two hosts differ.
 const OVERLAP_S: u64 = 3_600;
-/// Only a job that was run again has runs that did not win.
-const RUNS_MIN: u32 = 2;
+/// What a run writes before it is committed, by the beginnings of the names.
+const PARTS: [&str; 2] = ["chunk-", "checkpoint-"];
 /// Jobs read at once.
 const PAGE_ROWS: u32 = 200;
 
@@ -62,7 +62,7 @@ impl Sweeper {
         };
         loop {
             let store = &self.parts.store;
-            let jobs = store.finished(RUNS_MIN, span.clone(), page.clone()).await?;
+            let jobs = store.finished(span.clone(), page.clone()).await?;
             for job in &jobs.rows {
                 match self.sweep_job(job).await {
                     Ok(count) => removed += count,
@@ -103,14 +103,18 @@ fn span(now: Timestamp, swept_until: Option<Timestamp>) -> Range<Timestamp> {
     since.max(oldest)..before(now, SETTLED_AFTER_S)
 }
 
-/// Which of a finished job's blobs belong to runs that did not win and to no committed chunk.
+/// Which of a finished job's blobs belong to runs that did not win, or are parts on the way to what the run made, and to no committed chunk.
 /// Files that a committed chunk's rows point at lie beside it under a name that begins with the chunk's own.
 pub fn sweep_list(job: &Id, won: u32, chunks: &[Chunk], keys: &[String]) -> Vec<String> {
     let committed: BTreeSet<&str> = chunks.iter().map(|chunk| stem(&chunk.blob.key)).collect();
     let runs = format!("jobs/{job}/run-");
     let winner = format!("jobs/{job}/run-{won}/");
+    let is_left_over = |key: &String| match key.strip_prefix(&winner) {
+        Some(name) => PARTS.iter().any(|part| name.starts_with(part)),
+        None => key.starts_with(&runs),
+    };
     keys.iter()
-        .filter(|key| key.starts_with(&runs) && !key.starts_with(&winner))
+        .filter(|key| is_left_over(key))
         .filter(|key| !committed.contains(stem(key)))
         .cloned()
         .collect()

@@ -306,7 +306,8 @@ impl Recorder {
         keep: &KeepSection,
     ) -> onstage_core::Result<()> {
         for (part, _) in keep.spans().filter(|(_, span)| span.is_zero()) {
-            if record.remove(part) {
+            let blobs = record.has_blobs(part);
+            if record.remove(part) && blobs {
                 forget::remove_blobs(&self.0.parts, &record.id, part).await?;
             }
         }

@@ -150,13 +150,11 @@ impl Desk {
             })
             .unzip();
         let finished = persist::finish_all(&self.parts, ends, &self.policy).await?;
+        self.look_at_memory_once().await;
         // Together, because writes at the same moment share a commit.
         let told = journals.iter().zip(finished).map(async |(journal, job)| {
             match job {
-                Some(job) => {
-                    self.note(&job, journal.used());
-                    self.say_after(journal, &job).await;
-                }
+                Some(job) => self.say_after(journal, &job).await,
                 None => {
                     tracing::warn!(job = %journal.lease.job, run = journal.lease.run, "a run's end came too late: its lease was lost");
                 }
@@ -166,8 +164,9 @@ impl Desk {
         Ok(())
     }
 
-    /// The job's end is committed; that its log says so too is for those who watch, and readers go by the job's state.
+    /// The job's end is committed: what it has used is noted, and its log says so. The log is for those who watch; readers go by the job's state.
     pub(crate) async fn say_after(&self, journal: &Journal, job: &Job) {
+        self.note(job, journal.used());
         let mut events = journal.take_rest();
         events.push(events::after_run(job, self.parts.clock.now()));
         if let Err(error) = self.parts.store.append_events(&job.id, None, events).await {

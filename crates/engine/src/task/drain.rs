@@ -29,14 +29,11 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
             return Ok(TaskEnd::TimeUp);
         }
         let looked_at = clock.monotonic();
-        if work(desk, &mut measured).await? {
-            if let Some(failure) = desk.staff.hopeless() {
-                return Ok(TaskEnd::NoWorker(failure.message));
-            }
-            worked_at = clock.monotonic();
-            continue;
+        let worked = work(desk, &mut measured).await? || help(desk).await?;
+        if let Some(failure) = desk.staff.hopeless() {
+            return Ok(TaskEnd::NoWorker(failure.message));
         }
-        if desk.settings.lane == Lane::Jobs && help(desk).await? {
+        if worked {
             worked_at = clock.monotonic();
             continue;
         }
@@ -77,17 +74,19 @@ async fn claim_training(desk: &Desk) -> Result<Option<Job>> {
     .await
 }
 
-/// Computes for a batch job of another task that shares its rows; false when there is none.
+/// Computes for a batch job of another task that shares its rows; false when there was nothing to compute.
 async fn help(desk: &Desk) -> Result<bool> {
     let parts = &desk.parts;
+    if desk.settings.lane != Lane::Jobs {
+        return Ok(false);
+    }
     let found = persist::insist(parts, "looking for a batch job to help with", || {
         parts.store.help(&desk.settings.version, &desk.incarnation)
     });
     let Some((job, lease)) = found.await? else {
         return Ok(false);
     };
-    batch::help(desk, &job, lease).await?;
-    Ok(true)
+    batch::help(desk, &job, lease).await
 }
 
 async fn wait(desk: &Desk, pause: Duration) {

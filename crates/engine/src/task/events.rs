@@ -8,6 +8,7 @@ use onstage_core::{
     outcome::{Phase, Progress},
 };
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// An event of any kind.
 pub(crate) fn event(kind: EventKind, at: Timestamp, data: &Value) -> NewEvent {
@@ -24,6 +25,14 @@ pub(crate) fn start(run: u32, at: Timestamp) -> NewEvent {
 
 pub(crate) fn phase(phase: Phase, text: &str, at: Timestamp) -> NewEvent {
     event(EventKind::Phase, at, &json!({"phase": phase, "text": text}))
+}
+
+pub(crate) fn metric(values: &BTreeMap<String, f64>, step: Option<f64>, at: Timestamp) -> NewEvent {
+    event(
+        EventKind::Metric,
+        at,
+        &json!({"values": values, "step": step}),
+    )
 }
 
 pub(crate) fn progress(progress: &Progress, at: Timestamp) -> NewEvent {

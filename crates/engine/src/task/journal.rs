@@ -155,12 +155,13 @@ impl Journal {
     }
 
     pub(crate) fn metric(&self, values: &BTreeMap<String, f64>, step: Option<f64>) {
-        let data = json!({"values": values, "step": step});
-        self.event(events::event(
-            EventKind::Metric,
-            self.parts.clock.now(),
-            &data,
-        ));
+        self.event(events::metric(values, step, self.parts.clock.now()));
+    }
+
+    /// A metric of a series that was thinned already: kept however many there are.
+    pub(crate) fn point(&self, values: &BTreeMap<String, f64>, step: Option<f64>) {
+        let event = events::metric(values, step, self.parts.clock.now());
+        self.buffer().entries.push(Entry::Event(event));
     }
 
     pub(crate) fn progress(&self, progress: Progress) {

@@ -153,10 +153,12 @@ pub async fn run_task_with(
                 staff,
                 stop,
             );
-            let end = tokio::select! {
-                end = drain::drain(&desk) => end,
-                never = desk.settle_often() => never,
-            };
+            let drained = CancellationToken::new();
+            let draining = Box::pin(async {
+                let _done = drained.clone().drop_guard();
+                drain::drain(&desk).await
+            });
+            let (end, ()) = tokio::join!(draining, desk.settle_until(&drained));
             desk.staff.kill();
             if let Err(error) = desk.settle().await {
                 tracing::warn!(%error, "the usage of the last jobs was not written");

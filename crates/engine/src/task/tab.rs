@@ -16,6 +16,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio_util::sync::CancellationToken;
 
 const SETTLE_EVERY: Duration = Duration::from_secs(5);
 
@@ -52,14 +53,24 @@ impl Desk {
         *self.tab.sums().entry(key).or_default() += amounts;
     }
 
-    /// Writes now and then, for as long as it is polled.
-    pub(crate) async fn settle_often(&self) -> ! {
+    /// Writes now and then until the task is drained. What is being written then gets done: nobody could say whether it was.
+    pub(crate) async fn settle_until(&self, drained: &CancellationToken) {
         loop {
-            tokio::time::sleep(SETTLE_EVERY).await;
+            tokio::select! {
+                () = drained.cancelled() => return,
+                () = tokio::time::sleep(SETTLE_EVERY) => {}
+            }
             self.look_at_memory().await;
             if let Err(error) = self.settle().await {
                 tracing::debug!(%error, "usage cannot be written now; it is added up meanwhile");
             }
+        }
+    }
+
+    /// For work that is done before the first regular look.
+    pub(crate) async fn look_at_memory_once(&self) {
+        if self.tab.memory_bytes.load(Relaxed) == 0 {
+            self.look_at_memory().await;
         }
     }
 

@@ -156,7 +156,8 @@ impl Flight {
         if microbatch.items[place].mood == Mood::Forgotten {
             return false;
         }
-        let took = microbatch.took(self.together, now);
+        let computed = at == 0 && (self.together || place == 0);
+        let took = microbatch.took_if(computed, self.together, now);
         microbatch.items[place].give_up(Failure::new(Reason::Canceled, "it was canceled"), took);
         microbatch.mark_unwanted(now);
         true
@@ -166,8 +167,8 @@ impl Flight {
     pub(super) fn look(&mut self, now: Duration) -> Due {
         let mut due = Due::default();
         let together = self.together;
-        for microbatch in &mut self.microbatches {
-            microbatch.expire_callers(now, together, &mut due);
+        for (at, microbatch) in self.microbatches.iter_mut().enumerate() {
+            microbatch.expire_callers(now, at == 0, together, &mut due);
         }
         if let Some(first) = self.microbatches.front_mut() {
             first.expire_limit(now, self.together, &mut due);
@@ -307,9 +308,19 @@ impl Microbatch {
         Took::together(whole, if together { self.size } else { 1 })
     }
 
-    fn expire_callers(&mut self, now: Duration, together: bool, due: &mut Due) {
-        let took = self.took(together, now);
-        for flying in &mut self.items {
+    /// What waits in the worker has used none of it.
+    fn took_if(&self, computed: bool, together: bool, now: Duration) -> Took {
+        match computed {
+            true => self.took(together, now),
+            false => Took::default(),
+        }
+    }
+
+    fn expire_callers(&mut self, now: Duration, first: bool, together: bool, due: &mut Due) {
+        let (computing, waiting) = (self.took(together, now), Took::default());
+        for (place, flying) in self.items.iter_mut().enumerate() {
+            let computed = first && (together || place == 0);
+            let took = if computed { computing } else { waiting };
             if flying.mood != Mood::Forgotten && flying.item.until.is_some_and(|until| until <= now)
             {
                 flying.give_up(

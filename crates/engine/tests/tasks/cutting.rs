@@ -20,7 +20,7 @@ use onstage_core::{
         Jobs, Listed, Outbox, Page, People, Predictions, RunningJob, StateOp, Store, Submitted,
         Tasks, Uploads, UsageBook,
     },
-    prediction::{PredictionFilter, PredictionRecord, RecordPart},
+    prediction::{Forgotten, PredictionFilter, PredictionRecord, RecordPart},
     shares::{ShareStep, Shares},
     task::{Incarnation, Task},
     training::{Checkpoint, Trained},
@@ -153,7 +153,7 @@ through!(Jobs {
     submit(new: NewJob) -> Result<Submitted>;
     job(id: &Id) -> Result<Option<Job>>;
     jobs(filter: &JobFilter, page: Page) -> Result<Listed<Job>>;
-    finished(runs_min: u32, completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>>;
+    finished(completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>>;
     claim(version: &VersionId, owner: &Incarnation, limit: u32, now: Timestamp) -> Result<Vec<Job>>;
     claim_training(version: &VersionId, owner: &Incarnation, now: Timestamp) -> Result<Option<Job>>;
     commit_checkpoint(lease: &Lease, checkpoint: Checkpoint, keep: u32) -> Result<Vec<Checkpoint>>;
@@ -195,7 +195,7 @@ through!(Predictions {
     predictions(filter: &PredictionFilter, page: Page) -> Result<Listed<PredictionRecord>>;
     delete_prediction(id: &Id) -> Result<()>;
     run_count(model: &ModelName) -> Result<u64>;
-    forget(model: &ModelName, part: RecordPart, created: Range<Timestamp>, limit: u32) -> Result<Vec<Id>>;
+    forget(model: &ModelName, part: RecordPart, created: Range<Timestamp>, limit: u32) -> Result<Vec<Forgotten>>;
 });
 through!(UsageBook {
     add_usage(usage: Vec<Usage>) -> Result<()>;

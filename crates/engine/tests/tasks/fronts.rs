@@ -264,6 +264,9 @@ async fn only_what_no_record_points_at_is_swept() {
         "run-2/chunk-1.jsonl",
         "run-2/result.jsonl",
         "input",
+        "run-2/chunk-20.task-9.jsonl",
+        "run-2/checkpoint-3.tar",
+        "run-2/weights",
     ]
     .iter()
     .map(|name| format!("jobs/{id}/{name}"))
@@ -284,7 +287,7 @@ async fn only_what_no_record_points_at_is_swept() {
     let chunks = [chunk(0, &keys[0], 1), chunk(1, &keys[4], 2)];
     assert_eq!(
         reaper::sweep_list(&id, 2, &chunks, &keys),
-        [keys[2].clone(), keys[3].clone()]
+        [2, 3, 7, 8].map(|place: usize| keys[place].clone())
     );
     assert_eq!(parts.blobs.list("jobs/").await.unwrap().len(), 0);
 }

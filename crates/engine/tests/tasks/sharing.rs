@@ -9,6 +9,7 @@ use onstage_core::{
     job::Lease,
     outcome::{Failure, Reason},
     ports::RunningJob,
+    usage::UsageKind,
 };
 use onstage_engine::{dispatch, task::TaskEnd};
 use serde_json::{Value, json};
@@ -109,6 +110,11 @@ async fn many_tasks_answer_every_row_once() {
         .filter_map(|chunk| chunk.blob.key.split("task-").nth(1))
         .collect();
     assert_eq!(marks.len(), 2, "two helpers committed chunks");
+    assert_eq!(
+        world.used(UsageKind::Batch).await.runs,
+        ROWS,
+        "all of them count"
+    );
 }
 
 #[tokio::test]
@@ -230,6 +236,7 @@ fn dispatch_starts_tasks_that_help() {
         queued,
         running: 1,
         help,
+        helpers: 0,
         oldest_queued_at: (queued > 0).then_some(Timestamp(1)),
     };
     let needs = dispatch::Needs {

@@ -52,7 +52,7 @@ async fn ran_twice(world: &World, id: &str, end: Timestamp) {
     };
     store.finish(&lease, won, &policy, 0.0, end).await.unwrap();
     for run in [1, 2] {
-        let key = format!("jobs/{id}/run-{run}/chunk-0.jsonl");
+        let key = format!("jobs/{id}/run-{run}/output.json");
         world.parts.blobs.put(&key, "x".into()).await.unwrap();
     }
 }

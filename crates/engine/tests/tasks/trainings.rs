@@ -16,6 +16,7 @@ use onstage_core::{
     outcome::Reason,
     task::Lane,
     training::TrainingSpec,
+    usage::UsageKind,
     value::Stored,
 };
 use onstage_engine::{Parts, task::TaskSettings};
@@ -138,6 +139,7 @@ async fn a_training_makes_a_version_with_its_weights_and_lineage() {
         .filter(|event| event.kind == EventKind::Metric)
         .count();
     assert_eq!(metrics, 3);
+    assert_eq!(world.used(UsageKind::Training).await.runs, 1);
     assert_eq!(events.last().unwrap().kind, EventKind::Completed);
 }
 
@@ -157,12 +159,12 @@ async fn a_worker_that_dies_costs_no_more_than_what_came_after_its_last_checkpoi
 
 #[tokio::test]
 async fn a_cancel_and_a_time_limit_keep_the_last_checkpoint_for_a_retry() {
-    for limit in ["600s", "400ms"] {
+    for limit in ["600s", "3s"] {
         let section = json!({"linger": "10ms", "stop_after": limit});
         let world = world(json!({ "training": section })).await;
         let id = train(&world, json!({"hang_at": 3}), |_| {}).await;
         let cancel = async {
-            if limit == "400ms" {
+            if limit == "3s" {
                 return;
             }
             loop {

@@ -22,6 +22,7 @@ use onstage_core::{
     },
     schema::ModelSchema,
     task::Lane,
+    usage::{Amounts, Dimension, UsageFilter, UsageKind},
     value::{BlobRef, Stored},
 };
 use onstage_engine::{
@@ -177,6 +178,19 @@ impl World {
 
     pub(crate) async fn job(&self, id: &Id) -> Job {
         self.parts.store.job(id).await.unwrap().unwrap()
+    }
+
+    /// What jobs of a kind have used, as tasks wrote it.
+    pub(crate) async fn used(&self, kind: UsageKind) -> Amounts {
+        let by = [Dimension::Kind];
+        let sums = self
+            .parts
+            .store
+            .usage(&UsageFilter::default(), &by)
+            .await
+            .unwrap();
+        let sum = sums.into_iter().find(|sum| sum.kind == Some(kind));
+        sum.map(|sum| sum.amounts).unwrap_or_default()
     }
 
     pub(crate) async fn events(&self, id: &Id) -> Vec<Event> {

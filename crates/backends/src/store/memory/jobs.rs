@@ -65,16 +65,12 @@ impl Jobs for MemoryStore {
         Ok(newest(&state.jobs, &page, |job| job.created_at, fits))
     }
 
-    async fn finished(
-        &self,
-        runs_min: u32,
-        completed: Range<Timestamp>,
-        page: Page,
-    ) -> Result<Listed<Finished>> {
+    async fn finished(&self, completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>> {
         let ended = |job: &Job| job.state.completed_at().unwrap_or_default();
         let fits = |job: &Job| {
             let at = job.state.completed_at();
-            job.run >= runs_min && at.is_some_and(|at| completed.contains(&at))
+            let may_leave = job.run > 1 || job.spec.kind() != JobKind::Prediction;
+            may_leave && at.is_some_and(|at| completed.contains(&at))
         };
         let found = newest(&self.lock().jobs, &page, ended, fits);
         let rows = found.rows.into_iter().map(|job| Finished {
@@ -246,12 +242,14 @@ impl Jobs for MemoryStore {
                     queued: 0,
                     running: 0,
                     help: 0,
+                    helpers: 0,
                     oldest_queued_at: None,
                 });
             if is_running {
                 demand.running += 1;
                 let shares = state.shares.get(&job.id);
                 demand.help += shares.map_or(0, |shares| u64::from(shares.seats()));
+                demand.helpers += shares.map_or(0, |shares| shares.helpers.len() as u64);
             } else {
                 demand.queued += 1;
                 let oldest = demand.oldest_queued_at.unwrap_or(job.created_at);

@@ -7,7 +7,7 @@ use onstage_core::{
     Error, Id, ModelName, Result, Timestamp,
     feedback::{Feedback, FeedbackFilter},
     ports::{FeedbackBook, Listed, Page, Predictions},
-    prediction::{PredictionFilter, PredictionRecord, RecordPart},
+    prediction::{Forgotten, PredictionFilter, PredictionRecord, RecordPart},
 };
 use std::{collections::HashSet, ops::Range};
 
@@ -66,7 +66,7 @@ impl Predictions for MemoryStore {
         part: RecordPart,
         created: Range<Timestamp>,
         limit: u32,
-    ) -> Result<Vec<Id>> {
+    ) -> Result<Vec<Forgotten>> {
         let mut state = self.lock();
         let liked: HashSet<Id> = (state.feedback.values())
             .map(|feedback| feedback.prediction.clone())
@@ -78,7 +78,10 @@ impl Predictions for MemoryStore {
         due.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(due
             .into_iter()
-            .filter_map(|row| row.remove(part).then(|| row.id.clone()))
+            .filter_map(|row| {
+                let (id, blobs) = (row.id.clone(), row.has_blobs(part));
+                row.remove(part).then_some(Forgotten { id, blobs })
+            })
             .take(limit as usize)
             .collect())
     }

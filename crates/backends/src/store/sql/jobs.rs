@@ -75,13 +75,8 @@ impl Jobs for SqlStore {
         self.newest(select, "created_at", &page, job_row::job).await
     }
 
-    async fn finished(
-        &self,
-        runs_min: u32,
-        completed: Range<Timestamp>,
-        page: Page,
-    ) -> Result<Listed<Finished>> {
-        self.finished_jobs(runs_min, completed, &page).await
+    async fn finished(&self, completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>> {
+        self.finished_jobs(completed, &page).await
     }
 
     async fn claim(

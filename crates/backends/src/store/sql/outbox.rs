@@ -102,7 +102,6 @@ pub(super) async fn tell(
     Ok(())
 }
 
-/// What waits for an earlier message of its job stays.
 async fn take(
     transaction: &DatabaseTransaction,
     limit: u32,
@@ -113,11 +112,6 @@ async fn take(
     let rows = transaction.query_all(&due).await.map_err(store_error)?;
     let mut taken = Vec::with_capacity(rows.len());
     for mut message in row::readable(&rows, read) {
-        let earlier = earlier(&message);
-        let earlier = transaction.query_one(&earlier).await.map_err(store_error)?;
-        if earlier.is_some() {
-            continue;
-        }
         let update = Query::update()
             .table("outbox")
             .value("tries", i64::from(message.tries) + 1)
@@ -190,27 +184,26 @@ async fn revive(transaction: &DatabaseTransaction, job: &Id, now: Timestamp) -> 
     Ok(result.rows_affected())
 }
 
+/// What waits for an earlier message of its job is left out, and so takes no place from others.
 fn due(limit: u32, now: Timestamp) -> SelectStatement {
+    let of = |table: &'static str, column: &'static str| Expr::col((table, column));
+    let earlier = Query::select()
+        .expr(Expr::val(1))
+        .from_as("outbox", "earlier")
+        .and_where(of("earlier", "id").equals(("outbox", "id")))
+        .and_where(of("earlier", "number").lt(of("outbox", "number")))
+        .and_where(of("earlier", "dead").eq(false))
+        .take();
     Query::select()
         .columns(COLUMNS)
         .from("outbox")
         .and_where(Expr::col("dead").eq(false))
         .and_where(Expr::col("not_before").lte(now.0))
+        .and_where(Expr::exists(earlier).not())
         .order_by("not_before", Order::Asc)
         .order_by("id", Order::Asc)
         .order_by("number", Order::Asc)
         .limit(u64::from(limit))
-        .take()
-}
-
-fn earlier(message: &Message) -> SelectStatement {
-    Query::select()
-        .column("number")
-        .from("outbox")
-        .and_where(Expr::col("id").eq(message.job.as_str()))
-        .and_where(Expr::col("number").lt(i64::from(message.event.number())))
-        .and_where(Expr::col("dead").eq(false))
-        .limit(1)
         .take()
 }
 

@@ -7,7 +7,7 @@ use onstage_core::{
     Error, Id, ModelName, Result, Timestamp,
     model::VersionId,
     ports::{Listed, Page, Predictions},
-    prediction::{PredictionEnd, PredictionFilter, PredictionRecord, RecordPart},
+    prediction::{Forgotten, PredictionEnd, PredictionFilter, PredictionRecord, RecordPart},
     value::Stored,
 };
 use sea_orm::{
@@ -95,7 +95,7 @@ impl Predictions for SqlStore {
         part: RecordPart,
         created: Range<Timestamp>,
         limit: u32,
-    ) -> Result<Vec<Id>> {
+    ) -> Result<Vec<Forgotten>> {
         let due = due(model, part, &created, limit);
         self.write(due, move |transaction, due| {
             Box::pin(forget(transaction, due, part))
@@ -209,7 +209,7 @@ async fn delete(transaction: &DatabaseTransaction, id: &Id) -> Result<()> {
     }
 }
 
-/// Ids of records that still have the part and no feedback.
+/// Records that still have the part and no feedback: their ids and the part.
 fn due(
     model: &ModelName,
     part: RecordPart,
@@ -223,7 +223,7 @@ fn due(
         .and_where(Expr::col("model").eq(model.to_string()))
         .take();
     Query::select()
-        .column("id")
+        .columns(["id", column])
         .from("predictions")
         .and_where(Expr::col("model").eq(model.to_string()))
         .and_where(Expr::col("created_at").gte(created.start.0))
@@ -254,19 +254,37 @@ async fn forget(
     transaction: &DatabaseTransaction,
     due: &SelectStatement,
     part: RecordPart,
-) -> Result<Vec<Id>> {
+) -> Result<Vec<Forgotten>> {
     let rows = transaction.query_all(due).await.map_err(store_error)?;
-    let ids = rows.iter().map(row::id).collect::<Result<Vec<Id>>>()?;
+    let one = |found: &QueryResult| {
+        Ok(Forgotten {
+            id: row::id(found)?,
+            blobs: has_blobs(found, part),
+        })
+    };
+    let forgotten = rows.iter().map(one).collect::<Result<Vec<_>>>()?;
     let (column, removed) = removed(part);
-    for some in ids.chunks(INSERT_ROWS_MAX) {
+    for some in forgotten.chunks(INSERT_ROWS_MAX) {
         let update = Query::update()
             .table("predictions")
             .value(column, removed.as_str())
-            .and_where(Expr::col("id").is_in(some.iter().map(Id::as_str)))
+            .and_where(Expr::col("id").is_in(some.iter().map(|it| it.id.as_str())))
             .take();
         transaction.execute(&update).await.map_err(store_error)?;
     }
-    Ok(ids)
+    Ok(forgotten)
+}
+
+/// What cannot be read may have some.
+fn has_blobs(found: &QueryResult, part: RecordPart) -> bool {
+    let (column, _) = removed(part);
+    match part {
+        RecordPart::Input => row::json(found, column).map_or(true, |it: Stored| it.has_blobs()),
+        RecordPart::Output => {
+            row::json(found, column).map_or(true, |it: PredictionEnd| it.has_blobs())
+        }
+        RecordPart::Logs => false,
+    }
 }
 
 fn select() -> SelectStatement {

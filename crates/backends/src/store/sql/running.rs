@@ -35,16 +35,17 @@ impl SqlStore {
 
     pub(super) async fn finished_jobs(
         &self,
-        runs_min: u32,
         completed: Range<Timestamp>,
         page: &Page,
     ) -> Result<Listed<Finished>> {
+        let again = Expr::col("run").gt(1_i64);
+        let no_prediction = Expr::col("kind").ne(JobKind::Prediction.name());
         let select = Query::select()
             .columns(["id", "run", "completed_at"])
             .from("jobs")
             .and_where(Expr::col("completed_at").gte(completed.start.0))
             .and_where(Expr::col("completed_at").lt(completed.end.0))
-            .and_where(Expr::col("run").gte(i64::from(runs_min)))
+            .and_where(again.or(no_prediction))
             .take();
         self.newest(select, "completed_at", page, finished).await
     }
@@ -81,11 +82,11 @@ impl SqlStore {
                 after = Some(version);
             }
         }
-        let seats = self.seats().await?;
-        for ((version, lane), demand) in &mut demands {
+        for (version, shares) in self.all_shares().await? {
             // Trainings are not shared out.
-            if *lane == Lane::Jobs {
-                demand.help = seats.get(version).copied().unwrap_or(0);
+            if let Some(demand) = demands.get_mut(&(version, Lane::Jobs)) {
+                demand.help += u64::from(shares.seats());
+                demand.helpers += shares.helpers.len() as u64;
             }
         }
         demands.retain(|_, demand| demand.queued + demand.running > 0);
@@ -236,6 +237,7 @@ fn add(
         queued: 0,
         running: 0,
         help: 0,
+        helpers: 0,
         oldest_queued_at: None,
     });
     if state == RUNNING {

@@ -16,7 +16,6 @@ use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order, QueryResult,
     sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement},
 };
-use std::collections::HashMap;
 
 /// How often a change is tried again after somebody else was first.
 const TRIES_MAX: u32 = 8;
@@ -65,19 +64,17 @@ impl SqlStore {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Places for helpers, by version.
-    pub(super) async fn seats(&self) -> Result<HashMap<VersionId, u64>> {
+    /// By the version of their jobs.
+    pub(super) async fn all_shares(&self) -> Result<Vec<(VersionId, Shares)>> {
         let select = Query::select()
-            .columns(["version", "seats"])
+            .columns(["job", "version", "shares_json"])
             .from("shares")
-            .and_where(Expr::col("seats").gt(0_i64))
             .take();
-        let mut seats = HashMap::new();
-        for found in self.all(&select).await? {
-            let version = VersionId(row::get(&found, "version")?);
-            *seats.entry(version).or_default() += row::count(&found, "seats")?;
-        }
-        Ok(seats)
+        let one = |found: &QueryResult| {
+            let version = VersionId(row::get(found, "version")?);
+            Ok((version, row::json(found, "shares_json")?))
+        };
+        Ok(row::readable(&self.all(&select).await?, one))
     }
 }
 

@@ -77,7 +77,7 @@ every_store! {
         lists_are_filtered_and_in_pages,
         lists_are_ordered_by_time_whatever_the_ids,
         dead_jobs_are_listed,
-        ended_jobs_are_listed_by_their_end_and_runs,
+        ended_jobs_that_may_have_left_blobs_are_listed_by_their_end,
         a_waiting_kind_is_seen,
         demand_counts_due_and_running_jobs,
         places_in_the_queue_are_counted,
@@ -112,6 +112,7 @@ every_store! {
     }
     outbox {
         news_come_in_the_order_of_what_happened,
+        what_waits_for_an_earlier_message_takes_no_place,
         only_what_is_wanted_is_told,
         a_message_whose_sender_died_is_taken_again,
         dead_messages_are_listed_and_sent_again,

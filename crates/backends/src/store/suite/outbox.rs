@@ -63,6 +63,21 @@ pub(super) async fn news_come_in_the_order_of_what_happened(store: &dyn Store) {
     assert!(take(store, 99_999).await.is_empty());
 }
 
+pub(super) async fn what_waits_for_an_earlier_message_takes_no_place(store: &dyn Store) {
+    submit(store, "1", &WebhookEvent::ALL).await;
+    finish(store, "1").await;
+    let one = async |now, until| store.take_messages(1, at(now), at(until)).await.unwrap();
+    assert_eq!(one(400, 90_000).await[0].event, WebhookEvent::Start);
+    submit(store, "2", &WebhookEvent::ALL).await;
+    finish(store, "2").await;
+    let next = one(500, 90_000).await;
+    assert_eq!(next.len(), 1, "the end of 1 is older, but not its turn");
+    assert_eq!(
+        (&next[0].job, next[0].event),
+        (&id("2"), WebhookEvent::Start)
+    );
+}
+
 pub(super) async fn only_what_is_wanted_is_told(store: &dyn Store) {
     submit(store, "1", &[WebhookEvent::Completed]).await;
     store.submit(new_job("2")).await.unwrap();

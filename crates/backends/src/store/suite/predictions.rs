@@ -158,6 +158,8 @@ pub(super) async fn lists_are_ordered_by_time_whatever_the_ids(store: &dyn Store
 pub(super) async fn parts_are_forgotten_but_of_what_has_feedback(store: &dyn Store) {
     let mut records = ["1", "2", "3", "4"].map(prediction).to_vec();
     records[2] = failed("3", Reason::Exception);
+    let file = r#"{"$blob": "predictions/x/0", "size": 1}"#;
+    records[3].end = PredictionEnd::Output(Stored::Inline(file.to_owned()));
     for (record, when) in records.iter_mut().zip([10, 20, 30, 40]) {
         record.created_at = at(when);
     }
@@ -172,7 +174,9 @@ pub(super) async fn parts_are_forgotten_but_of_what_has_feedback(store: &dyn Sto
     let forget = async |part, until, limit| {
         let model = name("lab/age");
         let forgotten = store.forget(&model, part, at(0)..at(until), limit).await;
-        ids(forgotten.unwrap().iter())
+        let forgotten = forgotten.unwrap();
+        assert!(forgotten.iter().all(|it| it.blobs == (it.id == id("4"))));
+        ids(forgotten.iter().map(|it| &it.id))
     };
     let all = |texts: &[&str]| {
         texts

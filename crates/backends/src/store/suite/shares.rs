@@ -39,8 +39,10 @@ async fn take(store: &dyn Store, lease: &Lease) -> Option<Range<u64>> {
     share.map(|share| share.rows.clone())
 }
 
-async fn seats(store: &dyn Store) -> u64 {
-    store.demand(at(999)).await.unwrap()[0].help
+/// Places for helpers that nobody has, and helpers.
+async fn seats(store: &dyn Store) -> (u64, u64) {
+    let demand = &store.demand(at(999)).await.unwrap()[0];
+    (demand.help, demand.helpers)
 }
 
 async fn shares(store: &dyn Store) -> Shares {
@@ -50,13 +52,13 @@ async fn shares(store: &dyn Store) -> Shares {
 pub(super) async fn helpers_are_taken_in_where_there_is_use_for_them(store: &dyn Store) {
     assert_eq!(help(store, "early").await, None);
     let lease = opened(store, 100, 2).await;
-    assert_eq!(seats(store).await, 2);
+    assert_eq!(seats(store).await, (2, 0));
     let elsewhere = store.help(&version("other"), &owner("b")).await.unwrap();
     assert!(elsewhere.is_none());
     assert!(help(store, "me").await.is_none(), "nobody helps itself");
     let helper = help(store, "b").await.unwrap();
     assert_eq!(help(store, "b").await.as_ref(), Some(&helper), "once");
-    assert_eq!(seats(store).await, 1);
+    assert_eq!(seats(store).await, (1, 1));
     help(store, "c").await.unwrap();
     assert_eq!(help(store, "d").await, None, "no seat is free");
     store.share(&lease, ShareStep::Want(3)).await.unwrap();

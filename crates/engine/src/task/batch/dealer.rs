@@ -59,7 +59,7 @@ struct Dealing {
     seq: u64,
     /// Rows are shared.
     shared: bool,
-    /// Ends of the shares this task was given.
+    /// Ends of the shares that this task has.
     known: Vec<u64>,
     wanted: u32,
 }
@@ -188,6 +188,13 @@ impl Dealing {
             let shares = self.share(ShareStep::Take { known }).await?;
             self.dealer.meter.tell_helped(shares.helped);
             let me = &self.dealer.lease.owner;
+            let is_mine = |end: &u64| {
+                shares
+                    .taken
+                    .iter()
+                    .any(|it| it.owner == *me && it.rows.end == *end)
+            };
+            self.known.retain(is_mine);
             if let Some(share) = shares.unknown_share(me, &self.known) {
                 let rows = share.rows.clone();
                 self.known.push(rows.end);
@@ -200,13 +207,13 @@ impl Dealing {
         }
     }
 
-    /// Whether jobs wait that a helper keeps from being run.
+    /// Whether jobs wait that a helper keeps from being run; trainings have tasks of their own.
     async fn others_wait(&self) -> Result<bool> {
         let Role::Helper { version } = &self.dealer.role else {
             return Ok(false);
         };
         let parts = &self.dealer.parts;
-        for kind in [JobKind::Prediction, JobKind::Batch, JobKind::Training] {
+        for kind in [JobKind::Prediction, JobKind::Batch] {
             let waits = persist::insist(parts, "looking for jobs that wait", || {
                 parts.store.waits(version, kind, parts.clock.now())
             });

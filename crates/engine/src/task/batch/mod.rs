@@ -94,9 +94,10 @@ pub(super) async fn run(desk: &Desk, claimed: Claimed) -> Result<()> {
 }
 
 /// Helps with a batch job that another task runs, until it has no more rows to share or jobs of this version wait.
-pub(super) async fn help(desk: &Desk, job: &Job, lease: Lease) -> Result<()> {
+/// Answers whether it computed any.
+pub(super) async fn help(desk: &Desk, job: &Job, lease: Lease) -> Result<bool> {
     let JobSpec::Batch(spec) = &job.spec else {
-        return Ok(());
+        return Ok(false);
     };
     tracing::info!(job = %job.id, run = lease.run, "this task helps with a batch job");
     let hold = Hold::take(&desk.parts, lease, 1);
@@ -105,7 +106,10 @@ pub(super) async fn help(desk: &Desk, job: &Job, lease: Lease) -> Result<()> {
     let folder = Folder::of_run(desk, &hold.lease);
     let run = Run::new(desk, spec, &hold, &journal, &folder);
     let mut orders = desk.orders(hold.ear(), false);
-    let unable = match run.help(&folder, &mut orders).await {
+    let helped = run.help(&folder, &mut orders).await;
+    let used = journal.used();
+    desk.note(job, used);
+    let unable = match helped {
         Ok(()) => false,
         Err(ending) => match ending.committed() {
             Some(RunEnd::Failed(failure)) => {
@@ -113,18 +117,23 @@ pub(super) async fn help(desk: &Desk, job: &Job, lease: Lease) -> Result<()> {
                 true
             }
             Some(_) => false,
-            None => return Ok(()),
+            None => return Ok(used.items > 0),
         },
     };
-    let leave = persist::insist(&desk.parts, "leaving a batch job", || async {
-        journal.flush().await?;
-        let step = ShareStep::Leave { unable };
-        desk.parts.store.share(&hold.lease, step).await
-    });
-    match leave.await {
+    let left = leave(desk, &journal, &hold.lease, unable).await;
+    match left {
         Err(error) if !matches!(error.kind, Kind::Lost | Kind::NotFound) => Err(error),
-        _ => Ok(()),
+        _ => Ok(used.items > 0),
     }
+}
+
+async fn leave(desk: &Desk, journal: &Journal, lease: &Lease, unable: bool) -> Result<()> {
+    journal.close().await?;
+    let left = persist::insist(&desk.parts, "leaving a batch job", || {
+        let step = ShareStep::Leave { unable };
+        desk.parts.store.share(lease, step)
+    });
+    left.await.map(|_| ())
 }
 
 /// One run of a batch job.
@@ -255,7 +264,11 @@ impl Run<'_> {
             Cells::new(&desk.loaded.schema, spec, reader.columns(), fixed).map_err(user_error)?;
         let helps = matches!(role, Role::Helper { .. });
         let told = reader.rows_total();
-        let unwanted = rows::count(self.table(), selection.clone(), told, self.meter.clone());
+        // How many rows there are is said by the job's own run.
+        let unwanted = match helps {
+            true => Arc::default(),
+            false => rows::count(self.table(), selection.clone(), told, self.meter.clone()),
+        };
         let microbatch = pump::microbatch_max(desk);
         let (asks, asked) = mpsc::channel(1);
         let dealer = Dealer {

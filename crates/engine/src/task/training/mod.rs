@@ -59,6 +59,7 @@ pub(super) async fn run(desk: &Desk, job: Job) -> Result<()> {
     let mut orders = desk.orders(hold.ear(), false);
     let worked = run.work(&mut orders).await;
     let kept = run.clerk.last();
+    desk.look_at_memory_once().await;
     // What it made has been taken: the next training gets a process of its own.
     desk.staff.kill();
     let worked = worked.map_err(|ending| end_of(ending, kept));

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 /// Points that are kept before every second one is left out, then three of four, and so on.
 const POINTS_A_STRIDE: u64 = 500;
+/// Points of all groups together before every group is thinned faster.
+const POINTS_FREE: u64 = 8_000;
 /// Groups of names told together; more are thinned as one.
 const GROUPS_MAX: usize = 64;
 
@@ -14,6 +16,8 @@ pub(super) type Values = BTreeMap<String, f64>;
 #[derive(Debug, Default)]
 pub(super) struct Series {
     groups: BTreeMap<String, Thinned>,
+    /// Points of all groups.
+    kept: u64,
     last: Values,
 }
 
@@ -39,10 +43,12 @@ impl Series {
             group = String::new();
         }
         let thinned = self.groups.entry(group).or_default();
-        let stride = 1_u64 << (thinned.kept / POINTS_A_STRIDE).min(40);
+        let beyond = self.kept.saturating_sub(POINTS_FREE) / POINTS_A_STRIDE;
+        let stride = 1_u64 << (thinned.kept / POINTS_A_STRIDE + beyond).min(40);
         let keep = thinned.seen.is_multiple_of(stride);
         thinned.seen += 1;
         thinned.kept += u64::from(keep);
+        self.kept += u64::from(keep);
         thinned.held = (!keep).then(|| (values.clone(), step));
         keep
     }

@@ -69,7 +69,7 @@ impl Sink for TrainingSink {
 
     fn metric(&self, values: &BTreeMap<String, f64>, step: Option<f64>) {
         if self.series().push(values, step) {
-            self.journal.metric(values, step);
+            self.journal.point(values, step);
         }
     }
 
@@ -80,7 +80,7 @@ impl Sink for TrainingSink {
     fn end(&self, end: End) {
         self.journal.took(&end);
         for (values, step) in self.series().take_held() {
-            self.journal.metric(&values, step);
+            self.journal.point(&values, step);
         }
         // Nobody listens any more when the training was given up.
         let _ = self.ends.send(end);
