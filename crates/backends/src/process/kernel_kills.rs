@@ -46,7 +46,8 @@ fn counter_files(groups: &str) -> Vec<PathBuf> {
     files.into_iter().map(PathBuf::from).collect()
 }
 
-fn parse(text: &str) -> Option<u64> {
+/// The counter in a file of either version.
+pub(super) fn parse(text: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix("oom_kill "))
         .and_then(|count| count.trim().parse().ok())

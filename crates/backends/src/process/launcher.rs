@@ -7,6 +7,7 @@ use super::{
     dial_in,
     host_memory::host_memory,
     lock::lock,
+    memory_group::MemoryGroups,
     on_disk,
     owned_dir::OwnedDir,
     place::{Place, Places},
@@ -85,6 +86,7 @@ pub struct ProcessLauncher {
     sdk: PathBuf,
     places: Places,
     templates: Arc<Templates>,
+    memory_groups: Option<MemoryGroups>,
 }
 
 struct SharedBlobs(Arc<dyn Blobs>);
@@ -113,6 +115,7 @@ impl ProcessLauncher {
             places: Places::new(sockets, scratch),
             environments: Environments::new(data_dir, settings.variables.clone(), spawner.clone()),
             templates: Arc::new(Templates::new(spawner.clone())),
+            memory_groups: MemoryGroups::find(),
             spawner,
             blobs: SharedBlobs(blobs),
             settings,
@@ -254,6 +257,17 @@ impl ProcessLauncher {
         }
     }
 
+    /// What is declared bounds each process; where control groups can be made, also all of a worker's together.
+    fn bound(&self, worker: &mut Worker, spec: &WorkerSpec) {
+        let (Some(groups), Some(bytes)) = (&self.memory_groups, self.memory_bytes_max(spec)) else {
+            return;
+        };
+        let bound = groups.make(bytes).and_then(|group| worker.bind(group));
+        if let Err(error) = bound {
+            tracing::debug!(worker = spec.label, %error, "the memory of a worker's children is not bound");
+        }
+    }
+
     fn memory_bytes_max(&self, spec: &WorkerSpec) -> Option<u64> {
         let realtime = spec.config.realtime.memory;
         let memory = match self.settings.purpose {
@@ -328,10 +342,11 @@ impl Launcher for ProcessLauncher {
             prepared: prepared.as_ref(),
         };
         preparing.phase(Phase::Loading, "starting the worker");
-        let worker = match self.shared(&plan, preparing).await? {
+        let mut worker = match self.shared(&plan, preparing).await? {
             Some(worker) => worker,
             None => self.alone(&plan).await?,
         };
+        self.bound(&mut worker, spec);
         let Places {
             sockets, scratch, ..
         } = &self.places;

@@ -11,6 +11,7 @@ mod identity;
 mod kernel_kills;
 mod launcher;
 mod lock;
+mod memory_group;
 mod owned_dir;
 mod place;
 mod procfs;

@@ -2,8 +2,8 @@
 //! Does not speak the worker protocol.
 
 use super::{
-    adopted::Adopted, child::signal_group, groups, kernel_kills::Watch, owned_dir::OwnedDir,
-    place::TempFolder, procfs, spawner::Spawner, strays,
+    adopted::Adopted, child::signal_group, groups, kernel_kills::Watch, memory_group::MemoryGroup,
+    owned_dir::OwnedDir, place::TempFolder, procfs, spawner::Spawner, strays,
 };
 use crate::spawn::spawn;
 use async_trait::async_trait;
@@ -42,6 +42,7 @@ pub(super) struct Worker {
     attached: Option<Attached>,
     kills: Watch,
     killed_by_us: std::sync::atomic::AtomicBool,
+    memory: Option<MemoryGroup>,
     /// Crossed out after the group was killed.
     record: Option<groups::Record>,
     /// While a child lives, so must the thread that forked it; and the folders it was given.
@@ -61,6 +62,7 @@ impl Worker {
             attached: None,
             kills,
             killed_by_us: false.into(),
+            memory: None,
             record: None,
             _spawner: spawner,
             _folders: Vec::new(),
@@ -79,6 +81,13 @@ impl Worker {
             let name = name.to_string_lossy();
             self.record = Some(groups::record(folder, &name, self.group));
         }
+    }
+
+    /// Bounds what it and its children may hold.
+    pub(super) fn bind(&mut self, memory: MemoryGroup) -> io::Result<()> {
+        memory.add(self.group)?;
+        self.memory = Some(memory);
+        Ok(())
     }
 
     pub(super) fn keep(&mut self, it: Arc<dyn Any + Send + Sync>) {
@@ -123,13 +132,13 @@ impl WorkerProcess for Worker {
         }
         let exit = match self.process.wait().await {
             Ok(status) => {
-                let mut exit = exit_of(status, self.kills);
-                if self.killed_by_us.load(std::sync::atomic::Ordering::Relaxed)
-                    && let Exit::Signal { out_of_memory, .. } = &mut exit
-                {
-                    *out_of_memory = false;
+                let by_us = self.killed_by_us.load(std::sync::atomic::Ordering::Relaxed);
+                match &self.memory {
+                    _ if by_us => plain_exit(status),
+                    // Its own group knows better than our guess.
+                    Some(memory) => exit_in_group(status, memory),
+                    None => exit_of(status, self.kills),
                 }
-                exit
             }
             // Only when somebody else reaped our child, which leaves no way to know.
             Err(_) => Exit::Code(-1),
@@ -166,12 +175,27 @@ impl WorkerProcess for Worker {
 
 /// How a process ended. A SIGKILL counts as out of memory only when the kernel's own counter rose meanwhile.
 pub(super) fn exit_of(status: ExitStatus, kills: Watch) -> Exit {
+    match plain_exit(status) {
+        Exit::Signal(SIGKILL) if kills.grew() => Exit::OutOfMemory { peak_bytes: None },
+        exit => exit,
+    }
+}
+
+/// Also a worker that only lost a child for memory, and ended over it, has run out of it.
+fn exit_in_group(status: ExitStatus, memory: &MemoryGroup) -> Exit {
+    match plain_exit(status) {
+        Exit::Code(0) => Exit::Code(0),
+        _ if memory.was_hit() => Exit::OutOfMemory {
+            peak_bytes: memory.peak_bytes(),
+        },
+        exit => exit,
+    }
+}
+
+fn plain_exit(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),
-        (None, Some(number)) => Exit::Signal {
-            number,
-            out_of_memory: number == SIGKILL && kills.grew(),
-        },
+        (None, Some(number)) => Exit::Signal(number),
         (None, None) => Exit::Code(-1),
     }
 }

@@ -42,21 +42,30 @@ pub struct Attached {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
     Code(i32),
-    Signal { number: i32, out_of_memory: bool },
+    Signal(i32),
+    /// The kernel killed it because it, or it and its children, wanted more memory than there was or than they may have.
+    OutOfMemory {
+        /// The most that was held at a time, where it is known.
+        peak_bytes: Option<u64>,
+    },
 }
 
 impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exited with code {code}"),
-            Self::Signal {
-                out_of_memory: true,
-                ..
-            } => write!(f, "was killed for memory"),
-            Self::Signal { number: 6, .. } => write!(f, "aborted (SIGABRT)"),
-            Self::Signal { number: 9, .. } => write!(f, "was killed (SIGKILL)"),
-            Self::Signal { number: 11, .. } => write!(f, "crashed (segmentation fault)"),
-            Self::Signal { number, .. } => write!(f, "ended by signal {number}"),
+            Self::OutOfMemory {
+                peak_bytes: Some(bytes),
+            } => write!(
+                f,
+                "was killed for memory; it held up to {} MiB",
+                bytes >> 20
+            ),
+            Self::OutOfMemory { peak_bytes: None } => write!(f, "was killed for memory"),
+            Self::Signal(6) => write!(f, "aborted (SIGABRT)"),
+            Self::Signal(9) => write!(f, "was killed (SIGKILL)"),
+            Self::Signal(11) => write!(f, "crashed (segmentation fault)"),
+            Self::Signal(number) => write!(f, "ended by signal {number}"),
         }
     }
 }

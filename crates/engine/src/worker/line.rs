@@ -162,17 +162,9 @@ impl Line {
         cause: Option<&str>,
         died: impl Fn(u64) -> bool,
     ) -> Failure {
-        let out_of_memory = matches!(
-            exit,
-            Some(Exit::Signal {
-                out_of_memory: true,
-                ..
-            })
-        );
-        let reason = if out_of_memory {
-            Reason::OutOfMemory
-        } else {
-            Reason::WorkerLost
+        let reason = match exit {
+            Some(Exit::OutOfMemory { .. }) => Reason::OutOfMemory,
+            _ => Reason::WorkerLost,
         };
         let message = match (cause, exit) {
             (Some(cause), _) => format!("the worker was replaced: {cause}"),

@@ -126,7 +126,7 @@ impl WorkerProcess for ScriptProcess {
         };
         tokio::select! {
             () = done => { self.done = None; Exit::Code(4) }
-            () = self.killed.notified() => Exit::Signal { number: 9, out_of_memory: false },
+            () = self.killed.notified() => Exit::Signal(9),
         }
     }
     fn terminate(&self) {}

@@ -205,7 +205,10 @@ async fn explain(
         Told::Failed { during, error } => failed(&during, error),
         Told::Gone if death.reason == Reason::OutOfMemory => (
             "out_of_memory".to_owned(),
-            "the model ran out of memory while it loaded".to_owned(),
+            format!(
+                "the model ran out of memory while it loaded: {}",
+                death.message
+            ),
             None,
         ),
         Told::Gone => (
