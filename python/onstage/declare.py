@@ -11,9 +11,10 @@ import math
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Tuple, Union, overload
 
 from onstage.ctx import Ctx
-from onstage.errors import DeclarationError
+from onstage.errors import DeclarationError, Unresolved
 from onstage.inputs import MISSING, InputRules
 from onstage.rows import Rows
+from onstage.stubs import Stub
 
 Fn = Callable[..., Any]
 
@@ -167,6 +168,8 @@ class Predictor(_Declared):
         me = self.__name__
         if misplaced:
             raise DeclarationError(f"write `@{me}.many(max=…)` with parentheses and named arguments")
+        if isinstance(max, Stub) or isinstance(wait_ms, Stub):
+            raise Unresolved(f"an option of `@{me}.many` is of another module")
         if isinstance(max, bool) or not isinstance(max, int) or max < 1:
             raise DeclarationError(f"`max` of `@{me}.many` is a whole number from 1, not {max!r}")
         if wait_ms != "auto" and (isinstance(wait_ms, (bool, str)) or not 0 <= wait_ms < math.inf):
