@@ -264,6 +264,39 @@ async fn what_does_not_fit_is_named() {
 }
 
 #[tokio::test]
+async fn the_command_line_pushes_a_template_and_shows_what_is_wrong_with_a_config() {
+    let Some(world) = world().await else { return };
+    let file = world.folder.path().join("net.json");
+    let push = |name: &'static str| {
+        let config = file.to_str().unwrap().to_owned();
+        let words = ["push", "--template", "tabular-torch", "--config"].map(str::to_owned);
+        [words.as_slice(), &[config, "--name".into(), name.into()]].concat()
+    };
+    std::fs::write(&file, r#"{"target": "y", "layers": ["Tahn"]}"#).unwrap();
+    let words = push("net");
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let refused = world.run(&words).await;
+    let told = text(&refused.stderr);
+    assert!(
+        refused.status.code() == Some(2)
+            && told.contains("`config.layers.0`")
+            && told.contains("did you mean `Tanh`?"),
+        "{:?}: {told}",
+        refused.status
+    );
+    std::fs::write(&file, r#"{"target": "y", "layers": ["Tanh"]}"#).unwrap();
+    let made = world.ok(&words).await;
+    assert_eq!(made.trim(), "lab/net v1");
+    let train = world.run(&["train", "net", "data=nothing"]).await;
+    let told = text(&train.stderr);
+    assert!(
+        !train.status.success() && told.contains("nothing"),
+        "{told}"
+    );
+    world.close().await;
+}
+
+#[tokio::test]
 async fn a_training_whose_worker_is_killed_goes_on_from_its_checkpoint() {
     let Some(world) = world().await else { return };
     upload(
@@ -274,8 +307,8 @@ async fn a_training_whose_worker_is_killed_goes_on_from_its_checkpoint() {
     .await;
     let mut config = config();
     config["patience"] = json!(0);
-    config["batch_size"] = json!(8);
     let version = define(&world, "cancer", &config).await;
+    // Long enough to be cut, and little work: a task gives way to all else on the machine.
     let body = json!({"input": {"data": "cancer", "epochs": 400}, "seed": 7});
     let path = train(&world, &version, &body).await;
     world
