@@ -62,12 +62,13 @@ torch_python() {
   if cmp -s python/requirements-torch.txt "$torch/.onstage-stamp" && "$torch/bin/python" -c 'import torch' 2>/dev/null; then
     return 0
   fi
-  if [ -z "${CI:-}" ] && { ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; } &&
-    ! /usr/bin/python3 -c 'import torch, venv, ensurepip' 2>/dev/null; then
-    echo "skipped: no PyTorch for the tests of model templates; install python3-torch and python3-venv for them" >&2
-    return 0
+  if ! /usr/bin/python3 -c 'import torch, venv, ensurepip' 2>/dev/null; then
+    if [ -z "${CI:-}" ] && { ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; }; then
+      echo "skipped: no PyTorch for the tests of model templates; install python3-torch and python3-venv for them" >&2
+      return 0
+    fi
+    debian python3-torch python3-venv
   fi
-  debian python3-torch python3-venv
   rm -rf "$torch"
   step "making a Python with PyTorch" bash -c "/usr/bin/python3 -m venv --system-site-packages '$torch' && '$torch/bin/pip' install -q -r python/requirements-torch.txt"
   cp python/requirements-torch.txt "$torch/.onstage-stamp"
