@@ -27,7 +27,7 @@ check: ## formatting, lints, licenses and types, without running tests
 fmt: ## format all sources
 	@scripts/setup.sh test
 	cargo fmt --all
-	"$(ONSTAGE_CACHE)/tools/bin/ruff" format python examples scripts bench
+	"$(ONSTAGE_CACHE)/tools/bin/ruff" format python templates examples scripts bench
 	cd ui && npm run --silent format
 
 unit: ## Rust tests, the end-to-end ones included

@@ -55,6 +55,25 @@ python_tools() {
   fi
 }
 
+# A Python with PyTorch for model templates: Debian's, and what its tests need beside. Where apt cannot install it the tests that
+# need it are skipped, but not in CI.
+torch_python() {
+  local torch="$ONSTAGE_CACHE/torch"
+  if cmp -s python/requirements-torch.txt "$torch/.onstage-stamp" && "$torch/bin/python" -c 'import torch' 2>/dev/null; then
+    return 0
+  fi
+  if ! /usr/bin/python3 -c 'import torch, venv, ensurepip' 2>/dev/null; then
+    if [ -z "${CI:-}" ] && { ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; }; then
+      echo "skipped: no PyTorch for the tests of model templates; install python3-torch and python3-venv for them" >&2
+      return 0
+    fi
+    debian python3-torch python3-venv
+  fi
+  rm -rf "$torch"
+  step "making a Python with PyTorch" bash -c "/usr/bin/python3 -m venv --system-site-packages '$torch' && '$torch/bin/pip' install -q -r python/requirements-torch.txt"
+  cp python/requirements-torch.txt "$torch/.onstage-stamp"
+}
+
 cargo_tool() { # cargo_tool NAME VERSION
   command -v "$1" >/dev/null || [ -x "$ONSTAGE_CACHE/cargo/bin/$1" ] ||
     step "building $1 (once)" env CARGO_TARGET_DIR="$ONSTAGE_CACHE/tools-target" cargo install --locked --root "$ONSTAGE_CACHE/cargo" "$1" --version "$2"
@@ -76,5 +95,6 @@ esac
 debian chromium openssl
 debian_idle postgresql mariadb-server-core mariadb-client-core nginx-light
 python_tools
+torch_python
 cargo_tool cargo-nextest 0.9.143
 cargo_tool cargo-deny 0.20.2

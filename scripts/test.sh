@@ -8,8 +8,8 @@ export PATH="$ONSTAGE_CACHE/tools/bin:$ONSTAGE_CACHE/cargo/bin:$PATH"
 
 static() {
   step "format of Rust" cargo fmt --all --check
-  step "format of Python" ruff format --check python examples scripts bench
-  step "lints of Python" ruff check python examples scripts bench
+  step "format of Python" ruff format --check python templates examples scripts bench
+  step "lints of Python" ruff check python templates examples scripts bench
   step "types of Python" mypy --config-file python/pyproject.toml python/onstage
   step "page: types, lints, format, unit tests, size" bash -c "npm --prefix ui run --silent build && npm --prefix ui run --silent check"
   step "licenses, bans and sources of dependencies" cargo deny --locked check bans licenses sources
@@ -25,6 +25,10 @@ rust() {
 
 python() {
   loud "Python tests" python3 -m pytest -q python/tests
+  # `scripts/setup.sh` has said so when there is none.
+  if [ -n "${CI:-}" ] || [ -x "$ONSTAGE_CACHE/torch/bin/python" ]; then
+    loud "tests of model templates" "$ONSTAGE_CACHE/torch/bin/python" -m pytest -q templates/tests
+  fi
 }
 
 browser() {

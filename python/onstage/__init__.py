@@ -16,7 +16,7 @@ from onstage.inputs import Input
 from onstage.rows import Rows
 from onstage.tables import Table
 from onstage.tensors import Tensor
-from onstage.values import Markdown, Plot, Scores, Secret, Weights
+from onstage.values import Markdown, Plot, Scores, Secret, Weights, weights
 
 __version__ = "0.1.0"
 
@@ -42,6 +42,7 @@ __all__ = [
     "predict",
     "setup",
     "train",
+    "weights",
 ]
 
 

@@ -78,7 +78,7 @@ class Inputs:
     def decode(self, given: Dict[str, Any], incoming: Incoming) -> Dict[str, Any]:
         """The arguments of one call, defaults filled in. Raises BadInput."""
         made = {**self._defaults, **given}
-        if len(made) != len(self._known) or not self._required <= made.keys():
+        if (len(made) != len(self._known) and not self.parameters.open) or not self._required <= made.keys():
             self._complain(made)
         for field in self._decoded:
             if field.name in given:
@@ -96,7 +96,7 @@ class Inputs:
         for name in sorted(self._required - made.keys()):
             raise BadInput(f"`{name}` is missing", field=name)
         for name in made:
-            if name not in self._known:
+            if name not in self._known and not self.parameters.open:
                 raise BadInput(f"`{name}` is not an input of {self.parameters.label}", field=name)
 
 
@@ -153,7 +153,10 @@ class Contract(Inputs):
     def schema(self) -> Dict[str, Any]:
         """The whole answer to `describe`."""
         book = Book()
-        book.schemas["Input"] = object_schema("Input", self.fields, book)
+        book.schemas["Input"] = {
+            **object_schema("Input", self.fields, book),
+            "additionalProperties": self.parameters.open,
+        }
         output: Schema = self.output.schema(book)
         book.schemas["Output"] = {"title": "Output", **output} if output and "$ref" not in output else output
         title, text = _title_and_help(self.predictor)

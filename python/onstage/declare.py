@@ -11,9 +11,10 @@ import math
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Tuple, Union, overload
 
 from onstage.ctx import Ctx
-from onstage.errors import DeclarationError
+from onstage.errors import DeclarationError, Unresolved
 from onstage.inputs import MISSING, InputRules
 from onstage.rows import Rows
+from onstage.stubs import Stub
 
 Fn = Callable[..., Any]
 
@@ -48,11 +49,13 @@ class _Declared:
     def _filled(self, given: int, kwargs: Dict[str, Any]) -> Dict[str, Any]:
         parameters = self.parameters()
         positions = list(inspect.signature(self.function).parameters)
-        missing = [name for name in positions[given:] if name not in kwargs]
+        # What `**row` takes has no place of its own.
+        more = [field.name for field in parameters.inputs if field.name not in positions]
+        missing = [name for name in (*positions[given:], *more) if name not in kwargs]
         for field in parameters.inputs:
             if field.name in missing and field.default is not MISSING and isinstance(field.rules, InputRules):
                 kwargs[field.name] = field.default
-            elif field.name in missing and field.default is MISSING and field.rules is not None:
+            elif field.name in missing and field.default is MISSING and (field.rules is not None or field.name in more):
                 raise TypeError(f"{self.__name__}() is missing the argument `{field.name}`")
         for name in parameters.ctx:
             if name in missing:
@@ -144,10 +147,18 @@ class Many(_Declared):
 class Predictor(_Declared):
     """A model's predict function."""
 
-    def __init__(self, function: Fn, background: bool) -> None:
+    def __init__(self, function: Fn, background: bool, inputs: Any = None) -> None:
         super().__init__(function, "predict")
         self.background = background
         self.vectorised: Optional[Many] = None
+        self._inputs = inputs
+
+    def parameters(self) -> Any:
+        if self._parameters is None:
+            from onstage.parameters import Parameters
+
+            self._parameters = Parameters(self.function, more=self._inputs)
+        return self._parameters
 
     def many(self, *misplaced: Any, max: int = MANY_MAX_DEFAULT, wait_ms: Union[float, str] = 0) -> Callable[[Fn], Any]:
         """Decorate a function that answers many rows at once: one answer, or exception, per row.
@@ -157,6 +168,8 @@ class Predictor(_Declared):
         me = self.__name__
         if misplaced:
             raise DeclarationError(f"write `@{me}.many(max=…)` with parentheses and named arguments")
+        if isinstance(max, Stub) or isinstance(wait_ms, Stub):
+            raise Unresolved(f"an option of `@{me}.many` is of another module")
         if isinstance(max, bool) or not isinstance(max, int) or max < 1:
             raise DeclarationError(f"`max` of `@{me}.many` is a whole number from 1, not {max!r}")
         if wait_ms != "auto" and (isinstance(wait_ms, (bool, str)) or not 0 <= wait_ms < math.inf):
@@ -205,12 +218,16 @@ def streams(function: Fn) -> bool:
 @overload
 def predict(function: Fn) -> Predictor: ...
 @overload
-def predict(*, background: bool = ...) -> Callable[[Fn], Predictor]: ...
-def predict(function: Optional[Fn] = None, *, background: bool = False) -> Any:
-    """Make a function the model's predict function: `@on.predict` or `@on.predict(background=True)`."""
+def predict(*, background: bool = ..., inputs: Any = ...) -> Callable[[Fn], Predictor]: ...
+def predict(function: Optional[Fn] = None, *, background: bool = False, inputs: Any = None) -> Any:
+    """Make a function the model's predict function: `@on.predict` or `@on.predict(background=True)`.
+
+    `inputs` is for a function whose inputs are known only when it is imported, from its weights for instance: the types
+    by name (`{"mean radius": float}`, or `Annotated[float, on.Input(…)]`) of what `**row` takes; `Any` lets all in.
+    """
     if function is None:
-        return lambda function: Predictor(function, background)
-    return Predictor(function, background)
+        return lambda function: Predictor(function, background, inputs)
+    return Predictor(function, background, inputs)
 
 
 @overload

@@ -1,5 +1,7 @@
 """Which parameters of a function are inputs, and which are given by Onstage: `on.Ctx` and set-up things by name.
 
+What `**row` takes is said beside the function (`inputs=`), since a model may know its inputs only when it is imported.
+
 It must not compile types; it only tells the parameters apart.
 """
 
@@ -23,9 +25,9 @@ class Input:
 
     __slots__ = ("annotation", "default", "keyword_only", "name", "rules")
 
-    def __init__(self, parameter: inspect.Parameter, annotation: Any, rules: Any, default: Any) -> None:
-        self.name = parameter.name
-        self.keyword_only = parameter.kind is parameter.KEYWORD_ONLY
+    def __init__(self, name: str, annotation: Any, rules: Any, default: Any, keyword_only: bool = False) -> None:
+        self.name = name
+        self.keyword_only = keyword_only
         self.annotation = annotation
         self.rules = rules
         self.default = default
@@ -34,8 +36,11 @@ class Input:
 class Parameters:
     """The parameters of one function, split by who fills them."""
 
-    def __init__(self, function: Callable[..., Any], *, first_is_rows: bool = False) -> None:
+    def __init__(self, function: Callable[..., Any], *, first_is_rows: bool = False, more: Any = None) -> None:
         self.function = function
+        self.open = more is Any
+        """Whether inputs that nobody declared are let in."""
+        self._more = more
         self.label = f"`{getattr(function, '__name__', 'predict')}`"
         self.inputs: List[Input] = []
         self.ctx: List[str] = []
@@ -51,6 +56,10 @@ class Parameters:
             parameters = self._without_rows(parameters)
         for parameter in parameters:
             self._place(parameter, raw.get(parameter.name, parameter.annotation), names)
+        if more is not None and not any(one.kind is one.VAR_KEYWORD for one in parameters):
+            raise DeclarationError(
+                f"{self.label} has `inputs=` and nothing that takes them; write `def {_bare(self.label)}(**row)`"
+            )
 
     def where(self, name: str) -> str:
         return f"parameter `{name}` of {self.label}"
@@ -67,6 +76,9 @@ class Parameters:
         from onstage.declare import Setup
 
         name = parameter.name
+        if parameter.kind is parameter.VAR_KEYWORD and self._more is not None:
+            self._place_more({} if self.open else self._more)
+            return
         if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
             raise DeclarationError(f"{self.label} has `*{name}`; name every input, because each becomes a form field")
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
@@ -86,6 +98,21 @@ class Parameters:
             return
         self.inputs.append(_input(parameter, annotation))
 
+    def _place_more(self, more: Mapping[str, Any]) -> None:
+        taken = {*self.ctx, *self.setups, *(field.name for field in self.inputs)}
+        for name, annotation in more.items():
+            if not isinstance(name, str) or not name or name in taken:
+                raise DeclarationError(
+                    f"`inputs` of {self.label} names {name!r}, which is no name of an input of its own"
+                )
+            plain, rules = split_annotated(annotation)
+            default = MISSING if rules is None else rules.default
+            self.inputs.append(Input(name, plain if rules is not None else annotation, rules, default, True))
+
+
+def _bare(label: str) -> str:
+    return label.strip("`")
+
 
 def _written(function: Callable[..., Any]) -> Any:
     """The function as the author wrote it: inside decorators, `functools.partial` and objects with `__call__`."""
@@ -96,13 +123,14 @@ def _written(function: Callable[..., Any]) -> Any:
 
 
 def _input(parameter: inspect.Parameter, annotation: Any) -> Input:
+    name, keyword_only = parameter.name, parameter.kind is parameter.KEYWORD_ONLY
     default = MISSING if parameter.default is parameter.empty else parameter.default
     if isinstance(default, InputRules):
-        return Input(parameter, annotation, default, default.default)
+        return Input(name, annotation, default, default.default, keyword_only)
     plain, rules = split_annotated(annotation)
     if rules is not None and default is MISSING:
         default = rules.default
-    return Input(parameter, plain if rules is not None else annotation, rules, default)
+    return Input(name, plain if rules is not None else annotation, rules, default, keyword_only)
 
 
 def is_ctx(annotation: Any, names: Mapping[str, Any]) -> bool:

@@ -73,6 +73,26 @@ def test_describe_imports_when_it_must(start):
     assert host.one(fish={"name": "cod"}) == "cod"
 
 
+def test_describe_imports_what_an_option_of_many_is_named_by(start):
+    host = start(
+        """
+        import onstage as on
+        from limits import ROWS
+
+        @on.predict
+        def f(x: int) -> int:
+            return x
+
+        @f.many(max=ROWS)
+        def _(rows):
+            return rows.column("x")
+        """,
+        ready=False,
+        limits="ROWS = 7",
+    )
+    assert host.describe()["schema"]["many"]["max"] == 7
+
+
 def test_files_beside_the_entry_file_can_be_imported(tmp_path):
     place = tmp_path / "model" / "src"
     place.mkdir(parents=True)

@@ -307,6 +307,9 @@ impl ProcessLauncher {
         }
         variables.set("ONSTAGE_PROTOCOL", PROTOCOL);
         variables.set("ONSTAGE_ENTRY", &spec.config.model.entry);
+        if let Some(weights) = &spec.weights {
+            variables.set("ONSTAGE_WEIGHTS", weights);
+        }
         Ok(variables)
     }
 

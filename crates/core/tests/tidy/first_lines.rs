@@ -34,6 +34,7 @@ fn is_product(path: &str) -> bool {
         "python/onstage/",
         "ui/src/",
         "examples/",
+        "templates/",
         "scripts/",
         "bench/",
     ];

@@ -42,6 +42,7 @@ fn is_counted(path: &str) -> bool {
         "scripts/",
         "bench/",
         "examples/",
+        "templates/",
     ]
     .iter()
     .any(|part| path.starts_with(part));

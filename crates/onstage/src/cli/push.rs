@@ -2,6 +2,7 @@
 //! Does not build anything itself.
 
 mod build;
+mod template;
 
 pub(super) use build::{built, gained};
 
@@ -22,6 +23,12 @@ pub(super) struct Args {
     /// Push under another name than `onstage.toml` says
     #[arg(long)]
     name: Option<String>,
+    /// Push a template with a config instead of a folder, under `--name`: `tabular-torch`
+    #[arg(long, requires_all = ["config", "name"], conflicts_with = "folder")]
+    template: Option<String>,
+    /// The template's config, a JSON file
+    #[arg(long, value_name = "FILE", requires = "template")]
+    config: Option<PathBuf>,
     /// Leave the live version as it is when the new one is ready
     #[arg(long)]
     no_promote: bool,
@@ -31,14 +38,19 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
-    let folder = ModelFolder::open(&caller.path(&args.folder))?;
+    let pushed = Pushed::of(caller, &args)?;
     let client = caller.client()?;
-    let model = folder.model(args.name.as_deref(), caller.owner())?;
-    folder.tell_warnings();
+    let model = pushed.model(caller, &args)?;
     let promote = !args.no_promote;
     let interrupt = Interrupt::default();
     let work = async {
-        let version = upload(&client, &folder, &model, promote).await?;
+        let version = match &pushed {
+            Pushed::Folder(folder) => upload(&client, folder, &model, promote).await?,
+            Pushed::Template(body) => {
+                let path = format!("/v1/models/{model}/versions?promote={promote}");
+                client.post(&path, body).await?
+            }
+        };
         interrupt.says(format!(
             "the build goes on; see it with `onstage logs {model}`, how it ended with `onstage versions {model}`"
         ));
@@ -66,6 +78,37 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
         _ => format!("{model} {name} is ready; make it live with `onstage promote {model} {name}`"),
     });
     print::line(&format!("{model} {name}"))
+}
+
+/// What is pushed.
+enum Pushed {
+    Folder(Box<ModelFolder>),
+    /// The body of the request.
+    Template(Value),
+}
+
+impl Pushed {
+    fn of(caller: &Caller, args: &Args) -> Result<Self> {
+        match (&args.template, &args.config) {
+            (Some(template), Some(config)) => Ok(Self::Template(template::body(
+                template,
+                &caller.path(config),
+            )?)),
+            _ => {
+                let folder = ModelFolder::open(&caller.path(&args.folder))?;
+                folder.tell_warnings();
+                Ok(Self::Folder(Box::new(folder)))
+            }
+        }
+    }
+
+    fn model(&self, caller: &Caller, args: &Args) -> Result<ModelName> {
+        let asked = args.name.as_deref();
+        match self {
+            Self::Folder(folder) => folder.model(asked, caller.owner()),
+            Self::Template(_) => template::model(asked.unwrap_or_default(), caller.owner()),
+        }
+    }
 }
 
 /// Packs and uploads; answers the version as the server then has it.

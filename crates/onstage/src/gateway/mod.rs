@@ -26,6 +26,7 @@ mod problem;
 mod router;
 mod state;
 mod table;
+mod templates;
 mod trainings;
 mod uploads;
 mod usage;

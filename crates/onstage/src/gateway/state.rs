@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use onstage_core::{ModelName, Result, config::ModelConfig, model::VersionId, value::BlobRef};
 use onstage_engine::{Engine, Parts};
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     ops::Deref,
     path::Path,
@@ -26,6 +27,8 @@ pub(crate) trait Bundles: Send + Sync {
     /// Reads a gzip'd tar of a model folder, stores it as a blob, and says what it is.
     /// Errors: invalid (not such an archive, an unsafe entry, no `onstage.toml` that can be read).
     async fn receive(&self, archive: &Path) -> Result<PushedBundle>;
+    /// The same of files by their path in the folder.
+    async fn make(&self, files: BTreeMap<String, Vec<u8>>) -> Result<PushedBundle>;
     /// The bytes of one of a bundle's examples' files. Not found when there is none.
     async fn example(&self, bundle: &BlobRef, file: &str) -> Result<bytes::Bytes>;
 }
@@ -76,6 +79,8 @@ pub(crate) struct Settings {
     pub dataset_bytes_max: u64,
     /// Of a pushed bundle.
     pub bundle_bytes_max: u64,
+    /// The interpreter that versions made of templates run on; none: they have an environment of their own.
+    pub template_python: Option<std::path::PathBuf>,
     /// Where uploads lie while they are read.
     pub tempdir: std::path::PathBuf,
     /// The engine's name for leases; the same as in its settings.
@@ -101,6 +106,7 @@ impl Default for Settings {
             upload_bytes_max: 4 << 30,
             dataset_bytes_max: 64 << 30,
             bundle_bytes_max: 1 << 30,
+            template_python: None,
             tempdir: std::path::PathBuf::from("/tmp"),
             incarnation: onstage_core::task::Incarnation("unnamed".to_owned()),
             sole_front: true,

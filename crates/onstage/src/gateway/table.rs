@@ -48,6 +48,8 @@ pub(crate) enum Takes {
     JsonOrForm(&'static str),
     Form(&'static str),
     Bytes(&'static str),
+    /// Bytes of a media type, or JSON of a named component.
+    BytesOrJson(&'static str, &'static str),
 }
 
 /// What a route answers with.
@@ -115,6 +117,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let areas = [
         ("models", super::models::routes()),
         ("versions", super::versions::routes()),
+        ("templates", super::templates::routes()),
         ("predictions", super::predictions::routes()),
         ("batches", super::batches::routes()),
         ("trainings", super::trainings::routes()),

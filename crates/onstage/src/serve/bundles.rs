@@ -4,7 +4,7 @@
 use crate::gateway;
 use async_trait::async_trait;
 use bytes::Bytes;
-use onstage_backends::bundle::{self, Example};
+use onstage_backends::bundle::{self, Example, Packed};
 use onstage_core::{
     Error, Result,
     config::ModelConfig,
@@ -12,6 +12,7 @@ use onstage_core::{
     value::BlobRef,
 };
 use std::{
+    collections::BTreeMap,
     io::Read,
     path::{Component, Path, PathBuf},
     sync::Arc,
@@ -42,6 +43,12 @@ impl gateway::Bundles for Receiver {
         })
     }
 
+    async fn make(&self, files: BTreeMap<String, Vec<u8>>) -> Result<gateway::PushedBundle> {
+        let tempdir = self.tempdir.clone();
+        let packed = blocking(move || pack(&files, &tempdir)).await?;
+        self.receive(&packed.archive).await
+    }
+
     async fn example(&self, bundle: &BlobRef, file: &str) -> Result<Bytes> {
         let missing = || Error::not_found(format!("there is no example file `{file}`"));
         let mut parts = Path::new(file).components();
@@ -62,6 +69,16 @@ impl gateway::Bundles for Receiver {
             .map(Bytes::from)
             .map_err(|_| missing())
     }
+}
+
+/// Writes files into a folder of its own and packs that.
+fn pack(files: &BTreeMap<String, Vec<u8>>, tempdir: &Path) -> Result<Packed> {
+    let cannot = |error| Error::unavailable("a temporary folder cannot be written").because(error);
+    let own = tempfile::tempdir_in(tempdir).map_err(cannot)?;
+    for (path, bytes) in files {
+        std::fs::write(own.path().join(path), bytes).map_err(cannot)?;
+    }
+    bundle::pack(own.path(), &[], &[])
 }
 
 /// What an archive holds.

@@ -206,6 +206,7 @@ fn gateway_settings(
         wait_max: settings.wait_max,
         upload_bytes_max: settings.upload_bytes_max,
         dataset_bytes_max: settings.dataset_bytes_max,
+        template_python: settings.template_python.clone(),
         tempdir,
         incarnation,
         sole_front: settings.sole_front,

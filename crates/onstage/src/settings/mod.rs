@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) tasks_total_max: Option<u32>,
     /// None: as many as the machine has.
     pub(crate) gpus: Option<Vec<String>>,
+    /// None: models made of templates have an environment of their own.
+    pub(crate) template_python: Option<PathBuf>,
     pub(crate) drain: Duration,
     pub(crate) probation: Duration,
     pub(crate) prices: Prices,
@@ -98,6 +100,7 @@ impl Settings {
                 _ => Some(parse(layers, "tasks_total_max", "write a whole number")?),
             },
             gpus: gpus(layers.text("gpus")),
+            template_python: template_python(layers)?,
             drain: span(layers, "drain")?,
             probation: span(layers, "probation")?,
             prices: prices(layers)?,
@@ -124,6 +127,18 @@ fn gpus(text: &str) -> Option<Vec<String>> {
         "" => None,
         "none" => Some(Vec::new()),
         names => Some(listed(names).map(str::to_owned).collect()),
+    }
+}
+
+fn template_python(layers: &Layers) -> Result<Option<PathBuf>> {
+    let Sourced { value, origin, .. } = layers.get("template_python");
+    match value.as_str() {
+        "" => Ok(None),
+        path if path.starts_with('/') => Ok(Some(PathBuf::from(path))),
+        other => Err(Error::invalid(format!(
+            "setting `template_python` cannot be `{other}` (set by {origin})"
+        ))
+        .hint("write the absolute path of an interpreter, like `/opt/torch/bin/python`")),
     }
 }
 

@@ -153,6 +153,12 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "GPUs that models may reserve, as CUDA_VISIBLE_DEVICES names them, with commas, or `none`; default all of this machine",
     ),
     entry(
+        "template_python",
+        "ONSTAGE_TEMPLATE_PYTHON",
+        "",
+        "path of the interpreter that models made of templates run on, with the PyTorch that is installed in it; default an environment of their own",
+    ),
+    entry(
         "drain",
         "ONSTAGE_DRAIN",
         "20s",

@@ -38,6 +38,7 @@ mod rollout;
 mod sharing;
 mod stores;
 mod streams;
+mod templates;
 mod trainings;
 mod verb;
 mod waiting;

@@ -4,8 +4,8 @@
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
     wire::{
-        batch, compare, dataset, feedback, file, job, model, people, prediction, training, upload,
-        usage, version, webhook,
+        batch, compare, dataset, feedback, file, job, model, people, prediction, template,
+        training, upload, usage, version, webhook,
     },
 };
 use serde_json::{Map, Value, json};
@@ -20,6 +20,8 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<model::NewModel>(&mut all);
     add::<model::ModelChange>(&mut all);
     add::<model::Warmup>(&mut all);
+    add::<template::Template>(&mut all);
+    add::<template::NewTemplateVersion>(&mut all);
     add::<version::Version>(&mut all);
     add::<version::Withdrawn>(&mut all);
     add::<version::Promotion>(&mut all);

@@ -119,6 +119,10 @@ fn request_body(takes: Takes) -> Option<Value> {
         }),
         Takes::Form(name) => json!({"multipart/form-data": {"schema": reference(name)}}),
         Takes::Bytes(media_type) => json!({ media_type: {} }),
+        Takes::BytesOrJson(media_type, name) => json!({
+            media_type: {},
+            "application/json": {"schema": reference(name)},
+        }),
     };
     Some(json!({"required": true, "content": content}))
 }

@@ -14,6 +14,7 @@ PATCH /v1/models/{owner}/{name} O
 DELETE /v1/models/{owner}/{name} O
 GET /v1/models/{owner}/{name}/versions S
 POST /v1/models/{owner}/{name}/versions O
+GET /v1/templates S
 GET /v1/models/{owner}/{name}/versions/{version} S
 DELETE /v1/models/{owner}/{name}/versions/{version} O
 GET /v1/models/{owner}/{name}/compare S

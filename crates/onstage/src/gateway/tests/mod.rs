@@ -15,6 +15,7 @@ mod models;
 mod people;
 mod predictions;
 mod streams;
+mod templates;
 mod trainings;
 mod uploads;
 pub(super) mod world;

@@ -174,7 +174,7 @@ async fn archives_that_are_none_are_refused() {
     send("application/gzip", Vec::new())
         .await
         .problem(400, "invalid_request");
-    send("application/json", archive(THING))
+    send("text/plain", archive(THING))
         .await
         .problem(415, "unsupported_media_type");
     send("application/gzip", vec![0; 100_001])

@@ -28,7 +28,7 @@ use onstage_core::{
     value::BlobRef,
 };
 use onstage_engine::{Engine, Parts};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 /// How long anything here may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,6 +67,15 @@ impl Bundles for Receiver {
             config: bundle::read_config(&folder)?,
             examples: serde_json::to_string(&bundle::read_examples(&folder)?).unwrap(),
         })
+    }
+
+    async fn make(&self, files: BTreeMap<String, Vec<u8>>) -> Result<PushedBundle> {
+        let own = tempfile::tempdir().unwrap();
+        for (path, bytes) in files {
+            std::fs::write(own.path().join(path), bytes).unwrap();
+        }
+        let packed = bundle::pack(own.path(), &[], &[])?;
+        self.receive(&packed.archive).await
     }
 
     async fn example(&self, _: &BlobRef, file: &str) -> Result<Bytes> {

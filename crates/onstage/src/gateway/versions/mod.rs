@@ -27,12 +27,12 @@ pub(crate) fn routes() -> Vec<Route> {
             .query(PAGING)
             .gives(200, Page("Version"))
             .errors(&[404]),
-        route!(POST ALL, Owner, "Pushes a model folder as a new version", push::run)
+        route!(POST ALL, Owner, "Pushes a model folder, or a template with a config, as a new version", push::run)
             .query(&[("promote", "whether it goes live as soon as it is ready; `true` when absent")])
-            .takes(Takes::Bytes("application/gzip"))
+            .takes(Takes::BytesOrJson("application/gzip", "NewTemplateVersion"))
             .gives(201, Json("Version"))
             .gives(200, Json("Version"))
-            .errors(&[400, 409, 413, 415]),
+            .errors(&[400, 409, 413, 415, 422]),
         route!(GET ONE, Stakeholder, "One version, by its id, the start of it, or its number", get::run)
             .gives(200, Json("Version"))
             .errors(&[404]),

@@ -1,11 +1,13 @@
-//! `POST …/versions`: a model folder comes in; the builder takes it from there.
+//! `POST …/versions`: a model folder comes in, or a template with a config; the builder takes it from there.
 //! Does not read archives; the `Bundles` port does.
 
 use super::get;
 use crate::gateway::{
+    PushedBundle,
     body::{self, upload},
     call::{Call, set},
     problem::{Answer, Problem},
+    templates,
 };
 use http::{StatusCode, header};
 use onstage_core::{
@@ -23,16 +25,10 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let name = call.model_name()?;
     let query: Query = call.query()?;
     let promote = !matches!(query.promote.as_deref(), Some("false" | "0" | "no"));
-    require_gzip(&call)?;
-    let folder = call.state.settings.tempdir.clone();
-    let file = tempfile::Builder::new()
-        .prefix("push-")
-        .tempfile_in(&folder)
-        .map_err(upload::unwritable)?
-        .into_temp_path();
-    let limit = call.state.settings.bundle_bytes_max;
-    upload::body_to_file(&mut call, &file, limit).await?;
-    let pushed = call.state.bundles.receive(&file).await?;
+    let pushed = match body::media_type(&call.headers).as_str() {
+        "application/json" => templates::make(&mut call, &name).await?,
+        _ => of_archive(&mut call).await?,
+    };
     let parts = &call.state.parts;
     let now = parts.clock.now();
     let section = &pushed.config.model;
@@ -79,12 +75,25 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     Ok(response)
 }
 
+async fn of_archive(call: &mut Call) -> Result<PushedBundle, Problem> {
+    require_gzip(call)?;
+    let folder = call.state.settings.tempdir.clone();
+    let file = tempfile::Builder::new()
+        .prefix("push-")
+        .tempfile_in(&folder)
+        .map_err(upload::unwritable)?
+        .into_temp_path();
+    let limit = call.state.settings.bundle_bytes_max;
+    upload::body_to_file(call, &file, limit).await?;
+    Ok(call.state.bundles.receive(&file).await?)
+}
+
 fn require_gzip(call: &Call) -> Result<(), Problem> {
     match body::media_type(&call.headers).as_str() {
         "application/gzip" | "application/x-gzip" | "application/octet-stream" => Ok(()),
         _ => Err(body::unsupported(
-            "The body must be a gzip'd tar of the model folder.",
-            "send the header `content-type: application/gzip`, or use `onstage push`",
+            "The body must be a gzip'd tar of the model folder, or JSON that names a template.",
+            "send the header `content-type: application/gzip` or `application/json`, or use `onstage push`",
         )),
     }
 }

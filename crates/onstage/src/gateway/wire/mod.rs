@@ -12,6 +12,7 @@ pub(crate) mod model;
 pub(crate) mod page;
 pub(crate) mod people;
 pub(crate) mod prediction;
+pub(crate) mod template;
 pub(crate) mod training;
 pub(crate) mod upload;
 pub(crate) mod usage;
