@@ -20,7 +20,7 @@ use crate::{
     watchdog, webhooks,
 };
 use onstage_core::{
-    Id, ModelName, Result, job::Lease, model::VersionId, ports::Post, usage::Prices,
+    Id, ModelName, Result, alias::Alias, job::Lease, model::VersionId, ports::Post, usage::Prices,
 };
 use std::{
     sync::{
@@ -139,6 +139,11 @@ impl Engine {
     /// The version that answers for a model, from cache.
     pub fn live(&self, model: &ModelName) -> Option<Arc<Loaded>> {
         self.0.house.catalog.live(model)
+    }
+
+    /// The version that an alias points at, from cache; none when it is not known here.
+    pub fn aliased(&self, model: &ModelName, alias: &Alias) -> Option<Arc<Loaded>> {
+        self.0.house.catalog.aliased(model, alias)
     }
 
     /// Any ready version. Errors: not found; conflict while it is building or when it failed.

@@ -69,7 +69,8 @@ pub trait Catalog: Send + Sync + 'static {
     async fn model(&self, name: &ModelName) -> Result<Option<Model>>;
     /// By name, ascending; the cursor is a name.
     async fn models(&self, page: Page<String>) -> Result<Listed<Model, String>>;
-    /// Changes title, about, live and previous when the record still has `model.revision`; answers it with the next revision. Conflict otherwise.
+    /// Changes title, about, live, previous and aliases when the record still has `model.revision`; answers it with the next revision. Conflict
+    /// otherwise, also when an alias would come to point at what is no version of the model.
     async fn update_model(&self, model: Model) -> Result<Model>;
     /// Removes the model with its versions, predictions, finished jobs and feedback. Conflict while jobs are queued or running.
     /// Goes in small commits, the model's own record last: broken off, it is continued by the next call.
@@ -81,7 +82,8 @@ pub trait Catalog: Send + Sync + 'static {
     async fn versions(&self, model: &ModelName) -> Result<Vec<Version>>;
     /// All versions in state building, oldest first.
     async fn building(&self) -> Result<Vec<Version>>;
-    /// Building → any, ready or failed → deleted, ready → ready and withdrawn; anything else is a conflict.
+    /// Building → any, ready or failed → deleted, ready → ready and withdrawn; anything else is a conflict, and so is to delete a version that
+    /// an alias points at.
     async fn set_version_state(&self, id: &VersionId, state: VersionState) -> Result<Version>;
     /// A number that changes whenever a model or version does: what watchers poll cheaply.
     async fn catalog_revision(&self) -> Result<u64>;

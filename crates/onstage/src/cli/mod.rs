@@ -2,6 +2,7 @@
 //! Verbs use the public HTTP API; only `serve`, `dev` and `task` join the parts themselves, `plan` runs the engine's
 //! simulator, and `backup` and `restore` copy files of this machine.
 
+mod alias;
 mod backup;
 mod bars;
 mod batch;
@@ -93,8 +94,11 @@ enum Verb {
     Models(models::Args),
     /// List the versions of a model
     Versions(versions::Args),
-    /// Make a version the live one
+    /// Give versions names, like `staging`, and move them
+    Alias(alias::Args),
+    /// Compare versions of a model
     Compare(compare::Args),
+    /// Make a version the live one
     Promote(promote::Args),
     /// Go back to the version that was live before
     Rollback(rollback::Args),
@@ -172,6 +176,7 @@ impl Verb {
             Self::Open(args) => open::run(caller, args).await,
             Self::Models(args) => models::run(caller, args).await,
             Self::Versions(args) => versions::run(caller, args).await,
+            Self::Alias(args) => alias::run(caller, args).await,
             Self::Compare(args) => compare::run(caller, args).await,
             Self::Promote(args) => promote::run(caller, args).await,
             Self::Rollback(args) => rollback::run(caller, args).await,
@@ -215,6 +220,10 @@ mod tests {
             "onstage train age data=labels epochs=5",
             "onstage train age@v1 data=labels --to lab/other --promote --gate accuracy>=0.9 --seed 3 --async",
             "onstage compare age v1 v3",
+            "onstage alias age",
+            "onstage alias age staging=3 champion=staging --was none",
+            "onstage alias age --remove staging --was v3",
+            "onstage batch age@staging table.csv",
             "onstage promote age v3 --gate accuracy>=0.9 --force",
             "onstage jobs",
             "onstage jobs ls --status failed",
@@ -249,6 +258,9 @@ mod tests {
             "onstage fly",
             "onstage run age --wait 5 --async",
             "onstage jobs cancel",
+            "onstage alias age 3=staging",
+            "onstage alias age live=3",
+            "onstage alias age staging=",
             "onstage data",
             "onstage data put Labels x",
             "onstage data show labels@v0",

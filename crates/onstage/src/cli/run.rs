@@ -20,7 +20,7 @@ use std::path::PathBuf;
 /// text in it); `key:=json` is taken as JSON as it stands.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The model: `age`, `lab/age`, or one version of it, `age@v3`
+    /// The model: `age`, `lab/age`, or one version of it, `age@v3` or `age@staging`
     #[arg(value_name = "MODEL")]
     model: String,
     /// The inputs: `x=3` is read as the model's schema says, `photo=@fish.jpg` sends a file, `tags:='["a", "b"]'` is JSON

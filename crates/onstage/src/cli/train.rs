@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 /// (`data=@labels.csv`).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The model: `age`, `lab/age`, or one version of it, `age@v3`; the live version trains when none is named
+    /// The model: `age`, `lab/age`, or one version of it, `age@v3` or `age@staging`; the live version trains when none is named
     #[arg(value_name = "MODEL")]
     model: String,
     /// What the training takes: `data=labels epochs=5`

@@ -2,6 +2,7 @@
 //! Knows core and the engine's handle; never drivers, SQL or archives.
 
 mod accept;
+mod aliases;
 mod auth;
 mod batches;
 mod body;

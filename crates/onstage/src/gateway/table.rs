@@ -115,6 +115,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let areas = [
         ("models", super::models::routes()),
         ("versions", super::versions::routes()),
+        ("aliases", super::aliases::routes()),
         ("predictions", super::predictions::routes()),
         ("batches", super::batches::routes()),
         ("trainings", super::trainings::routes()),

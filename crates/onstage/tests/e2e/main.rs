@@ -6,6 +6,7 @@
     reason = "outside of Onstage, a test has a clock and an environment of its own"
 )]
 
+mod aliases;
 mod backups;
 mod bad_models;
 mod bad_requests;

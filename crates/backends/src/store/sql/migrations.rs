@@ -1,6 +1,7 @@
 //! The tables, as a numbered list of steps; opening a store applies the ones it lacks, in one transaction.
 //! Must not change a step that was released: add the next one.
 
+mod aliases;
 mod datasets;
 mod first;
 mod jobs;
@@ -32,6 +33,7 @@ fn steps(backend: DbBackend) -> Vec<Step> {
         usage::step(backend),
         jobs::step(backend),
         trainings::step(backend),
+        aliases::step(backend),
     ]
 }
 

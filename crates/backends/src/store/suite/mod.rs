@@ -1,6 +1,7 @@
 //! The conformance suite of the `Store` port: one named test per case and store, so that no store can leave one out.
 //! A case knows only the port; what a store adds that outlives its process (two openings, reopening) is in `durable`.
 
+mod aliases;
 mod bench;
 mod catalog;
 mod claims;
@@ -61,6 +62,12 @@ every_store! {
         a_model_with_open_jobs_stays,
         a_model_with_much_of_its_own_goes_as_well,
         concurrent_pushes_get_different_numbers,
+    }
+    aliases {
+        aliases_come_back_as_they_were_set,
+        an_alias_points_at_a_version_that_is_there,
+        what_an_alias_points_at_is_not_deleted,
+        of_an_alias_and_a_deletion_at_once_one_is_refused,
     }
     submissions {
         a_job_comes_back_as_it_was_submitted,

@@ -4,8 +4,8 @@
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
     wire::{
-        batch, compare, dataset, feedback, file, job, model, people, prediction, training, upload,
-        usage, version, webhook,
+        alias, batch, compare, dataset, feedback, file, job, model, people, prediction, training,
+        upload, usage, version, webhook,
     },
 };
 use serde_json::{Map, Value, json};
@@ -25,6 +25,8 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<version::Promotion>(&mut all);
     add::<version::Weights>(&mut all);
     add::<version::Lineage>(&mut all);
+    add::<alias::Alias>(&mut all);
+    add::<alias::NewAlias>(&mut all);
     add::<compare::Comparison>(&mut all);
     add::<compare::Compared>(&mut all);
     add::<compare::LineageGraph>(&mut all);

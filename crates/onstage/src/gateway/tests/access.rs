@@ -16,6 +16,9 @@ GET /v1/models/{owner}/{name}/versions S
 POST /v1/models/{owner}/{name}/versions O
 GET /v1/models/{owner}/{name}/versions/{version} S
 DELETE /v1/models/{owner}/{name}/versions/{version} O
+GET /v1/models/{owner}/{name}/aliases S
+PUT /v1/models/{owner}/{name}/aliases/{alias} O
+DELETE /v1/models/{owner}/{name}/aliases/{alias} O
 GET /v1/models/{owner}/{name}/compare S
 GET /v1/models/{owner}/{name}/lineage S
 POST /v1/models/{owner}/{name}/versions/{version}/promote O

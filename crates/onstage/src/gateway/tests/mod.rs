@@ -1,6 +1,7 @@
 //! The gateway as a client sees it, without sockets: the real router, a real engine, a memory store, real Python.
 
 mod access;
+mod aliases;
 mod ask;
 mod batches;
 mod bodies;
