@@ -21,6 +21,7 @@ pub mod parcel;
 pub mod people;
 pub mod ports;
 pub mod prediction;
+pub mod schedule;
 pub mod schema;
 pub mod shares;
 pub mod task;

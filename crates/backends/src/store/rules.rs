@@ -8,6 +8,7 @@ use onstage_core::{
     job::{Idempotency, Lease},
     model::{Model, NewVersion, Version, VersionState},
     outcome::Phase,
+    schedule::Schedule,
     training::Checkpoint,
 };
 
@@ -40,6 +41,25 @@ pub(super) fn no_dataset(which: &DatasetRef) -> Error {
 pub(super) fn dataset_in_use(which: &DatasetRef, job: &Id) -> Error {
     Error::conflict(format!("dataset version `{which}` is used by job `{job}`"))
         .hint("delete the job first, or keep the dataset")
+}
+
+pub(super) fn no_schedule(id: &Id) -> Error {
+    Error::not_found(format!("schedule `{id}` does not exist"))
+}
+
+/// The record that `wanted` makes of `known`, when it was made from the newest revision.
+pub(super) fn next_schedule(known: &Schedule, wanted: Schedule) -> Result<Schedule> {
+    if known.revision != wanted.revision {
+        return Err(Error::conflict(format!(
+            "schedule `{}` was changed by somebody else: it is at revision {}, not {}",
+            known.id, known.revision, wanted.revision
+        ))
+        .hint("read the schedule again and repeat the change"));
+    }
+    Ok(Schedule {
+        revision: known.revision + 1,
+        ..wanted
+    })
 }
 
 /// What a job refers to does not change with the next upload.

@@ -18,6 +18,7 @@ use crate::{
     outcome::Failure,
     people::{Credential, CredentialKind},
     prediction::{PredictionFilter, PredictionRecord, RecordPart},
+    schedule::Schedule,
     shares::{ShareStep, Shares},
     task::{Incarnation, Lane, Task},
     training::{Checkpoint, Trained},
@@ -34,6 +35,7 @@ pub trait Store:
     Catalog
     + Jobs
     + Outbox
+    + Schedules
     + Tasks
     + Predictions
     + People
@@ -49,6 +51,7 @@ impl<T> Store for T where
     T: Catalog
         + Jobs
         + Outbox
+        + Schedules
         + Tasks
         + Predictions
         + People
@@ -238,6 +241,22 @@ pub trait Jobs: Send + Sync + 'static {
     async fn events(&self, job: &Id, after: u64, limit: u32) -> Result<Vec<Event>>;
     /// Removes a finished job with its chunks, checkpoints and events. Conflict when it is not finished.
     async fn delete_job(&self, id: &Id) -> Result<()>;
+}
+
+/// Jobs that are made again and again.
+#[async_trait]
+pub trait Schedules: Send + Sync + 'static {
+    /// Not found when its model is gone; it goes with its model.
+    async fn add_schedule(&self, schedule: Schedule) -> Result<()>;
+    async fn schedule(&self, id: &Id) -> Result<Option<Schedule>>;
+    /// Newest first, of one model or of all.
+    async fn schedules(&self, model: Option<&ModelName>, page: Page) -> Result<Listed<Schedule>>;
+    /// Those that somebody has to look at soonest (`Schedule::due_at`), paused ones left out.
+    async fn soonest_schedules(&self, limit: u32) -> Result<Vec<Schedule>>;
+    /// Changes it when the record still has `schedule.revision`; answers it with the next revision. Conflict otherwise.
+    async fn update_schedule(&self, schedule: Schedule) -> Result<Schedule>;
+    /// Not found when there is none.
+    async fn remove_schedule(&self, id: &Id) -> Result<()>;
 }
 
 /// Tasks, as they register themselves.

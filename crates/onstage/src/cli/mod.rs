@@ -33,6 +33,7 @@ mod render;
 mod restore;
 mod rollback;
 mod run;
+mod schedule;
 mod serve;
 mod task;
 mod token;
@@ -104,6 +105,8 @@ enum Verb {
     Rollback(rollback::Args),
     /// List, show, cancel and retry jobs
     Jobs(jobs::Args),
+    /// Have a job made again and again, by the clock
+    Schedule(schedule::Args),
     /// Bring datasets to the server, list, show, fetch and remove them
     Data(data::Args),
     /// Show what people said about predictions
@@ -181,6 +184,7 @@ impl Verb {
             Self::Promote(args) => promote::run(caller, args).await,
             Self::Rollback(args) => rollback::run(caller, args).await,
             Self::Jobs(args) => jobs::run(caller, args).await,
+            Self::Schedule(args) => schedule::run(caller, args).await,
             Self::Data(args) => data::run(caller, args).await,
             Self::Feedback(args) => feedback::run(caller, args).await,
             Self::Usage(args) => usage::run(caller, args).await,
@@ -230,6 +234,13 @@ mod tests {
             "onstage jobs --status processing --limit 3",
             "onstage jobs show 01abcdefgh",
             "onstage jobs result 01abcdefgh --out result.csv",
+            "onstage schedule",
+            "onstage schedule ls age --json",
+            "onstage schedule add age x=3 --every 1h",
+            "onstage schedule add age@staging --table labels --cron @daily --zone Europe/Zurich --overlap queue",
+            "onstage schedule add age --train data=labels epochs=5 --promote --gate accuracy>=0.9 --cron @weekly --no-catch-up",
+            "onstage schedule pause 01abcdefgh",
+            "onstage schedule rm 01abcdefgh",
             "onstage data put labels fish.csv --format csv",
             "onstage data put photos photos/ --resume 01abcdefgh",
             "onstage data ls",
@@ -252,6 +263,10 @@ mod tests {
                 panic!("`{line}`: {error}");
             }
         }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
         for line in [
             "onstage",
             "onstage run",
@@ -262,6 +277,9 @@ mod tests {
             "onstage alias age live=3",
             "onstage alias age staging=",
             "onstage data",
+            "onstage schedule add age",
+            "onstage schedule add age --every 1h --cron @daily",
+            "onstage schedule add age --every 1h --gate a>=1",
             "onstage data put Labels x",
             "onstage data show labels@v0",
             "onstage data put labels x --format xml",

@@ -86,14 +86,14 @@ fn body(args: &Args, input: &Value) -> Value {
 }
 
 /// The version that trains.
-struct Trainer {
+pub(super) struct Trainer {
     /// Where trainings of it are asked for.
     path: String,
-    schemas: Map<String, Value>,
+    pub(super) schemas: Map<String, Value>,
 }
 
 impl Trainer {
-    async fn find(client: &Client, name: &str) -> Result<Self> {
+    pub(super) async fn find(client: &Client, name: &str) -> Result<Self> {
         let (name, version) = name
             .split_once('@')
             .map_or((name, None), |(name, version)| (name, Some(version)));

@@ -25,6 +25,7 @@ mod people;
 mod predictions;
 mod problem;
 mod router;
+mod schedules;
 mod state;
 mod table;
 mod trainings;
@@ -39,7 +40,8 @@ pub(crate) mod wire;
 mod tests;
 
 pub(crate) use accept::{Limits, listen};
-pub(crate) use auth::{login_path, mint};
+pub(crate) use auth::{LOCAL_TOKEN, login_path, mint};
+pub(crate) use schedules::Submits;
 pub(crate) use state::{Bundles, PushedBundle, Settings, State};
 
 use tokio::net::TcpListener;

@@ -120,6 +120,7 @@ pub(crate) fn routes() -> Vec<Route> {
         ("batches", super::batches::routes()),
         ("trainings", super::trainings::routes()),
         ("jobs", super::jobs::routes()),
+        ("schedules", super::schedules::routes()),
         ("files", super::files::routes()),
         ("uploads", super::uploads::routes()),
         ("datasets", super::datasets::routes()),

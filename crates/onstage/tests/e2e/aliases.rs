@@ -49,7 +49,7 @@ async fn an_alias_is_given_moved_and_asked_by_every_verb() {
     let late = world
         .run(&["alias", "times", "staging=2", "--was", "none"])
         .await;
-    assert_eq!(late.status.code(), Some(1), "{}", text(&late.stderr));
+    assert_eq!(late.status.code(), Some(3), "{}", text(&late.stderr));
     assert!(
         text(&late.stderr).contains("points at v1"),
         "{}",

@@ -36,6 +36,7 @@ mod quickstart;
 mod realtime;
 mod results;
 mod rollout;
+mod schedules;
 mod sharing;
 mod stores;
 mod streams;

@@ -153,6 +153,7 @@ fn remove_model(state: &mut State, name: &ModelName) {
     state.models.remove(name);
     state.runs.remove(name);
     state.versions.retain(|_, version| version.model != *name);
+    state.schedules.retain(|_, row| row.model != *name);
     state.predictions.retain(|_, row| row.model != *name);
     state.feedback.retain(|_, row| row.model != *name);
     let of_model = |job: &&onstage_core::job::Job| job.model == *name;

@@ -5,6 +5,7 @@ mod aliases;
 mod datasets;
 mod first;
 mod jobs;
+mod schedules;
 mod trainings;
 mod usage;
 
@@ -34,6 +35,7 @@ fn steps(backend: DbBackend) -> Vec<Step> {
         jobs::step(backend),
         trainings::step(backend),
         aliases::step(backend),
+        schedules::step(backend),
     ]
 }
 

@@ -17,6 +17,7 @@ mod outbox;
 mod people;
 pub(super) mod places;
 mod predictions;
+pub(super) mod schedules;
 mod shares;
 mod state;
 mod submissions;
@@ -131,6 +132,14 @@ every_store! {
         what_a_gone_helper_had_is_free_again,
         helpers_go_with_the_run,
         a_cancel_reaches_helpers,
+    }
+    schedules {
+        a_schedule_comes_back_is_changed_and_removed,
+        a_change_of_a_schedule_needs_the_newest_revision,
+        schedules_are_listed_by_model_and_in_pages,
+        the_soonest_come_first_and_paused_ones_not_at_all,
+        schedules_go_with_their_model,
+        of_many_who_hold_a_schedule_one_does,
     }
     events {
         events_are_numbered_from_one_without_gaps,

@@ -4,8 +4,8 @@
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
     wire::{
-        alias, batch, compare, dataset, feedback, file, job, model, people, prediction, training,
-        upload, usage, version, webhook,
+        alias, batch, compare, dataset, feedback, file, job, model, people, prediction, schedule,
+        training, upload, usage, version, webhook,
     },
 };
 use serde_json::{Map, Value, json};
@@ -25,8 +25,6 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<version::Promotion>(&mut all);
     add::<version::Weights>(&mut all);
     add::<version::Lineage>(&mut all);
-    add::<alias::Alias>(&mut all);
-    add::<alias::NewAlias>(&mut all);
     add::<compare::Comparison>(&mut all);
     add::<compare::Compared>(&mut all);
     add::<compare::LineageGraph>(&mut all);
@@ -76,10 +74,21 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<webhook::WebhookSecret>(&mut all);
     add::<webhook::WebhookRetry>(&mut all);
     add::<webhook::WebhookMessage>(&mut all);
+    add_names_and_times(&mut all);
     for (name, schema) in by_hand().into_iter().chain(of_inference()) {
         all.insert(name.to_owned(), schema);
     }
     all
+}
+
+/// Aliases and schedules.
+fn add_names_and_times(all: &mut Map<String, Value>) {
+    add::<alias::Alias>(all);
+    add::<alias::NewAlias>(all);
+    add::<schedule::Schedule>(all);
+    add::<schedule::LastTick>(all);
+    add::<schedule::NewSchedule>(all);
+    add::<schedule::ScheduleChange>(all);
 }
 
 fn add<T: ToSchema + PartialSchema>(all: &mut Map<String, Value>) {

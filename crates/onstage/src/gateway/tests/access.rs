@@ -25,6 +25,11 @@ POST /v1/models/{owner}/{name}/versions/{version}/promote O
 GET /v1/models/{owner}/{name}/versions/{version}/logs O
 GET /v1/models/{owner}/{name}/versions/{version}/weights O
 POST /v1/models/{owner}/{name}/versions/{version}/trainings O
+GET /v1/schedules O
+POST /v1/schedules O
+GET /v1/schedules/{id} O
+PATCH /v1/schedules/{id} O
+DELETE /v1/schedules/{id} O
 GET /v1/trainings O
 GET /v1/trainings/{id} O
 POST /v1/trainings/{id}/cancel O

@@ -15,6 +15,7 @@ mod methods;
 mod models;
 mod people;
 mod predictions;
+mod schedules;
 mod streams;
 mod trainings;
 mod uploads;

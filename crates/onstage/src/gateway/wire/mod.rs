@@ -13,6 +13,7 @@ pub(crate) mod model;
 pub(crate) mod page;
 pub(crate) mod people;
 pub(crate) mod prediction;
+pub(crate) mod schedule;
 pub(crate) mod training;
 pub(crate) mod upload;
 pub(crate) mod usage;
