@@ -140,6 +140,12 @@ async fn an_alias_names_its_version_everywhere() {
     put(&world, "staging", json!({"version": 2})).await.is(200);
     let answer = asked(&world, "lab/age@staging").await;
     assert_eq!(answer["output"], 15, "moved, and known here at once");
+    // What the realtime path goes by is in the cache: no request waits for the store.
+    let (name, alias) = ("lab/age".parse().unwrap(), "staging".parse().unwrap());
+    let known = world.engine.aliased(&name, &alias).unwrap();
+    assert_eq!(known.version.number, 2);
+    delete(&world, "aliases/staging").await.is(204);
+    assert!(world.engine.aliased(&name, &alias).is_none());
     let kept = world
         .get(batch["urls"]["get"].as_str().unwrap())
         .send()
