@@ -106,19 +106,30 @@ class Client:
         self._token = token or os.environ.get("ONSTAGE_TOKEN")
 
     def predict(self, model: str, /, **inputs: Any) -> Any:
-        """One answer, waited for as long as it takes. Raises PredictionFailed."""
+        """One answer, waited for as long as it takes. Raises PredictionFailed.
+
+        The live version answers, or the one that is named: `"lab/age@v3"`, `"lab/age@staging"`.
+        """
         return self.predict_async(model, _prefer=f"wait={WAIT_SECONDS_MAX}", **inputs).wait().output
 
     def predict_async(self, model: str, /, *, _prefer: str = "respond-async", **inputs: Any) -> Running:
         """Start a prediction and go on; `.wait().output` is its answer."""
-        body = {"input": {name: self.to_json(value) for name, value in inputs.items()}}
-        record = self.call("POST", f"{_path(model)}/predictions", body, {"Prefer": _prefer})
+        body: Dict[str, Any] = {"input": {name: self.to_json(value) for name, value in inputs.items()}}
+        path = f"{_path(model)}/predictions"
+        if "@" in model:
+            path, body["version"] = "/v1/predictions", _full(model)
+        record = self.call("POST", path, body, {"Prefer": _prefer})
         return Running(self, record)
 
     def batch(self, model: str, table: Any, /, **fields: Any) -> Running:
-        """Every row of a table through the model; `.wait().result()` is the table with answers."""
+        """Every row of a table through the model; `.wait().result()` is the table with answers.
+
+        The live version computes, or the one that is named: `"lab/age@v3"`, `"lab/age@staging"`.
+        """
         file = Table(table)
-        record = self.call("POST", f"{_path(model)}/batches", {"table": self.upload(file), **fields})
+        name, _, version = model.partition("@")
+        body = {"table": self.upload(file), **({"version": version} if version else {}), **fields}
+        record = self.call("POST", f"{_path(name)}/batches", body)
         return Running(self, record)
 
     def train(self, model: str, inputs: Mapping[str, Any], /, **fields: Any) -> Running:
@@ -140,6 +151,18 @@ class Client:
     def models(self) -> List[Dict[str, Any]]:
         """Every model that this token may see."""
         return list(self._pages("/v1/models"))
+
+    def aliases(self, model: str) -> Dict[str, int]:
+        """The names that the model's versions have, each with the version's number."""
+        return {one["alias"]: one["number"] for one in self._pages(f"{_path(model)}/aliases")}
+
+    def set_alias(self, model: str, alias: str, version: Union[int, str]) -> None:
+        """Point a name at a version: `3`, `"v3"`, an id or another alias."""
+        self.call("PUT", f"{_path(model)}/aliases/{urllib.parse.quote(alias)}", {"version": version})
+
+    def remove_alias(self, model: str, alias: str) -> None:
+        """Remove a name; the version stays."""
+        self.call("DELETE", f"{_path(model)}/aliases/{urllib.parse.quote(alias)}")
 
     def upload(self, file: File) -> str:
         """Keep a file on the server and return the `onstage://` name it has in inputs."""
@@ -249,6 +272,10 @@ class Client:
                     raise ConnectionError(f"`{self.url}` cannot be reached: {error.reason}") from None
                 time.sleep(_pause(None, attempt))
         raise AssertionError("the last try returns or raises")
+
+
+def _full(model: str) -> str:
+    return model if "/" in model else f"lab/{model}"
 
 
 def _path(model: str) -> str:

@@ -184,3 +184,23 @@ def test_a_dataset_goes_up_whole_or_in_parts(server, tmp_path, monkeypatch):
     server.answers += [(200, {"reference": "labels@v2"}, {})]
     server.client.dataset("labels@v2")
     assert server.seen.pop()[1] == "/v1/datasets/labels/versions/v2"
+
+
+def test_an_alias_names_a_version(server, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("x\n1\n")
+    done = record("succeeded", output=10)
+    server.answers = [(201, done, {}), (201, {"id": "f1"}, {}), (202, done, {})]
+    assert server.client.predict("age@staging", n=5) == 10
+    method, path, _, body = server.seen.pop()
+    assert (method, path) == ("POST", "/v1/predictions")
+    assert json.loads(body) == {"input": {"n": 5}, "version": "lab/age@staging"}
+    server.client.batch("lab/age@staging", table)
+    assert server.seen[-1][1] == "/v1/models/lab/age/batches"
+    assert json.loads(server.seen[-1][3])["version"] == "staging"
+
+    server.answers = [(200, {}, {}), (200, {"results": [{"alias": "staging", "number": 3}], "next": None}, {})]
+    server.client.set_alias("lab/age", "staging", 3)
+    assert server.seen[-1][:2] == ("PUT", "/v1/models/lab/age/aliases/staging")
+    assert json.loads(server.seen[-1][3]) == {"version": 3}
+    assert server.client.aliases("age") == {"staging": 3}

@@ -84,6 +84,24 @@ test('a gate that is none is refused in words', async ({ page, watch }) => {
   await expect(page).toHaveURL(/\/train$/);
 });
 
+test('a version gets a name, which moves to another and goes', async ({ page }) => {
+  await page.goto('m/lab/flowers/versions');
+  const first = page.getByRole('group', { name: 'Names of version 1', exact: true });
+  const second = page.getByRole('group', { name: 'Names of version 2', exact: true });
+  await first.getByRole('button', { name: 'Name it' }).click();
+  await page.getByLabel('A name for version 1', { exact: true }).fill('staging');
+  await first.getByRole('button', { name: 'Set' }).click();
+  await expect(first.getByText('staging')).toBeVisible();
+  await second.getByRole('button', { name: 'Name it' }).click();
+  await page.getByLabel('A name for version 2', { exact: true }).fill('staging');
+  await page.keyboard.press('Enter');
+  await expect(second.getByText('staging')).toBeVisible();
+  await expect(first.getByText('staging')).toBeHidden();
+  await accessible(page);
+  await second.getByRole('button', { name: 'Remove the name staging' }).click();
+  await expect(second.getByText('staging')).toBeHidden();
+});
+
 test('versions say where they come from, and stand side by side', async ({ page }) => {
   await page.goto('m/lab/flowers/versions');
   const trained = page.locator('.version').filter({ hasText: 'Trained by' }).first();

@@ -94,7 +94,7 @@ pub struct Job {
     pub webhook: Option<Webhook>,
     /// Who asked.
     pub by: Id,
-    /// `api`, `page` or `cli`.
+    /// `api`, `page`, `cli` or `schedule`.
     pub source: String,
     pub created_at: Timestamp,
     /// When the first run started.

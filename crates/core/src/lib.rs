@@ -1,6 +1,7 @@
 //! The nouns, pure rules and ports of Onstage: what every other crate agrees on.
 //! Knows nothing of tokio, sockets, files, HTTP, SQL or environment variables; time is passed in.
 
+pub mod alias;
 pub mod batch;
 pub mod config;
 pub mod dataset;
@@ -20,6 +21,7 @@ pub mod parcel;
 pub mod people;
 pub mod ports;
 pub mod prediction;
+pub mod schedule;
 pub mod schema;
 pub mod shares;
 pub mod task;

@@ -2,8 +2,8 @@
 //! Does not know how a version is built or run.
 
 use crate::{
-    ModelName, Timestamp, config::ModelConfig, outcome::Phase, parcel::Parcel, schema::ModelSchema,
-    training::Lineage, value::BlobRef,
+    ModelName, Timestamp, alias::Aliases, config::ModelConfig, outcome::Phase, parcel::Parcel,
+    schema::ModelSchema, training::Lineage, value::BlobRef,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
@@ -30,6 +30,8 @@ pub struct Model {
     pub live: Option<VersionId>,
     /// The version that answered before, for rollback.
     pub previous: Option<VersionId>,
+    /// Names that point at versions; a version that one points at is not deleted.
+    pub aliases: Aliases,
     /// +1 at every change of this record: what a compare-and-set compares.
     pub revision: u64,
     pub created_at: Timestamp,

@@ -1,4 +1,4 @@
-//! The cached catalog: which version answers for each model, kept current by watching one number in the store.
+//! The cached catalog: which version answers for each model and what its aliases point at, kept current by watching one number in the store.
 //! Does not build versions; switching to another one waits until that one has a worker, when the old one had.
 
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use onstage_core::{
     Error, ModelName, Result,
+    alias::{Alias, Aliases},
     model::{Model, Version, VersionId, VersionState},
     ports::Page,
 };
@@ -34,6 +35,14 @@ pub(crate) struct Standing {
     pub wanted: Option<VersionId>,
     /// Why the wanted version does not answer although it should.
     pub trouble: Option<String>,
+    pub aliases: Arc<Aliases>,
+}
+
+impl Standing {
+    /// Whether the live version or an alias is this one.
+    fn names(&self, id: &VersionId) -> bool {
+        self.wanted.as_ref() == Some(id) || self.aliases.values().any(|to| to.version == *id)
+    }
 }
 
 pub(crate) struct Catalog {
@@ -65,6 +74,12 @@ impl Catalog {
         self.live.load().get(model)?.loaded.clone()
     }
 
+    /// The version that an alias points at, when it can answer.
+    pub(crate) fn aliased(&self, model: &ModelName, alias: &Alias) -> Option<Arc<Loaded>> {
+        let live = self.live.load();
+        self.cached(&live.get(model)?.aliases.get(alias)?.version)
+    }
+
     pub(crate) fn standing(&self, model: &ModelName) -> Option<Standing> {
         self.live.load().get(model).cloned()
     }
@@ -86,7 +101,7 @@ impl Catalog {
         let mut cache = self.cache();
         if cache.len() >= LOADED_MAX {
             let live = self.live.load();
-            cache.retain(|id, _| live.values().any(|it| it.wanted.as_ref() == Some(id)));
+            cache.retain(|id, _| live.values().any(|it| it.names(id)));
         }
         Ok(cache.entry(id.clone()).or_insert(loaded).clone())
     }
@@ -110,7 +125,9 @@ impl Catalog {
                 model: model.name.clone(),
                 wanted: model.live.clone(),
                 trouble: None,
+                aliases: Some(Arc::new(model.aliases.clone())),
             };
+            self.load_aliased(model).await;
             let standing = self.standing(&model.name);
             let answers = standing
                 .and_then(|it| it.loaded)
@@ -139,6 +156,15 @@ impl Catalog {
         match &model.live {
             Some(id) => self.loaded(id).await.map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// Reads what aliases point at before it is asked for; one that cannot be read now is read then.
+    async fn load_aliased(&self, model: &Model) {
+        for (alias, to) in &model.aliases {
+            if let Err(error) = self.loaded(&to.version).await {
+                tracing::debug!(model = %model.name, %alias, %error, "what an alias points at cannot answer");
+            }
         }
     }
 
@@ -182,10 +208,12 @@ impl Catalog {
             for Switch { model, to } in switches {
                 match to {
                     Some(loaded) => {
+                        let known = live.get(model).map(|it| it.aliases.clone());
                         let standing = Standing {
                             wanted: Some(loaded.version.id.clone()),
                             loaded: Some(loaded.clone()),
                             trouble: None,
+                            aliases: known.unwrap_or_default(),
                         };
                         live.insert(model.clone(), standing);
                     }
@@ -215,6 +243,7 @@ impl Catalog {
             model: model.clone(),
             wanted: wanted.cloned(),
             trouble: trouble.map(str::to_owned),
+            aliases: None,
         }]);
     }
 
@@ -227,10 +256,15 @@ impl Catalog {
         self.live.rcu(|live| {
             let mut live = HashMap::clone(live);
             for note in &new {
+                let known = live.get(&note.model);
+                let aliases = note.aliases.clone();
                 let noted = Standing {
-                    loaded: live.get(&note.model).and_then(|it| it.loaded.clone()),
+                    loaded: known.and_then(|it| it.loaded.clone()),
                     wanted: note.wanted.clone(),
                     trouble: note.trouble.clone(),
+                    aliases: aliases
+                        .or_else(|| known.map(|it| it.aliases.clone()))
+                        .unwrap_or_default(),
                 };
                 live.insert(note.model.clone(), noted);
             }
@@ -239,9 +273,12 @@ impl Catalog {
     }
 
     fn is_noted(&self, note: &Note) -> bool {
+        let same_aliases = |known: &Aliases| note.aliases.as_deref().is_none_or(|it| it == known);
         self.standing(&note.model).map_or_else(
-            || note.wanted.is_none() && note.trouble.is_none(),
-            |it| it.trouble == note.trouble && it.wanted == note.wanted,
+            || note.wanted.is_none() && note.trouble.is_none() && same_aliases(&Aliases::new()),
+            |it| {
+                it.trouble == note.trouble && it.wanted == note.wanted && same_aliases(&it.aliases)
+            },
         )
     }
 }
@@ -251,6 +288,8 @@ struct Note {
     model: ModelName,
     wanted: Option<VersionId>,
     trouble: Option<String>,
+    /// None where only the rest is news.
+    aliases: Option<Arc<Aliases>>,
 }
 
 /// Watches the catalog's revision; calls `tell` with what is to be switched after every change.

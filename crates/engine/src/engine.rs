@@ -15,12 +15,18 @@ use crate::{
     reaper,
     recorder::Recorder,
     registry::Registry,
+    schedules,
     spawn::spawn,
     ticket::Ticket,
     watchdog, webhooks,
 };
 use onstage_core::{
-    Id, ModelName, Result, job::Lease, model::VersionId, ports::Post, usage::Prices,
+    Id, ModelName, Result,
+    alias::Alias,
+    job::Lease,
+    model::VersionId,
+    ports::{Post, Submitter},
+    usage::Prices,
 };
 use std::{
     sync::{
@@ -47,6 +53,7 @@ struct Inner {
     house: Arc<House>,
     builder: Arc<Builder>,
     dispatch_nudge: Arc<Notify>,
+    schedules_nudge: Arc<Notify>,
     stop: CancellationToken,
     adopted: Arc<Adopted>,
 }
@@ -86,6 +93,7 @@ impl Engine {
             house,
             builder,
             dispatch_nudge: Arc::new(Notify::new()),
+            schedules_nudge: Arc::default(),
             stop: CancellationToken::new(),
             adopted: Arc::default(),
         }));
@@ -136,9 +144,26 @@ impl Engine {
         }
     }
 
+    /// Looks after schedules from now on, with what makes their jobs.
+    pub fn start_schedules(&self, submitter: Arc<dyn Submitter>) {
+        let (nudge, stop) = (self.0.schedules_nudge.clone(), self.0.stop.clone());
+        let work = schedules::run(self.0.house.stage.parts.clone(), submitter, nudge, stop);
+        spawn("schedules", work);
+    }
+
+    /// A schedule was made or changed: they are looked at at once.
+    pub fn nudge_schedules(&self) {
+        self.0.schedules_nudge.notify_one();
+    }
+
     /// The version that answers for a model, from cache.
     pub fn live(&self, model: &ModelName) -> Option<Arc<Loaded>> {
         self.0.house.catalog.live(model)
+    }
+
+    /// The version that an alias points at, from cache; none when it is not known here.
+    pub fn aliased(&self, model: &ModelName, alias: &Alias) -> Option<Arc<Loaded>> {
+        self.0.house.catalog.aliased(model, alias)
     }
 
     /// Any ready version. Errors: not found; conflict while it is building or when it failed.

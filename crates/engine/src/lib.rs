@@ -27,6 +27,7 @@ mod recorder;
 mod registry;
 mod rota;
 pub mod scaler;
+pub mod schedules;
 mod service;
 pub mod sim;
 pub mod spawn;

@@ -49,6 +49,11 @@ export const versionLogs = (owner: string, name: string, id: string): Promise<st
     (r) => r.text(),
   );
 
+export const setAlias = (owner: string, name: string, alias: string, version: string): Promise<unknown> =>
+  fetchJson(`${modelPath(owner, name)}/aliases/${enc(alias)}`, { method: 'PUT', json: { version } });
+export const removeAlias = (owner: string, name: string, alias: string): Promise<unknown> =>
+  fetchJson(`${modelPath(owner, name)}/aliases/${enc(alias)}`, { method: 'DELETE' });
+
 export const compare = (owner: string, name: string, ids: string[]): Promise<Comparison> =>
   fetchJson(`${modelPath(owner, name)}/compare${query({ versions: ids.join(',') })}`);
 

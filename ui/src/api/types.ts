@@ -30,6 +30,7 @@ export interface Model {
   latest_version: Version | null;
   readiness?: Readiness;
   live_version_number?: number | null;
+  aliases?: Record<string, number>;
 }
 
 export interface Example {
@@ -48,6 +49,7 @@ export interface Version {
   phase?: string;
   text?: string;
   live: boolean;
+  aliases?: string[];
   openapi_schema?: { components?: { schemas?: Record<string, Schema> } };
   schema?: WorkerSchema | null;
   error?: { kind: string; message: string; traceback?: string } | null;

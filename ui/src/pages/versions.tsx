@@ -9,6 +9,7 @@ import { Badge, Empty, ProblemNotice, Skeleton } from '../parts/bits';
 import { ago, fullTime } from '../parts/format';
 import { useNow } from '../parts/hooks';
 import { toast, toastError } from '../parts/toasts';
+import { Aliases } from './aliases';
 import { Compare } from '../train/compare';
 import { Origin } from '../train/origin';
 import '../style/lists.css';
@@ -94,6 +95,7 @@ function VersionRow(props: { version: Version; model: Model; busy: boolean; onPr
           {ago(version.created_at, now)}
         </span>
         <code className="fine">{version.id.slice(0, 10)}</code>
+        <Aliases version={version} model={props.model} />
         {version.state === 'ready' && !version.live && (
           <button type="button" className="button small" disabled={props.busy} onClick={props.onPromote}>
             Make live

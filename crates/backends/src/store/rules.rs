@@ -3,10 +3,12 @@
 
 use onstage_core::{
     Error, Id, ModelName, Result, Timestamp,
+    alias::{Alias, Aliased, pointing_at},
     dataset::DatasetRef,
     job::{Idempotency, Lease},
     model::{Model, NewVersion, Version, VersionState},
     outcome::Phase,
+    schedule::Schedule,
     training::Checkpoint,
 };
 
@@ -39,6 +41,25 @@ pub(super) fn no_dataset(which: &DatasetRef) -> Error {
 pub(super) fn dataset_in_use(which: &DatasetRef, job: &Id) -> Error {
     Error::conflict(format!("dataset version `{which}` is used by job `{job}`"))
         .hint("delete the job first, or keep the dataset")
+}
+
+pub(super) fn no_schedule(id: &Id) -> Error {
+    Error::not_found(format!("schedule `{id}` does not exist"))
+}
+
+/// The record that `wanted` makes of `known`, when it was made from the newest revision.
+pub(super) fn next_schedule(known: &Schedule, wanted: Schedule) -> Result<Schedule> {
+    if known.revision != wanted.revision {
+        return Err(Error::conflict(format!(
+            "schedule `{}` was changed by somebody else: it is at revision {}, not {}",
+            known.id, known.revision, wanted.revision
+        ))
+        .hint("read the schedule again and repeat the change"));
+    }
+    Ok(Schedule {
+        revision: known.revision + 1,
+        ..wanted
+    })
 }
 
 /// What a job refers to does not change with the next upload.
@@ -96,6 +117,47 @@ pub(super) fn next_model(known: &Model, wanted: Model) -> Result<Model> {
         created_at: known.created_at,
         ..wanted
     })
+}
+
+/// Aliases that come to point at another version than before.
+pub(super) fn moved_aliases<'a>(
+    known: &'a Model,
+    next: &'a Model,
+) -> impl Iterator<Item = (&'a Alias, &'a Aliased)> {
+    let moved = |(alias, to): &(&Alias, &Aliased)| known.aliases.get(alias) != Some(to);
+    next.aliases.iter().filter(moved)
+}
+
+/// An alias points at a version of its model that is there.
+pub(super) fn check_alias(
+    model: &ModelName,
+    (alias, to): (&Alias, &Aliased),
+    version: Option<&Version>,
+) -> Result<()> {
+    let fits = version.is_some_and(|version| {
+        version.model == *model
+            && version.number == to.number
+            && !matches!(version.state, VersionState::Deleted)
+    });
+    if fits {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "alias `{alias}` cannot point at v{} of `{model}`: there is no such version any more",
+        to.number
+    )))
+}
+
+/// What an alias points at stays.
+pub(super) fn check_not_aliased(model: &Model, version: &Version) -> Result<()> {
+    match pointing_at(&model.aliases, &version.id).next() {
+        None => Ok(()),
+        Some(alias) => Err(Error::conflict(format!(
+            "version v{} of `{}` is not deleted: alias `{alias}` points at it",
+            version.number, version.model
+        ))
+        .hint("move or remove the alias first")),
+    }
 }
 
 pub(super) fn first_version(new: NewVersion, number: u32) -> Version {

@@ -10,6 +10,7 @@ mod parcels;
 mod place;
 mod post;
 mod store;
+mod submitter;
 mod tables;
 
 pub use blobs::{BlobWriter, Blobs};
@@ -24,6 +25,7 @@ pub use place::{DatasetPlace, Placed};
 pub use post::Post;
 pub use store::{
     AppState, Catalog, Datasets, Demand, FeedbackBook, Files, Finished, Jobs, Outbox, People,
-    Predictions, RunningJob, StateOp, Store, Submitted, Tasks, Uploads, UsageBook,
+    Predictions, RunningJob, Schedules, StateOp, Store, Submitted, Tasks, Uploads, UsageBook,
 };
+pub use submitter::Submitter;
 pub use tables::{ByteSource, Row, TableReader, TableWriter, Tables};

@@ -18,6 +18,7 @@ use crate::{
     outcome::Failure,
     people::{Credential, CredentialKind},
     prediction::{Forgotten, PredictionFilter, PredictionRecord, RecordPart},
+    schedule::Schedule,
     shares::{ShareStep, Shares},
     task::{Incarnation, Lane, Task},
     training::{Checkpoint, Trained},
@@ -34,6 +35,7 @@ pub trait Store:
     Catalog
     + Jobs
     + Outbox
+    + Schedules
     + Tasks
     + Predictions
     + People
@@ -49,6 +51,7 @@ impl<T> Store for T where
     T: Catalog
         + Jobs
         + Outbox
+        + Schedules
         + Tasks
         + Predictions
         + People
@@ -69,7 +72,8 @@ pub trait Catalog: Send + Sync + 'static {
     async fn model(&self, name: &ModelName) -> Result<Option<Model>>;
     /// By name, ascending; the cursor is a name.
     async fn models(&self, page: Page<String>) -> Result<Listed<Model, String>>;
-    /// Changes title, about, live and previous when the record still has `model.revision`; answers it with the next revision. Conflict otherwise.
+    /// Changes title, about, live, previous and aliases when the record still has `model.revision`; answers it with the next revision. Conflict
+    /// otherwise, also when an alias would come to point at what is no version of the model.
     async fn update_model(&self, model: Model) -> Result<Model>;
     /// Removes the model with its versions, predictions, finished jobs and feedback. Conflict while jobs are queued or running.
     /// Goes in small commits, the model's own record last: broken off, it is continued by the next call.
@@ -81,7 +85,8 @@ pub trait Catalog: Send + Sync + 'static {
     async fn versions(&self, model: &ModelName) -> Result<Vec<Version>>;
     /// All versions in state building, oldest first.
     async fn building(&self) -> Result<Vec<Version>>;
-    /// Building → any, ready or failed → deleted, ready → ready and withdrawn; anything else is a conflict.
+    /// Building → any, ready or failed → deleted, ready → ready and withdrawn; anything else is a conflict, and so is to delete a version that
+    /// an alias points at.
     async fn set_version_state(&self, id: &VersionId, state: VersionState) -> Result<Version>;
     /// A number that changes whenever a model or version does: what watchers poll cheaply.
     async fn catalog_revision(&self) -> Result<u64>;
@@ -234,6 +239,22 @@ pub trait Jobs: Send + Sync + 'static {
     async fn events(&self, job: &Id, after: u64, limit: u32) -> Result<Vec<Event>>;
     /// Removes a finished job with its chunks, checkpoints and events. Conflict when it is not finished.
     async fn delete_job(&self, id: &Id) -> Result<()>;
+}
+
+/// Jobs that are made again and again.
+#[async_trait]
+pub trait Schedules: Send + Sync + 'static {
+    /// Not found when its model is gone; it goes with its model.
+    async fn add_schedule(&self, schedule: Schedule) -> Result<()>;
+    async fn schedule(&self, id: &Id) -> Result<Option<Schedule>>;
+    /// Newest first, of one model or of all.
+    async fn schedules(&self, model: Option<&ModelName>, page: Page) -> Result<Listed<Schedule>>;
+    /// Those that somebody has to look at soonest (`Schedule::due_at`), paused ones left out.
+    async fn soonest_schedules(&self, limit: u32) -> Result<Vec<Schedule>>;
+    /// Changes it when the record still has `schedule.revision`; answers it with the next revision. Conflict otherwise.
+    async fn update_schedule(&self, schedule: Schedule) -> Result<Schedule>;
+    /// Not found when there is none.
+    async fn remove_schedule(&self, id: &Id) -> Result<()>;
 }
 
 /// Tasks, as they register themselves.

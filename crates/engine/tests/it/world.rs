@@ -188,6 +188,7 @@ impl World {
             about: String::new(),
             live: None,
             previous: None,
+            aliases: Default::default(),
             revision: 0,
             created_at: Timestamp(0),
         }

@@ -17,10 +17,11 @@ use onstage_core::{
     people::{Credential, CredentialKind},
     ports::{
         AppState, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files, Finished,
-        Jobs, Listed, Outbox, Page, People, Predictions, RunningJob, StateOp, Store, Submitted,
-        Tasks, Uploads, UsageBook,
+        Jobs, Listed, Outbox, Page, People, Predictions, RunningJob, Schedules, StateOp, Store,
+        Submitted, Tasks, Uploads, UsageBook,
     },
     prediction::{Forgotten, PredictionFilter, PredictionRecord, RecordPart},
+    schedule::Schedule,
     shares::{ShareStep, Shares},
     task::{Incarnation, Task},
     training::{Checkpoint, Trained},
@@ -176,6 +177,14 @@ through!(Jobs {
     append_events(job: &Id, lease: Option<&Lease>, events: Vec<NewEvent>) -> Result<u64>;
     events(job: &Id, after: u64, limit: u32) -> Result<Vec<Event>>;
     delete_job(id: &Id) -> Result<()>;
+});
+through!(Schedules {
+    add_schedule(schedule: Schedule) -> Result<()>;
+    schedule(id: &Id) -> Result<Option<Schedule>>;
+    schedules(model: Option<&ModelName>, page: Page) -> Result<Listed<Schedule>>;
+    soonest_schedules(limit: u32) -> Result<Vec<Schedule>>;
+    update_schedule(schedule: Schedule) -> Result<Schedule>;
+    remove_schedule(id: &Id) -> Result<()>;
 });
 through!(Outbox {
     take_messages(limit: u32, now: Timestamp, until: Timestamp) -> Result<Vec<Message>>;

@@ -10,6 +10,7 @@ mod fronts;
 mod kills;
 mod predictions;
 mod python;
+mod schedules;
 mod sharing;
 mod sweeps;
 mod throughput;

@@ -273,6 +273,7 @@ async fn make_version(store: &dyn Store, id: &VersionId, schema: &Value, config:
         about: String::new(),
         live: None,
         previous: None,
+        aliases: Default::default(),
         revision: 0,
         created_at: Timestamp(0),
     };

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// Run every row of a table through a model
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The model: `age` or `lab/age`
+    /// The model: `age`, `lab/age`, or one version of it, `age@v3` or `age@staging`
     #[arg(value_name = "MODEL")]
     model: String,
     /// The table: CSV, JSON lines or Parquet
@@ -42,7 +42,13 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let out = out_path(caller, &args)?;
     let map = mapping(&args.map)?;
     let client = caller.client()?;
-    let model = crate::client::full_name(&client.model(&args.model).await?);
+    let (model, version) = args
+        .model
+        .split_once('@')
+        .map_or((&*args.model, None), |(model, version)| {
+            (model, Some(version))
+        });
+    let model = crate::client::full_name(&client.model(model).await?);
     let size = std::fs::metadata(&table)
         .map_err(|error| {
             Error::invalid(format!("table `{}` cannot be read", table.display())).because(error)
@@ -53,7 +59,10 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
         let bar = Bar::bytes(size, "uploading");
         let file = client.upload(&table, bar.moved()).await;
         bar.end();
-        let body = body(&args, &map, words(&file?, "id"));
+        let mut body = body(&args, &map, words(&file?, "id"));
+        if let Some(version) = version {
+            body["version"] = version.into();
+        }
         let job = client
             .post(&format!("/v1/models/{model}/batches"), &body)
             .await?;

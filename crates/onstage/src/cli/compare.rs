@@ -11,7 +11,7 @@ pub(super) struct Args {
     /// The model: `age` or `lab/age`
     #[arg(value_name = "MODEL")]
     model: String,
-    /// The versions: `v1 v3`
+    /// The versions: `v1 v3`, or aliases
     #[arg(value_name = "VERSION", required = true)]
     versions: Vec<String>,
 }
@@ -19,11 +19,14 @@ pub(super) struct Args {
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let client = caller.client()?;
     let name = crate::client::full_name(&client.model(&args.model).await?);
-    let plain = |text: &String| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let plain = |text: &String| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
     if let Some(wrong) = args.versions.iter().find(|text| !plain(text)) {
         let why = format!("`{}` is no version", print::harmless(wrong));
         return Err(Error::invalid(why)
-            .hint("write `v3`, `3`, or the start of an id")
+            .hint("write `v3`, `3`, the start of an id, or an alias")
             .into());
     }
     let versions = args.versions.join(",");

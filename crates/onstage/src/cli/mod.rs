@@ -2,6 +2,7 @@
 //! Verbs use the public HTTP API; only `serve`, `dev` and `task` join the parts themselves, `plan` runs the engine's
 //! simulator, and `backup` and `restore` copy files of this machine.
 
+mod alias;
 mod backup;
 mod bars;
 mod batch;
@@ -32,6 +33,7 @@ mod render;
 mod restore;
 mod rollback;
 mod run;
+mod schedule;
 mod serve;
 mod task;
 mod token;
@@ -93,13 +95,18 @@ enum Verb {
     Models(models::Args),
     /// List the versions of a model
     Versions(versions::Args),
-    /// Make a version the live one
+    /// Give versions names, like `staging`, and move them
+    Alias(alias::Args),
+    /// Compare versions of a model
     Compare(compare::Args),
+    /// Make a version the live one
     Promote(promote::Args),
     /// Go back to the version that was live before
     Rollback(rollback::Args),
     /// List, show, cancel and retry jobs
     Jobs(jobs::Args),
+    /// Have a job made again and again, by the clock
+    Schedule(schedule::Args),
     /// Bring datasets to the server, list, show, fetch and remove them
     Data(data::Args),
     /// Show what people said about predictions
@@ -172,10 +179,12 @@ impl Verb {
             Self::Open(args) => open::run(caller, args).await,
             Self::Models(args) => models::run(caller, args).await,
             Self::Versions(args) => versions::run(caller, args).await,
+            Self::Alias(args) => alias::run(caller, args).await,
             Self::Compare(args) => compare::run(caller, args).await,
             Self::Promote(args) => promote::run(caller, args).await,
             Self::Rollback(args) => rollback::run(caller, args).await,
             Self::Jobs(args) => jobs::run(caller, args).await,
+            Self::Schedule(args) => schedule::run(caller, args).await,
             Self::Data(args) => data::run(caller, args).await,
             Self::Feedback(args) => feedback::run(caller, args).await,
             Self::Usage(args) => usage::run(caller, args).await,
@@ -216,12 +225,23 @@ mod tests {
             "onstage train age data=labels epochs=5",
             "onstage train age@v1 data=labels --to lab/other --promote --gate accuracy>=0.9 --seed 3 --async",
             "onstage compare age v1 v3",
+            "onstage alias age",
+            "onstage alias age staging=3 champion=staging --was none",
+            "onstage alias age --remove staging --was v3",
+            "onstage batch age@staging table.csv",
             "onstage promote age v3 --gate accuracy>=0.9 --force",
             "onstage jobs",
             "onstage jobs ls --status failed",
             "onstage jobs --status processing --limit 3",
             "onstage jobs show 01abcdefgh",
             "onstage jobs result 01abcdefgh --out result.csv",
+            "onstage schedule",
+            "onstage schedule ls age --json",
+            "onstage schedule add age x=3 --every 1h",
+            "onstage schedule add age@staging --table labels --cron @daily --zone Europe/Zurich --overlap queue",
+            "onstage schedule add age --train data=labels epochs=5 --promote --gate accuracy>=0.9 --cron @weekly --no-catch-up",
+            "onstage schedule pause 01abcdefgh",
+            "onstage schedule rm 01abcdefgh",
             "onstage data put labels fish.csv --format csv",
             "onstage data put photos photos/ --resume 01abcdefgh",
             "onstage data ls",
@@ -244,6 +264,10 @@ mod tests {
                 panic!("`{line}`: {error}");
             }
         }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
         for line in [
             "onstage",
             "onstage run",
@@ -252,7 +276,13 @@ mod tests {
             "onstage push --template tabular-torch --name cancer",
             "onstage push age --template tabular-torch --config net.json --name cancer",
             "onstage jobs cancel",
+            "onstage alias age 3=staging",
+            "onstage alias age live=3",
+            "onstage alias age staging=",
             "onstage data",
+            "onstage schedule add age",
+            "onstage schedule add age --every 1h --cron @daily",
+            "onstage schedule add age --every 1h --gate a>=1",
             "onstage data put Labels x",
             "onstage data show labels@v0",
             "onstage data put labels x --format xml",

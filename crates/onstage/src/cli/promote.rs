@@ -10,7 +10,7 @@ pub(super) struct Args {
     /// The model: `age` or `lab/age`
     #[arg(value_name = "MODEL")]
     model: String,
-    /// The version: `v3`, `3`, or the start of its id
+    /// The version: `v3`, `3`, the start of its id, or an alias
     #[arg(value_name = "VERSION")]
     version: String,
     /// What a metric of a trained version must reach, like `accuracy>=0.95` (again for each)

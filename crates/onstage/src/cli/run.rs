@@ -20,7 +20,7 @@ use std::path::PathBuf;
 /// text in it); `key:=json` is taken as JSON as it stands.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The model: `age`, `lab/age`, or one version of it, `age@v3`
+    /// The model: `age`, `lab/age`, or one version of it, `age@v3` or `age@staging`
     #[arg(value_name = "MODEL")]
     model: String,
     /// The inputs: `x=3` is read as the model's schema says, `photo=@fish.jpg` sends a file, `tags:='["a", "b"]'` is JSON
@@ -73,12 +73,12 @@ pub(super) async fn result(
 }
 
 /// The model and version that are asked.
-pub(super) struct Asked {
+pub(in crate::cli) struct Asked {
     /// `owner/name`.
     model: String,
     /// One version's id, when one was named.
     version: Option<String>,
-    schemas: Map<String, Value>,
+    pub(in crate::cli) schemas: Map<String, Value>,
     /// The output comes in pieces.
     streams: bool,
     /// It is a job for a task, not for this server's workers.
@@ -86,7 +86,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    async fn find(client: &Client, name: &str) -> Result<Self> {
+    pub(in crate::cli) async fn find(client: &Client, name: &str) -> Result<Self> {
         let (name, version) = name
             .split_once('@')
             .map_or((name, None), |(name, version)| (name, Some(version)));

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 /// (`data=@labels.csv`).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The model: `age`, `lab/age`, or one version of it, `age@v3`; the live version trains when none is named
+    /// The model: `age`, `lab/age`, or one version of it, `age@v3` or `age@staging`; the live version trains when none is named
     #[arg(value_name = "MODEL")]
     model: String,
     /// What the training takes: `data=labels epochs=5`
@@ -86,14 +86,14 @@ fn body(args: &Args, input: &Value) -> Value {
 }
 
 /// The version that trains.
-struct Trainer {
+pub(super) struct Trainer {
     /// Where trainings of it are asked for.
     path: String,
-    schemas: Map<String, Value>,
+    pub(super) schemas: Map<String, Value>,
 }
 
 impl Trainer {
-    async fn find(client: &Client, name: &str) -> Result<Self> {
+    pub(super) async fn find(client: &Client, name: &str) -> Result<Self> {
         let (name, version) = name
             .split_once('@')
             .map_or((name, None), |(name, version)| (name, Some(version)));

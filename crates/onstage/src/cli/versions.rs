@@ -40,11 +40,18 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
                 .to_owned(),
                 when::ago(&version["created_at"], caller.now()),
                 words(version, "id").chars().take(12).collect(),
+                aliases(version),
                 what(version),
             ]
         })
         .collect();
-    print::table(&["version", "state", "made", "id", ""], rows)
+    print::table(&["version", "state", "made", "id", "aliases", ""], rows)
+}
+
+fn aliases(version: &Value) -> String {
+    let aliases = version["aliases"].as_array();
+    let names = aliases.into_iter().flatten().filter_map(Value::as_str);
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Why it failed or was withdrawn, or what is happening.

@@ -2,6 +2,7 @@
 //! Knows core and the engine's handle; never drivers, SQL or archives.
 
 mod accept;
+mod aliases;
 mod auth;
 mod batches;
 mod body;
@@ -24,6 +25,7 @@ mod people;
 mod predictions;
 mod problem;
 mod router;
+mod schedules;
 mod state;
 mod table;
 mod templates;
@@ -39,7 +41,8 @@ pub(crate) mod wire;
 mod tests;
 
 pub(crate) use accept::{Limits, listen};
-pub(crate) use auth::{login_path, mint};
+pub(crate) use auth::{LOCAL_TOKEN, login_path, mint};
+pub(crate) use schedules::Submits;
 pub(crate) use state::{Bundles, PushedBundle, Settings, State};
 
 use tokio::net::TcpListener;

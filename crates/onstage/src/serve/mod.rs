@@ -110,6 +110,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
     let front = gateway_settings(&settings, address, incarnation, tempdir);
     let state = gateway::State::new(engine.clone(), parts.clone(), Arc::new(receiver), front);
     let stop = CancellationToken::new();
+    engine.start_schedules(Arc::new(gateway::Submits(state.clone())));
     let gateway = spawn("gateway", gateway::serve(listener, state, stop.clone()));
     let url = url_of(address);
     let local_name = local_name(&settings);
@@ -254,9 +255,10 @@ async fn forget_local_tokens(parts: &Parts, name: &str) -> Result<()> {
 /// Fronts that share a store may be on one machine, each with a data folder of its own.
 fn local_name(settings: &Settings) -> String {
     match settings.sole_front {
-        true => format!("this machine ({})", host::name()),
+        true => format!("{}{})", gateway::LOCAL_TOKEN, host::name()),
         false => format!(
-            "this machine ({}, {})",
+            "{}{}, {})",
+            gateway::LOCAL_TOKEN,
             host::name(),
             settings.data.display()
         ),

@@ -6,6 +6,7 @@
     reason = "outside of Onstage, a test has a clock and an environment of its own"
 )]
 
+mod aliases;
 mod backups;
 mod bad_models;
 mod bad_requests;
@@ -35,6 +36,7 @@ mod quickstart;
 mod realtime;
 mod results;
 mod rollout;
+mod schedules;
 mod sharing;
 mod stores;
 mod streams;

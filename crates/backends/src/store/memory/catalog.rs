@@ -46,11 +46,16 @@ impl Catalog for MemoryStore {
 
     async fn update_model(&self, model: Model) -> Result<Model> {
         let mut state = self.lock();
-        let known = state
-            .models
+        let State {
+            models, versions, ..
+        } = &mut *state;
+        let known = models
             .get_mut(&model.name)
             .ok_or_else(|| rules::no_model(&model.name))?;
         let next = rules::next_model(known, model)?;
+        for (alias, to) in rules::moved_aliases(known, &next) {
+            rules::check_alias(&next.name, (alias, to), versions.get(&to.version))?;
+        }
         *known = next.clone();
         state.catalog_changed();
         Ok(next)
@@ -98,11 +103,17 @@ impl Catalog for MemoryStore {
 
     async fn set_version_state(&self, id: &VersionId, to: VersionState) -> Result<Version> {
         let mut state = self.lock();
-        let version = state
-            .versions
+        let State {
+            models, versions, ..
+        } = &mut *state;
+        let version = versions
             .get_mut(id)
             .ok_or_else(|| Error::not_found(format!("version `{id}` does not exist")))?;
         rules::check_version_step(version, &to)?;
+        let model = models.get(&version.model);
+        if let Some(model) = model.filter(|_| matches!(to, VersionState::Deleted)) {
+            rules::check_not_aliased(model, version)?;
+        }
         version.state = to;
         let version = version.clone();
         state.catalog_changed();
@@ -142,6 +153,7 @@ fn remove_model(state: &mut State, name: &ModelName) {
     state.models.remove(name);
     state.runs.remove(name);
     state.versions.retain(|_, version| version.model != *name);
+    state.schedules.retain(|_, row| row.model != *name);
     state.predictions.retain(|_, row| row.model != *name);
     state.feedback.retain(|_, row| row.model != *name);
     let of_model = |job: &&onstage_core::job::Job| job.model == *name;

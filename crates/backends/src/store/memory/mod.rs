@@ -7,6 +7,7 @@ mod jobs;
 mod outbox;
 mod people;
 mod predictions;
+mod schedules;
 mod shares;
 mod state;
 mod tasks;
@@ -26,6 +27,7 @@ use onstage_core::{
     people::Credential,
     ports::{Cursor, Listed, Page},
     prediction::PredictionRecord,
+    schedule::Schedule,
     shares::Shares,
     task::Task,
     training::Checkpoint,
@@ -57,6 +59,7 @@ struct State {
     messages: outbox::Messages,
     events: HashMap<Id, Vec<Event>>,
     keys: HashMap<(String, String), KnownKey>,
+    schedules: BTreeMap<Id, Schedule>,
     tasks: BTreeMap<Id, Task>,
     predictions: BTreeMap<Id, PredictionRecord>,
     runs: HashMap<ModelName, u64>,

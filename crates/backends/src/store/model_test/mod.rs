@@ -1,6 +1,7 @@
 //! Random histories of jobs, played on a store and on a simple model of it, which must agree at every step.
 //! Knows only the `Store` port; actors may hold leases they lost long ago, and time is simulated.
 
+mod aliases;
 mod model;
 mod play;
 mod shares;

@@ -14,7 +14,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, LockType, OnConflict, Query, SelectStatement},
 };
 
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
     "name",
     "title",
     "about",
@@ -22,6 +22,7 @@ const COLUMNS: [&str; 7] = [
     "previous",
     "revision",
     "created_at",
+    "aliases_json",
 ];
 const CATALOG_REVISION: &str = "catalog_revision";
 
@@ -152,6 +153,7 @@ async fn ensure(transaction: &DatabaseTransaction, new: Model) -> Result<Model> 
             new.previous.as_ref().map(|id| id.0.clone()).into(),
             row::int(new.revision).into(),
             new.created_at.0.into(),
+            aliases(&new).into(),
         ])
         .take();
     if !dialect::insert_once(transaction, insert, &["name"]).await? {
@@ -162,14 +164,20 @@ async fn ensure(transaction: &DatabaseTransaction, new: Model) -> Result<Model> 
 }
 
 async fn update(transaction: &DatabaseTransaction, wanted: Model) -> Result<Model> {
-    let known = model(transaction, &wanted.name).await?;
+    // Locked: no version goes while an alias comes to point at it.
+    let known = locked_model(transaction, &wanted.name).await?;
     let next = rules::next_model(&known, wanted)?;
+    for (alias, to) in rules::moved_aliases(&known, &next) {
+        let version = versions::find(transaction, &to.version).await?;
+        rules::check_alias(&next.name, (alias, to), version.as_ref())?;
+    }
     let update = Query::update()
         .table("models")
         .value("title", row::plain(&next.title))
         .value("about", row::plain(&next.about))
         .value("live", next.live.as_ref().map(|id| id.0.clone()))
         .value("previous", next.previous.as_ref().map(|id| id.0.clone()))
+        .value("aliases_json", aliases(&next))
         .value("revision", row::int(next.revision))
         .and_where(Expr::col("name").eq(next.name.to_string()))
         .and_where(Expr::col("revision").eq(row::int(known.revision)))
@@ -187,6 +195,11 @@ async fn update(transaction: &DatabaseTransaction, wanted: Model) -> Result<Mode
     }
     changed(transaction).await?;
     Ok(next)
+}
+
+/// Null where there are none, as in the rows of old.
+fn aliases(of: &Model) -> Option<String> {
+    (!of.aliases.is_empty()).then(|| row::to_json(&of.aliases))
 }
 
 fn select() -> SelectStatement {
@@ -208,5 +221,6 @@ fn read(row: &QueryResult) -> Result<Model> {
         previous: row::get::<Option<String>>(row, "previous")?.map(VersionId),
         revision: row::count(row, "revision")?,
         created_at: row::time(row, "created_at")?,
+        aliases: row::maybe_json(row, "aliases_json")?.unwrap_or_default(),
     })
 }

@@ -1,9 +1,11 @@
 //! The tables, as a numbered list of steps; opening a store applies the ones it lacks, in one transaction.
 //! Must not change a step that was released: add the next one.
 
+mod aliases;
 mod datasets;
 mod first;
 mod jobs;
+mod schedules;
 mod trainings;
 mod usage;
 
@@ -32,6 +34,8 @@ fn steps(backend: DbBackend) -> Vec<Step> {
         usage::step(backend),
         jobs::step(backend),
         trainings::step(backend),
+        aliases::step(backend),
+        schedules::step(backend),
     ]
 }
 

@@ -29,6 +29,7 @@ mod predictions;
 mod removal;
 mod row;
 mod running;
+mod schedules;
 mod server;
 #[cfg(test)]
 mod server_test;

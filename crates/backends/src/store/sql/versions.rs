@@ -94,6 +94,10 @@ pub(super) async fn set_state(
     let missing = || Error::not_found(format!("version `{id}` does not exist"));
     let known = find(transaction, id).await?.ok_or_else(missing)?;
     rules::check_version_step(&known, &to)?;
+    if matches!(to, VersionState::Deleted) {
+        let model = catalog::locked_model(transaction, &known.model).await?;
+        rules::check_not_aliased(&model, &known)?;
+    }
     let next = Version {
         state: to,
         ..known.clone()
@@ -103,7 +107,10 @@ pub(super) async fn set_state(
     Ok(next)
 }
 
-async fn find(transaction: &DatabaseTransaction, id: &VersionId) -> Result<Option<Version>> {
+pub(super) async fn find(
+    transaction: &DatabaseTransaction,
+    id: &VersionId,
+) -> Result<Option<Version>> {
     let select = select_one(id);
     let row = transaction.query_one(&select).await.map_err(store_error)?;
     row.as_ref().map(read).transpose()

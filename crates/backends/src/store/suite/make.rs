@@ -66,6 +66,7 @@ pub(in crate::store) fn model(text: &str) -> Model {
         about: "Guesses ages".to_owned(),
         live: None,
         previous: None,
+        aliases: Default::default(),
         revision: 0,
         created_at: at(5),
     }

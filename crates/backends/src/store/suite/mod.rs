@@ -1,6 +1,7 @@
 //! The conformance suite of the `Store` port: one named test per case and store, so that no store can leave one out.
 //! A case knows only the port; what a store adds that outlives its process (two openings, reopening) is in `durable`.
 
+mod aliases;
 mod bench;
 mod catalog;
 mod claims;
@@ -16,6 +17,7 @@ mod outbox;
 mod people;
 pub(super) mod places;
 mod predictions;
+pub(super) mod schedules;
 mod shares;
 mod state;
 mod submissions;
@@ -61,6 +63,12 @@ every_store! {
         a_model_with_open_jobs_stays,
         a_model_with_much_of_its_own_goes_as_well,
         concurrent_pushes_get_different_numbers,
+    }
+    aliases {
+        aliases_come_back_as_they_were_set,
+        an_alias_points_at_a_version_that_is_there,
+        what_an_alias_points_at_is_not_deleted,
+        of_an_alias_and_a_deletion_at_once_one_is_refused,
     }
     submissions {
         a_job_comes_back_as_it_was_submitted,
@@ -125,6 +133,14 @@ every_store! {
         what_a_gone_helper_had_is_free_again,
         helpers_go_with_the_run,
         a_cancel_reaches_helpers,
+    }
+    schedules {
+        a_schedule_comes_back_is_changed_and_removed,
+        a_change_of_a_schedule_needs_the_newest_revision,
+        schedules_are_listed_by_model_and_in_pages,
+        the_soonest_come_first_and_paused_ones_not_at_all,
+        schedules_go_with_their_model,
+        of_many_who_hold_a_schedule_one_does,
     }
     events {
         events_are_numbered_from_one_without_gaps,

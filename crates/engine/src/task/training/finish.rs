@@ -104,6 +104,7 @@ pub(super) async fn commit(
         about: String::new(),
         live: None,
         previous: None,
+        aliases: Default::default(),
         revision: 0,
         created_at: now,
     };

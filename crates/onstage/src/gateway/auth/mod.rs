@@ -10,8 +10,9 @@ pub(crate) mod throttle;
 use super::{hex, problem::Problem, state::State};
 use http::{HeaderMap, header};
 use onstage_core::{
-    Result, Timestamp,
+    Id, Result, Timestamp,
     people::{Credential, CredentialKind, Principal, Role},
+    ports::Page,
 };
 use onstage_engine::{Parts, spawn::spawn};
 use std::{sync::Arc, time::Duration};
@@ -24,6 +25,11 @@ pub(crate) const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 const LINK_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How exactly the last use of a credential is known.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// What the names of tokens begin with that a server makes at its start for its machine's user, and forgets at its end.
+pub(crate) const LOCAL_TOKEN: &str = "this machine (";
+/// Tokens read at a time.
+const TOKENS_PAGE: u32 = 200;
 
 /// Who is asking, and by what.
 #[derive(Debug, Clone)]
@@ -163,8 +169,35 @@ fn is_current(credential: &Credential, now: Timestamp) -> bool {
     !expired && !idle
 }
 
+/// Whose a token is now; none when it was removed or has ended.
+pub(crate) async fn token_of(state: &State, id: &Id) -> Result<Option<Principal>> {
+    let now = state.parts.clock.now();
+    let mut page = Page {
+        after: None,
+        limit: TOKENS_PAGE,
+    };
+    loop {
+        let store = &state.parts.store;
+        let listed = store.credentials(CredentialKind::Token, page).await?;
+        let found = listed.rows.into_iter().find(|token| token.id == *id);
+        if found.is_some() || listed.next.is_none() {
+            return Ok(found
+                .filter(|token| is_current(token, now))
+                .map(|token| Principal {
+                    id: token.id,
+                    role: token.role,
+                    name: token.name,
+                }));
+        }
+        page = Page {
+            after: listed.next,
+            limit: TOKENS_PAGE,
+        };
+    }
+}
+
 /// Ends a credential here and in the store at once.
-pub(crate) async fn revoke(state: &State, id: &onstage_core::Id) -> Result<()> {
+pub(crate) async fn revoke(state: &State, id: &Id) -> Result<()> {
     let removed = state.parts.store.remove_credential(id).await;
     state.credentials.clear();
     removed

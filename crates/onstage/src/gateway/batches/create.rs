@@ -6,12 +6,14 @@ use crate::gateway::{
     call::{Call, set},
     hex,
     look::{self, Wish},
+    models,
     predictions::{
         self,
         start::{source, urgency},
     },
     problem::{Answer, Problem, whole_seconds},
     usage::limit,
+    versions,
     webhooks::wish,
     wire::batch::NewBatch,
 };
@@ -41,8 +43,15 @@ pub(crate) async fn run(mut call: Call) -> Answer {
 
 async fn take(call: &mut Call, id: &Id) -> Answer {
     let name = call.model_name()?;
-    let loaded = predictions::live(call, &name).await?;
+    // A model that is not there is refused before its table is taken; which version is meant stands in the same body.
+    if call.state.engine.live(&name).is_none() {
+        models::get::find(call, &name).await?;
+    }
     let table = table::take(call, id).await?;
+    let loaded = match table.wish.version.as_deref() {
+        Some(version) => versions::find::loaded(call, &name, version).await?,
+        None => predictions::live(call, &name).await?,
+    };
     let rows = rows_at_least(call, &loaded, &table).await?;
     limit::check(call, &loaded.version, UsageKind::Batch, rows).await?;
     let spec = BatchSpec {

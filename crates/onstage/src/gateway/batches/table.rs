@@ -86,6 +86,7 @@ fn set(wish: &mut NewBatch, part: &str, text: String) -> Result<(), Problem> {
     match part {
         "table" => wish.table = Some(text),
         "format" => wish.format = Some(text),
+        "version" => wish.version = Some(text).filter(|text| !text.is_empty()),
         "label" => wish.label = Some(text).filter(|text| !text.is_empty()),
         "webhook" => wish.webhook = Some(text),
         "map" => wish.map = body::parse(text.as_bytes())?,

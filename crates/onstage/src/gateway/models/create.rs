@@ -29,6 +29,7 @@ pub(crate) async fn run(mut call: Call) -> Answer {
             about: new.about.or(new.description).unwrap_or_default(),
             live: None,
             previous: None,
+            aliases: Default::default(),
             revision: 0,
             created_at: call.state.parts.clock.now(),
         })

@@ -4,7 +4,7 @@
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
     wire::{
-        batch, compare, dataset, feedback, file, job, model, people, prediction, template,
+        alias, batch, compare, dataset, feedback, file, job, model, people, prediction, schedule, template,
         training, upload, usage, version, webhook,
     },
 };
@@ -76,10 +76,21 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<webhook::WebhookSecret>(&mut all);
     add::<webhook::WebhookRetry>(&mut all);
     add::<webhook::WebhookMessage>(&mut all);
+    add_names_and_times(&mut all);
     for (name, schema) in by_hand().into_iter().chain(of_inference()) {
         all.insert(name.to_owned(), schema);
     }
     all
+}
+
+/// Aliases and schedules.
+fn add_names_and_times(all: &mut Map<String, Value>) {
+    add::<alias::Alias>(all);
+    add::<alias::NewAlias>(all);
+    add::<schedule::Schedule>(all);
+    add::<schedule::LastTick>(all);
+    add::<schedule::NewSchedule>(all);
+    add::<schedule::ScheduleChange>(all);
 }
 
 fn add<T: ToSchema + PartialSchema>(all: &mut Map<String, Value>) {

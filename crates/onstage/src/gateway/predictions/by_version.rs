@@ -1,4 +1,4 @@
-//! `POST /v1/predictions`: one version answers, named by its id, or a model by its name.
+//! `POST /v1/predictions`: one version answers, named by its id or as `owner/name@alias`, or a model by its name.
 //! Does not start anything itself.
 
 use super::by_model::{self, Body, input_of, of_json};
@@ -6,6 +6,7 @@ use crate::gateway::{
     body,
     call::{Call, shortened},
     problem::{Answer, Problem},
+    versions,
 };
 use onstage_core::{ModelName, model::VersionId};
 use onstage_engine::Loaded;
@@ -20,7 +21,8 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     of_json(&call, loaded, &bytes, json, extras).await
 }
 
-/// `version` may be a bare id, `owner/name:id` or `owner/name`; `model` is `owner/name`.
+/// `version` may be a bare id, `owner/name:id`, `owner/name` or `owner/name@alias`; `model` is `owner/name`. Where a version's id fits, so does its
+/// number or an alias.
 pub(crate) async fn named(call: &Call, body: &Body<'_>) -> Result<Arc<Loaded>, Problem> {
     let Some(text) = body.version.as_deref().or(body.model.as_deref()) else {
         return Err(Problem::field(
@@ -29,7 +31,7 @@ pub(crate) async fn named(call: &Call, body: &Body<'_>) -> Result<Arc<Loaded>, P
             "missing",
         ));
     };
-    let (model, id) = match text.rsplit_once(':') {
+    let (model, id) = match text.rsplit_once([':', '@']) {
         Some((model, id)) => (Some(model), Some(id)),
         None if text.contains('/') => (Some(text), None),
         None => (None, Some(text)),
@@ -43,10 +45,7 @@ pub(crate) async fn named(call: &Call, body: &Body<'_>) -> Result<Arc<Loaded>, P
         (Some(id), None) if is_whole_id(id) => {
             call.state.engine.loaded(&VersionId(id.to_owned())).await?
         }
-        (Some(id), Some(name)) => {
-            let version = crate::gateway::versions::find::find(call, name, id).await?;
-            call.state.engine.loaded(&version.id).await?
-        }
+        (Some(id), Some(name)) => versions::find::loaded(call, name, id).await?,
         (None, Some(name)) => by_model::live(call, name).await?,
         _ => return Err(unknown()),
     };

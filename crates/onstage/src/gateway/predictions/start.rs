@@ -26,6 +26,8 @@ use std::{sync::Arc, time::Duration};
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// After the shutdown signal, how long answers are still waited for.
 const LAST_WAIT: Duration = Duration::from_secs(5);
+/// How the calls that schedules make name themselves.
+pub(crate) const SCHEDULE_AGENT: &str = "onstage-schedule";
 /// A key that a client gives against doubled requests.
 const KEY_BYTES_MAX: usize = 255;
 
@@ -157,11 +159,13 @@ fn keep(call: &Call) -> Keep {
     }
 }
 
-/// `page`, `cli` or `api`.
+/// `page`, `cli`, `schedule` or `api`.
 pub(crate) fn source(call: &Call) -> &'static str {
     let agent = call.header(&header::USER_AGENT).unwrap_or_default();
     if call.who.as_ref().is_some_and(|who| who.by_cookie) {
         "page"
+    } else if agent == SCHEDULE_AGENT {
+        "schedule"
     } else if agent.starts_with("onstage") {
         "cli"
     } else {

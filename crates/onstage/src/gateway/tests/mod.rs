@@ -1,6 +1,7 @@
 //! The gateway as a client sees it, without sockets: the real router, a real engine, a memory store, real Python.
 
 mod access;
+mod aliases;
 mod ask;
 mod batches;
 mod bodies;
@@ -14,6 +15,7 @@ mod methods;
 mod models;
 mod people;
 mod predictions;
+mod schedules;
 mod streams;
 mod templates;
 mod trainings;

@@ -17,16 +17,16 @@ fn archive(code: &str) -> Vec<u8> {
     std::fs::read(&packed.archive).unwrap()
 }
 
-const AGE: &str = "/v1/models/lab/age";
+pub(super) const AGE: &str = "/v1/models/lab/age";
 
-async fn push(world: &World, code: &str) -> (u16, Value) {
+pub(super) async fn push(world: &World, code: &str) -> (u16, Value) {
     let path = format!("{AGE}/versions");
     let ask = world.post(&path).header("content-type", "application/gzip");
     let reply = ask.body(archive(code)).send().await;
     (reply.status.as_u16(), reply.json())
 }
 
-async fn state_is(world: &World, version: &str, wanted: &str) -> Value {
+pub(super) async fn state_is(world: &World, version: &str, wanted: &str) -> Value {
     let path = format!("{AGE}/versions/{version}");
     let look = async || {
         let version = world.get(&path).send().await.is(200).json();
@@ -65,7 +65,7 @@ async fn a_version_is_pushed_and_goes_live() {
 }
 
 /// An answer of this version, as soon as it is the live one.
-async fn answer_of(world: &World, number: u32) -> Value {
+pub(super) async fn answer_of(world: &World, number: u32) -> Value {
     let path = format!("{AGE}/predictions");
     let look = async || {
         let ask = world.post(&path).json(&json!({"input": {"n": 1}}));

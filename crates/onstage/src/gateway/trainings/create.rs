@@ -172,6 +172,7 @@ async fn destination(
         about: String::new(),
         live: None,
         previous: None,
+        aliases: Default::default(),
         revision: 0,
         created_at: parts.clock.now(),
     };

@@ -21,12 +21,7 @@ pub(super) async fn loaded(call: &Call) -> Result<Arc<Loaded>, Problem> {
     if wanted.is_empty() {
         return predictions::live(call, &name).await;
     }
-    let live = call.state.engine.live(&name);
-    if let Some(live) = live.filter(|live| live.version.number.to_string() == wanted) {
-        return Ok(live);
-    }
-    let version = versions::find::in_path(call).await?;
-    Ok(call.state.engine.loaded(&version.id).await?)
+    versions::find::loaded(call, &name, wanted).await
 }
 
 pub(super) async fn metadata(call: Call) -> Answer {

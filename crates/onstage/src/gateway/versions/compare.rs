@@ -41,10 +41,7 @@ pub(crate) async fn run(call: Call) -> Answer {
     for text in asked {
         versions.push(find::find(&call, &name, text).await?);
     }
-    call::json(
-        StatusCode::OK,
-        &compare::compare(&versions, model.live.as_ref()),
-    )
+    call::json(StatusCode::OK, &compare::compare(&versions, &model))
 }
 
 pub(crate) async fn lineage(call: Call) -> Answer {

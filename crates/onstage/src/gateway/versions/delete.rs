@@ -1,5 +1,5 @@
 //! `DELETE …/versions/{version}`.
-//! Does not delete the live one, nor one that trained another that is kept.
+//! Does not delete the live one, nor one that an alias points at or that trained another that is kept.
 
 use super::find;
 use crate::gateway::{
@@ -8,7 +8,7 @@ use crate::gateway::{
     problem::{Answer, Problem},
 };
 use http::StatusCode;
-use onstage_core::model::VersionState;
+use onstage_core::{alias::pointing_at, model::VersionState};
 
 pub(crate) async fn run(call: Call) -> Answer {
     let version = find::in_path(&call).await?;
@@ -21,6 +21,14 @@ pub(crate) async fn run(call: Call) -> Answer {
         )
         .hint("promote another version first"));
     }
+    let alias = pointing_at(&model.aliases, &version.id).next();
+    if let Some(alias) = alias {
+        return Err(in_use(format!(
+            "Version v{} is not deleted: the alias `{alias}` points at it.",
+            version.number
+        ))
+        .hint("move or remove the alias first"));
+    }
     let kept = call.state.parts.store.versions(&version.model).await?;
     let trained = kept.iter().find(|other| {
         let lineage = other.lineage.as_ref();
@@ -28,14 +36,10 @@ pub(crate) async fn run(call: Call) -> Answer {
             && !matches!(other.state, VersionState::Deleted)
     });
     if let Some(trained) = trained {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "version_in_use",
-            format!(
-                "Version v{} trained version v{}, which is kept.",
-                version.number, trained.number
-            ),
-        )
+        return Err(in_use(format!(
+            "Version v{} trained version v{}, which is kept.",
+            version.number, trained.number
+        ))
         .hint("delete that one first"));
     }
     call.state
@@ -45,4 +49,8 @@ pub(crate) async fn run(call: Call) -> Answer {
         .await?;
     call.state.engine.nudge();
     Ok(call::no_content())
+}
+
+fn in_use(detail: String) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "version_in_use", detail)
 }

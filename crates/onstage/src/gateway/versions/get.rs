@@ -23,11 +23,10 @@ pub(crate) async fn answer(call: &Call, status: StatusCode, found: &Version) -> 
 
 async fn shown(call: &Call, found: &Version) -> Result<version::Version, Problem> {
     let model = models::get::find(call, &found.model).await?;
-    let live = model.live.as_ref() == Some(&found.id);
     let logs = if call.is_owner() {
         logs::read(call, &found.id).await?
     } else {
         String::new()
     };
-    Ok(version::show(call, found, live, Some(&logs)))
+    Ok(version::show(call, found, &model, Some(&logs)))
 }

@@ -31,7 +31,7 @@ pub(crate) async fn run(call: Call) -> Answer {
     let (rows, next) = page::cut(&call, &paging, rows, |version| version.number.to_string());
     let results = rows
         .iter()
-        .map(|row| version::show(&call, row, model.live.as_ref() == Some(&row.id), None))
+        .map(|row| version::show(&call, row, &model, None))
         .collect();
     page::answer(results, next)
 }

@@ -40,6 +40,7 @@ pub(crate) async fn run(mut call: Call) -> Answer {
             about: section.about.clone().unwrap_or_default(),
             live: None,
             previous: None,
+            aliases: Default::default(),
             revision: 0,
             created_at: now,
         })

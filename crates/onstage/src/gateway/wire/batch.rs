@@ -78,6 +78,8 @@ pub(crate) struct TableInfo {
 pub(crate) struct NewBatch {
     /// `onstage://files/<id>`, `onstage://datasets/<name>[@v3]`, a data URL, or the address of an uploaded file.
     pub(crate) table: Option<String>,
+    /// The version that computes: a number, an id or an alias; the live one when absent.
+    pub(crate) version: Option<String>,
     /// `csv`, `jsonl` or `parquet`; by the file's name when absent.
     pub(crate) format: Option<String>,
     /// Input name to column name.

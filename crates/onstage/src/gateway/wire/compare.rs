@@ -4,7 +4,8 @@
 use super::version;
 use onstage_core::{
     ModelName,
-    model::{Version, VersionId},
+    alias::{Alias, pointing_at},
+    model::{Model, Version},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -29,10 +30,12 @@ pub(crate) struct Compared {
     number: u32,
     state: &'static str,
     live: bool,
+    /// Names that point at it.
+    aliases: Vec<String>,
     lineage: Option<version::Lineage>,
 }
 
-pub(crate) fn compare(versions: &[Version], live: Option<&VersionId>) -> Comparison {
+pub(crate) fn compare(versions: &[Version], of: &Model) -> Comparison {
     let parameters: Vec<_> = versions.iter().map(parameters).collect();
     let metrics: Vec<_> = versions.iter().map(version::metrics).collect();
     let examples: Vec<_> = versions.iter().map(examples).collect();
@@ -43,7 +46,10 @@ pub(crate) fn compare(versions: &[Version], live: Option<&VersionId>) -> Compari
                 id: version.id.0.clone(),
                 number: version.number,
                 state: version.state.name(),
-                live: live == Some(&version.id),
+                live: of.live.as_ref() == Some(&version.id),
+                aliases: pointing_at(&of.aliases, &version.id)
+                    .map(Alias::to_string)
+                    .collect(),
                 lineage: version.lineage.as_ref().map(version::lineage),
             })
             .collect(),

@@ -1,6 +1,7 @@
 //! The JSON that leaves: one file per thing, each a plain struct that the OpenAPI document is made from too.
 //! Does not fetch anything.
 
+pub(crate) mod alias;
 pub(crate) mod batch;
 pub(crate) mod compare;
 pub(crate) mod dataset;
@@ -12,6 +13,7 @@ pub(crate) mod model;
 pub(crate) mod page;
 pub(crate) mod people;
 pub(crate) mod prediction;
+pub(crate) mod schedule;
 pub(crate) mod template;
 pub(crate) mod training;
 pub(crate) mod upload;

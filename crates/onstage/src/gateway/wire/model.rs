@@ -3,9 +3,13 @@
 
 use super::{time, version::Version};
 use crate::gateway::call::Call;
-use onstage_core::model;
+use onstage_core::{
+    alias::{Alias, Aliased, Aliases},
+    model,
+};
 use onstage_engine::Readiness;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
@@ -24,6 +28,8 @@ pub(crate) struct Model {
     pub(crate) default_example: Option<serde_json::Value>,
     pub(crate) readiness: Ready,
     pub(crate) live_version_number: Option<u32>,
+    /// Names that versions have, each with the version's number.
+    pub(crate) aliases: BTreeMap<String, u32>,
 }
 
 /// Whether it would answer now.
@@ -87,12 +93,18 @@ pub(crate) fn show(call: &Call, model: &model::Model, around: Around) -> Model {
             .is_some_and(|schema| schema.background),
         default_example: live.and_then(|version| default_example(model, version)),
         live_version_number: live.map(|version| version.number),
+        aliases: numbers(&model.aliases),
         readiness: around.readiness.into(),
         latest_version: around
             .live
             .as_ref()
-            .map(|version| super::version::show(call, version, true, None)),
+            .map(|version| super::version::show(call, version, model, None)),
     }
+}
+
+fn numbers(aliases: &Aliases) -> BTreeMap<String, u32> {
+    let number = |(alias, to): (&Alias, &Aliased)| (alias.to_string(), to.number);
+    aliases.iter().map(number).collect()
 }
 
 fn title(model: &model::Model, live: Option<&model::Version>) -> String {

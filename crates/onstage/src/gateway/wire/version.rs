@@ -4,6 +4,7 @@
 use super::time;
 use crate::gateway::{call::Call, openapi};
 use onstage_core::{
+    alias::{Alias, pointing_at},
     model::{self, BuildFailure, VersionState},
     outcome::Phase,
     training,
@@ -36,6 +37,8 @@ pub(crate) struct Version {
     phase: &'static str,
     text: String,
     live: bool,
+    /// Names that point at it.
+    aliases: Vec<String>,
     #[schema(value_type = Object)]
     openapi_schema: Value,
     #[schema(value_type = Option<Object>)]
@@ -107,10 +110,11 @@ pub(crate) struct Withdrawn {
 pub(crate) fn show(
     call: &Call,
     version: &model::Version,
-    live: bool,
+    of: &model::Model,
     logs: Option<&str>,
 ) -> Version {
     let owner = call.is_owner();
+    let live = of.live.as_ref() == Some(&version.id);
     let (phase, text) = progress(&version.state, owner);
     Version {
         id: version.id.0.clone(),
@@ -123,6 +127,9 @@ pub(crate) fn show(
         phase,
         text,
         live,
+        aliases: pointing_at(&of.aliases, &version.id)
+            .map(Alias::to_string)
+            .collect(),
         openapi_schema: openapi::model::of_version(version),
         schema: version
             .schema()

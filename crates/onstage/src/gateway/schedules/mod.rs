@@ -1,0 +1,42 @@
+//! Schedules: jobs that are made again at every tick, as the owner makes, changes, pauses and removes them.
+//! Does not know when a tick is; core does, and the engine looks after them.
+
+mod change;
+mod check;
+mod create;
+mod delete;
+mod get;
+mod list;
+mod submitter;
+pub(crate) use submitter::Submits;
+
+use super::table::{
+    CURSOR,
+    Gives::{Json, Nothing, Page},
+    LIMIT, Route, Takes, route,
+};
+
+const ONE: &str = "/v1/schedules/{id}";
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        route!(GET "/v1/schedules", Owner, "Lists schedules, newest first, with their next tick and what the last one came to", list::run)
+            .query(&[CURSOR, LIMIT, ("model", "`owner/name`")])
+            .gives(200, Page("Schedule"))
+            .errors(&[400]),
+        route!(POST "/v1/schedules", Owner, "Makes a schedule: at every tick a batch job, prediction or training", create::run)
+            .takes(Takes::Json("NewSchedule"))
+            .gives(201, Json("Schedule"))
+            .errors(&[400, 404, 409, 415, 422]),
+        route!(GET ONE, Owner, "One schedule", get::run)
+            .gives(200, Json("Schedule"))
+            .errors(&[404]),
+        route!(PATCH ONE, Owner, "Changes, pauses or resumes a schedule", change::run)
+            .takes(Takes::Json("ScheduleChange"))
+            .gives(200, Json("Schedule"))
+            .errors(&[400, 404, 409, 415, 422]),
+        route!(DELETE ONE, Owner, "Removes a schedule; jobs that it made stay", delete::run)
+            .gives(204, Nothing)
+            .errors(&[404]),
+    ]
+}
