@@ -196,4 +196,5 @@ pub(crate) const OTHER_VARIABLES: &[&str] = &[
     "ONSTAGE_TOKEN",
     "ONSTAGE_CONFIG",
     "ONSTAGE_CACHE",
+    "ONSTAGE_FAIL",
 ];
