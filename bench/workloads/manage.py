@@ -176,7 +176,7 @@ def running(job):
 
 @contextmanager
 def confined(pid):
-    """Gives a process, and what it starts from then on, a share of a core and of memory; yields the group of the former."""
+    """Gives a process, and what it starts from then on, a share of a core and of memory; yields the core's group."""
     name = f"onstage-bench-{os.getpid()}"
     period = 100_000
     quota = int(period * SMALL_CPU)
