@@ -22,6 +22,8 @@ TITLES = {
     "J3": "From submission to start, at rest",
     "J4": "1,000,000 rows of the digits example as a batch job",
     "J5": "5 GB become a dataset, in one request and in parts",
+    "J6": "100 people on the page and the API, while two trainings have every core and a batch job runs",
+    "J6b": "200 people on a front with a quarter of a core and half a gigabyte",
     "instructions": "Hot parts, instructions counted by Callgrind",
 }
 

@@ -24,6 +24,7 @@ from workloads import (  # noqa: E402
     heavy,
     idle,
     instructions,
+    manage,
     overload,
     queue,
     rows,
@@ -47,6 +48,8 @@ WORKLOADS = {
     "J3": queue.starts,
     "J4": rows.run,
     "J5": dataset.run,
+    "J6": manage.run,
+    "J6b": manage.small,
     "instructions": instructions.run,
 }
 

@@ -8,6 +8,7 @@ from workloads import instructions
 from workloads.dataset import PARTS, PLAIN
 from workloads.echo import ALONE
 from workloads.idle import MODELS
+from workloads.manage import BUSY, SMALL
 from workloads.queue import HUEY
 from workloads.rows import LOOP
 from workloads.rows import ROWS as MILLION
@@ -109,6 +110,10 @@ TARGETS = [
     Target("J5", "rate by that of cp and sha256sum", AT_LEAST, 0.7, "", over("J5", "rate", PLAIN)),
     Target("J5", "the front grows by", AT_MOST, 64, "MiB", ours("J5", "the front grows by")),
     Target("J5", "the front grows by, in parts", AT_MOST, 64, "MiB", ours("J5", "the front grows by", PARTS)),
+    Target("J6", "p99 of the slowest call", AT_MOST, 200, "ms", ours("J6", "p99 of the slowest call", BUSY)),
+    Target("J6", "slowest of all", AT_MOST, 1_000, "ms", ours("J6", "max", BUSY)),
+    Target("J6", "errors", AT_MOST, 0, "", ours("J6", "errors", BUSY)),
+    Target("J6b", "errors", AT_MOST, 0, "", ours("J6b", "errors", SMALL)),
 ]
 
 

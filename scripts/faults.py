@@ -47,7 +47,7 @@ def main():
 def find_tests(only):
     """Test functions by experiment: `f38b_…` is F38b. Naming `F38` means F38b as well."""
     found = {}
-    for source in sorted(SOURCES.glob("*.rs")):
+    for source in sorted(SOURCES.rglob("*.rs")):
         for name in re.findall(r"async fn ([fs]\d\d[a-z]?_\w+)", source.read_text()):
             code = name.split("_")[0]
             found[code[0].upper() + code[1:]] = name
@@ -81,6 +81,8 @@ def run(tests, results, chosen):
         "onstage",
         "--test",
         "faults",
+        "--features",
+        "fail-points",
         *build,
     ]
     tools = os.environ.get("ONSTAGE_CACHE", str(Path.home() / ".cache/onstage"))

@@ -1,16 +1,19 @@
 //! Folders that are whole or not there, also after a power cut.
 //! Does not know what lies in them.
 
+use crate::fail::{self, Moment};
 use std::{fs, io, path::Path};
 
 /// Moves a finished folder to its place, from where it is trusted to be whole: its files reach the disk first.
 pub(crate) fn publish(folder: &Path, place: &Path) -> io::Result<()> {
+    fail::at("publish", Moment::Before);
     sync_tree(folder)?;
     fs::rename(folder, place)?;
-    match place.parent() {
-        Some(parent) => fs::File::open(parent)?.sync_all(),
-        None => Ok(()),
+    if let Some(parent) = place.parent() {
+        fs::File::open(parent)?.sync_all()?;
     }
+    fail::at("publish", Moment::After);
+    Ok(())
 }
 
 /// Brings everything below a folder to the disk.

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod datasets;
 mod durable;
 pub mod environment;
+pub mod fail;
 pub mod parcels;
 pub mod process;
 mod spawn;

@@ -6,6 +6,7 @@ use super::{
     key,
     writer::Writer,
 };
+use crate::fail::{self, Moment};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -109,10 +110,13 @@ impl Blobs for ObjectBlobs {
 
     async fn delete(&self, key: &str) -> Result<()> {
         let place = key::checked(key)?;
+        fail::at("delete", Moment::Before);
         match in_time(key, self.objects.delete(&place)).await {
-            Err(error) if error.kind == Kind::NotFound => Ok(()),
-            outcome => outcome,
+            Err(error) if error.kind == Kind::NotFound => {}
+            outcome => outcome?,
         }
+        fail::at("delete", Moment::After);
+        Ok(())
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {

@@ -2,6 +2,7 @@
 //! Must not hold more than a few parts in memory.
 
 use super::{error::blob_error, objects::in_time};
+use crate::fail::{self, Moment};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use object_store::{
@@ -138,7 +139,9 @@ impl BlobWriter for Writer {
             let text = format!("blob `{}` lost a piece while it was written", self.place);
             return Err(Error::unavailable(text).hint("write it again from its beginning"));
         }
+        fail::at("put", Moment::Before);
         self.complete().await?;
+        fail::at("put", Moment::After);
         let hash = std::mem::take(&mut self.hash).finalize();
         Ok(BlobRef {
             key: self.place.to_string(),

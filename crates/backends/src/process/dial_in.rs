@@ -28,7 +28,7 @@ const PIPE_BYTES: usize = 1 << 20;
 const LAST_LINES_MAX: usize = 20;
 const LAST_BYTES_MAX: usize = 16 * 1024;
 
-/// Spawns the worker and waits until it has connected. Errors: user code (it ended before), timeout, unavailable.
+/// Spawns the worker and waits until it has connected. Errors: user code (it ended before), timeout, unavailable (also when it was killed).
 pub(super) async fn start(
     place: Place,
     mut command: Command,
@@ -161,9 +161,11 @@ fn did_not_come(
     match ended {
         Some(Ok(status)) => {
             let exit: Exit = exit_of(status, kills);
-            Error::user_code(format!(
-                "worker `{label}` {exit} before it connected: {words}"
-            ))
+            let text = format!("worker `{label}` {exit} before it connected: {words}");
+            match exit.is_by_force() {
+                true => Error::unavailable(text),
+                false => Error::user_code(text),
+            }
         }
         Some(Err(error)) => Error::unavailable(format!("worker `{label}` was lost")).because(error),
         None => Error::timeout(format!(

@@ -8,7 +8,10 @@ use super::{
     owned_dir,
     task_file::{self, Errand, Found},
 };
-use crate::clock::SystemClock;
+use crate::{
+    clock::SystemClock,
+    fail::{self, Moment},
+};
 use async_trait::async_trait;
 use onstage_core::{
     Clock, Error, Id, Result,
@@ -136,11 +139,14 @@ impl ProcessDriver {
         };
         let pid = child.id();
         self.lock().children.insert(spec.id.clone(), child);
+        fail::at("record_task", Moment::Before);
         claim.started(&errand, Process::of(pid)).map_err(|error| {
             // A task that nobody can find again must not run.
             signal_group(pid, Signal::KILL);
             Error::unavailable(format!("task `{}` cannot be recorded", spec.id)).because(error)
-        })
+        })?;
+        fail::at("record_task", Moment::After);
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

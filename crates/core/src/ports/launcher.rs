@@ -50,6 +50,17 @@ pub enum Exit {
     },
 }
 
+impl Exit {
+    /// Killed by somebody outside, which says nothing about the model: the next one may live.
+    pub fn is_by_force(&self) -> bool {
+        let killed = Self::Signal {
+            number: 9,
+            out_of_memory: false,
+        };
+        *self == killed
+    }
+}
+
 impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -11,7 +11,7 @@ use onstage_core::{
     config::{ModelConfig, RealtimeSection},
     model::{BuildFailure, Version},
     outcome::{Phase, Reason},
-    ports::{Preparing, WorkerSpec, not_ready},
+    ports::{Exit, Preparing, WorkerSpec, not_ready},
     schema::ModelSchema,
     wire::{FromWorker, PROTOCOL, ToWorker, from_worker::WorkerError, to_worker::Work},
 };
@@ -211,11 +211,16 @@ async fn explain(
             ),
             None,
         ),
-        Told::Gone => (
-            "worker_lost".to_owned(),
-            format!("{} before it was ready", death.message),
-            None,
-        ),
+        Told::Gone => {
+            let by_force = exit.as_ref().is_some_and(Exit::is_by_force);
+            let kind = if by_force {
+                "unavailable"
+            } else {
+                "worker_lost"
+            };
+            let message = format!("{} before it was ready", death.message);
+            (kind.to_owned(), message, None)
+        }
         Told::Garbage(what) => (
             "worker_lost".to_owned(),
             format!("the worker broke the protocol: {what}"),

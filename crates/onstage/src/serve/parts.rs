@@ -6,6 +6,7 @@ use onstage_backends::{
     blobs,
     clock::{self, SystemClock},
     datasets::{CACHE_BYTES_DEFAULT, HostDatasets},
+    fail,
     parcels::DiskParcels,
     process::{LauncherSettings, ProcessDriver, ProcessLauncher, Purpose},
     store,
@@ -52,6 +53,9 @@ async fn open(
     purpose: Purpose,
     driver: Option<Arc<dyn Driver>>,
 ) -> Result<Parts> {
+    if let Some(folder) = environment.get("ONSTAGE_FAIL") {
+        fail::arm(Path::new(folder), role(purpose));
+    }
     let store = store::open(&settings.store).await?;
     let blobs = blobs::open(&settings.blobs).await?;
     let launcher = ProcessLauncher::new(
@@ -77,6 +81,15 @@ async fn open(
         ids: Arc::default(),
         checks: Arc::new(JsonSchemaChecks),
     })
+}
+
+/// What fail points call this process.
+fn role(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Realtime => "front",
+        Purpose::Jobs => "task",
+        Purpose::Trainings => "training",
+    }
 }
 
 /// This very program: a task must be of the same version as the server that starts it.

@@ -202,4 +202,5 @@ pub(crate) const OTHER_VARIABLES: &[&str] = &[
     "ONSTAGE_TOKEN",
     "ONSTAGE_CONFIG",
     "ONSTAGE_CACHE",
+    "ONSTAGE_FAIL",
 ];

@@ -95,6 +95,13 @@ impl World {
 
     /// Starts the server (again, after `kill_server`) and waits until it is ready.
     pub(crate) async fn serve(&mut self) {
+        if let Err(status) = self.try_serve().await {
+            panic!("the server ended with {status}:\n{}", self.printed());
+        }
+    }
+
+    /// The same; how it ended when it did before it was ready.
+    pub(crate) async fn try_serve(&mut self) -> Result<(), std::process::ExitStatus> {
         let client_json = self.data().join("client.json");
         let _ = fs::remove_file(&client_json);
         let log = fs::File::options()
@@ -112,26 +119,28 @@ impl World {
         let ready = async {
             loop {
                 if let Some(status) = self.server.as_mut().unwrap().try_wait().unwrap() {
-                    panic!("the server ended with {status}:\n{}", self.printed());
+                    return Err(status);
                 }
                 if let Some((url, token)) = read_client(&client_json)
                     && self
                         .client
                         .get(format!("{url}/readyz"))
+                        .timeout(Duration::from_secs(5))
                         .send()
                         .await
                         .is_ok_and(|answer| answer.status().is_success())
                 {
-                    return (url, token);
+                    return Ok((url, token));
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await; // poll
             }
         };
         let (url, token) = tokio::time::timeout(PATIENCE, ready)
             .await
-            .expect("the server gets ready");
+            .expect("the server gets ready")?;
         self.url = url;
         self.token = token;
+        Ok(())
     }
 
     /// What the server printed so far.
@@ -376,6 +385,11 @@ impl World {
 
     /// Ends the server as `kill` or a service manager would and checks that nothing is left.
     pub(crate) async fn close(mut self) {
+        self.stop().await;
+    }
+
+    /// The same, and its folder stays to be looked into.
+    pub(crate) async fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
             signal(server.id(), "TERM");
             let status =

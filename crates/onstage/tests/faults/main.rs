@@ -20,6 +20,7 @@ mod frames;
 mod fronts;
 mod gauges;
 mod hangs;
+mod kills;
 mod load;
 mod memory;
 mod restarts;

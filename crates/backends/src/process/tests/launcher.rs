@@ -204,6 +204,9 @@ async fn a_worker_that_ends_before_it_connects_tells_why() {
         assert_eq!(error.kind, Kind::UserCode, "{error}");
         assert!(error.to_string().contains(expected), "{error}");
     }
+    let killed = host.script("", "import os; os.kill(os.getpid(), 9)").await;
+    let error = host.launch(&killed).await.err().unwrap();
+    assert_eq!(error.kind, Kind::Unavailable, "nobody's fault: {error}");
     assert_eq!(temp_folders(data.path()), 0);
 }
 

@@ -54,6 +54,7 @@ pub(in crate::store) use server::is_url as is_server;
 pub(in crate::store) use snapshot::{blob_keys, check_file, snapshot};
 pub(super) use sqlite::{Durability, linked_version as sqlite_version};
 
+use crate::fail::{self, Moment};
 use error::store_error;
 use futures::{FutureExt, future::BoxFuture};
 use onstage_core::{Error, Result};
@@ -149,14 +150,20 @@ impl SqlStore {
         F: for<'a> Fn(&'a DatabaseTransaction, &'a V) -> BoxFuture<'a, Result<T>>,
         F: Send + Sync + 'static,
     {
+        let point = fail::name_of::<F>();
         let work = work::over(values, work);
-        in_time(async {
+        fail::at(point, Moment::Before);
+        let outcome = in_time(async {
             match &self.writer {
                 Writes::One(writer) => writer.write(work).await,
                 Writes::Many(pooled) => pooled.write(work).await,
             }
         })
-        .await
+        .await;
+        if outcome.is_ok() {
+            fail::at(point, Moment::After);
+        }
+        outcome
     }
 }
 

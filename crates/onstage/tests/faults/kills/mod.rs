@@ -1,0 +1,13 @@
+//! Kills of the front, of tasks and of workers under load, and what must hold afterwards.
+
+mod alone;
+mod at_points;
+mod at_random;
+mod caller;
+mod cancels;
+mod errands;
+mod judge;
+mod judge_tests;
+mod load;
+mod models;
+mod stage;
