@@ -53,11 +53,7 @@ pub enum Exit {
 impl Exit {
     /// Killed by somebody outside, which says nothing about the model: the next one may live.
     pub fn is_by_force(&self) -> bool {
-        let killed = Self::Signal {
-            number: 9,
-            out_of_memory: false,
-        };
-        *self == killed
+        *self == Self::Signal(9)
     }
 }
 

@@ -4,8 +4,8 @@
 use crate::gateway::{
     problem::{FieldProblem, ProblemBody},
     wire::{
-        alias, batch, compare, dataset, feedback, file, job, model, people, prediction, schedule, template,
-        training, upload, usage, version, webhook,
+        alias, batch, compare, dataset, feedback, file, job, model, people, prediction, schedule,
+        template, training, upload, usage, version, webhook,
     },
 };
 use serde_json::{Map, Value, json};
