@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 /// Jobs that run at once.
 const AT_ONCE: u64 = 20;
-/// How long one computes; the cancel comes so much around its end.
-const JOB_MS: u64 = 60;
-const AROUND_MS: u64 = 40;
+/// How long one computes; the cancel comes while it does, or so much after.
+const JOB_MS: u64 = 100;
+const LATE_MS: u64 = 40;
 
 #[tokio::test]
 async fn f13_a_cancel_that_races_the_end() {
@@ -18,7 +18,7 @@ async fn f13_a_cancel_that_races_the_end() {
     let stage = Stage::open("300ms").await;
     let (mut canceled, mut succeeded) = (0_u64, 0_u64);
     for group in 0..(it.rounds() as u64).div_ceil(AT_ONCE) {
-        let delays: Vec<u64> = (0..AT_ONCE).map(|_| it.random(AROUND_MS * 2)).collect();
+        let delays: Vec<u64> = (0..AT_ONCE).map(|_| it.random(JOB_MS + LATE_MS)).collect();
         let jobs = delays.into_iter().enumerate();
         let jobs = jobs.map(|(place, delay)| race(&stage, group * AT_ONCE + place as u64, delay));
         for (first, last) in futures::future::join_all(jobs).await {
@@ -62,11 +62,12 @@ async fn race(stage: &Stage, n: u64, delay: u64) -> (Value, Value) {
     let path = format!("/v1/predictions/{}", made["id"].as_str().unwrap());
     let deadline = Instant::now() + PATIENCE;
     let mut record = made;
-    while record["status"] == "starting" {
+    // A task hears of a cancel with its next beat, so that short jobs mostly win; some are cancelled around their claim.
+    while record["status"] == "starting" && !n.is_multiple_of(4) {
         assert!(Instant::now() < deadline, "it does not start: {record}");
         record = stage.caller.get(&path).await.1;
     }
-    tokio::time::sleep(Duration::from_millis(JOB_MS - AROUND_MS + delay)).await;
+    tokio::time::sleep(Duration::from_millis(delay)).await;
     let cancel = stage
         .caller
         .request(Method::POST, &format!("{path}/cancel"));
