@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 /// A task that ended badly within this time of its start counts as having died at once.
 const EARLY_DEATH_S: u64 = 20;
 /// The wait after the first early death; doubles with each further one.
-const WAIT_BASE_MS: u64 = 1_000;
+const WAIT_BASE_MS: u64 = 250;
 /// The longest wait between two tries.
 const WAIT_MS_MAX: u64 = 60_000;
 
@@ -59,11 +59,13 @@ mod tests {
         let mut backoffs = Backoffs::default();
         let second = Duration::from_secs(1);
         let mut now = Duration::ZERO;
-        for wait_s in [1, 2, 4, 8, 16, 32, 60, 60] {
+        for wait_ms in [
+            250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000,
+        ] {
             backoffs.ended(&version, false, second, now);
-            assert!(!backoffs.allows(&version, now + Duration::from_secs(wait_s) - second / 2));
-            now += Duration::from_secs(wait_s);
-            assert!(backoffs.allows(&version, now), "{wait_s}");
+            assert!(!backoffs.allows(&version, now + Duration::from_millis(wait_ms / 2)));
+            now += Duration::from_millis(wait_ms);
+            assert!(backoffs.allows(&version, now), "{wait_ms}");
         }
         backoffs.ended(&version, true, second, now);
         backoffs.ended(&version, false, second, now);

@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK_EVERY_MS: u64 = 500;
 /// And while there is neither: whoever submits on this front nudges it.
 const LOOK_IDLE_MS: u64 = 5_000;
+/// Looks after the last work that are as frequent as during it: a job that failed comes back after a pause.
+const LOOKS_AFTER_WORK: u32 = 20;
 /// Between two looks at least: many who submit at the same time are one nudge.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Jobs of a version that can never run, refused in one turn.
@@ -62,16 +64,22 @@ pub async fn run(
     };
     let mut dispatch = Dispatch::new(parts, driver, settings);
     let mut failing = false;
+    let mut idle_looks = LOOKS_AFTER_WORK;
     loop {
         let mut wait_ms = LOOK_EVERY_MS;
         let next = tokio::time::Instant::now() + LOOK_PAUSE;
         match dispatch.turn().await {
             Ok(look) => {
                 failing = false;
-                match look {
-                    Look::Started => started.notify_one(),
-                    Look::Busy => {}
-                    Look::Idle => wait_ms = LOOK_IDLE_MS,
+                idle_looks = match look {
+                    Look::Idle => idle_looks.saturating_add(1),
+                    Look::Started | Look::Busy => 0,
+                };
+                if look == Look::Started {
+                    started.notify_one();
+                }
+                if idle_looks > LOOKS_AFTER_WORK {
+                    wait_ms = LOOK_IDLE_MS;
                 }
             }
             Err(error) if !failing => {

@@ -105,6 +105,11 @@ impl Ticket {
         self.0.changed(seq).await;
     }
 
+    /// Whether it has ended and its job's record is to say so.
+    pub fn ends_with_its_job(&self) -> bool {
+        self.0.is_handed_over() && self.0.finished().is_some()
+    }
+
     /// How it ended, when it has.
     pub fn finished(&self) -> Option<Arc<Finished>> {
         self.0.finished().cloned()

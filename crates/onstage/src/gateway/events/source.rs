@@ -114,6 +114,10 @@ impl Source {
         self.pause = (self.pause * 2).min(LOOK_MAX);
         let news = async {
             match &self.subject {
+                // Its job's record is written at this moment.
+                Subject::Flight(ticket) if ticket.ends_with_its_job() => {
+                    tokio::time::sleep(pause / 4).await;
+                }
                 Subject::Flight(ticket) => {
                     let changed = ticket.changed(self.seen);
                     let _ = tokio::time::timeout(left, changed).await;
@@ -165,6 +169,9 @@ impl Source {
     /// The whole record, when it has ended.
     async fn has_ended(&self) -> Result<Option<String>, Problem> {
         match &self.subject {
+            Subject::Flight(ticket) if ticket.ends_with_its_job() => {
+                self.ended_job(ticket.id()).await
+            }
             Subject::Flight(ticket) if ticket.finished().is_none() => Ok(None),
             Subject::Flight(ticket) => {
                 let place = find::Place::Flight(ticket.clone());
@@ -174,11 +181,15 @@ impl Source {
                 let place = find::find(&self.call, id).await?;
                 self.prediction(&place).await.map(Some)
             }
-            Subject::Job(id) => match self.call.state.parts.store.job(id).await? {
-                Some(job) if job.state.is_final() => self.job(&job).await.map(Some),
-                Some(_) => Ok(None),
-                None => Err(find::missing(id)),
-            },
+            Subject::Job(id) => self.ended_job(id).await,
+        }
+    }
+
+    async fn ended_job(&self, id: &Id) -> Result<Option<String>, Problem> {
+        match self.call.state.parts.store.job(id).await? {
+            Some(job) if job.state.is_final() => self.job(&job).await.map(Some),
+            Some(_) => Ok(None),
+            None => Err(find::missing(id)),
         }
     }
 

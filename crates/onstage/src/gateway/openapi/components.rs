@@ -34,24 +34,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<prediction::Prediction<'_>>(&mut all);
     add::<prediction::Metrics>(&mut all);
     add::<prediction::Queue>(&mut all);
-    add::<batch::Batch>(&mut all);
-    add::<batch::RowCounts>(&mut all);
-    add::<batch::BatchProgress>(&mut all);
-    add::<batch::BatchMetrics>(&mut all);
-    add::<batch::TableInfo>(&mut all);
-    add::<batch::NewBatch>(&mut all);
-    add::<batch::Retry>(&mut all);
-    add::<batch::BatchItem>(&mut all);
-    add::<batch::Preview>(&mut all);
-    add::<training::Training>(&mut all);
-    add::<training::Trained>(&mut all);
-    add::<training::KeptCheckpoint>(&mut all);
-    add::<training::NewTraining>(&mut all);
-    add::<training::TrainingSeries>(&mut all);
-    add::<training::Point>(&mut all);
-    add::<job::Job>(&mut all);
-    add::<job::EndedRun>(&mut all);
-    add::<job::Task>(&mut all);
+    add_jobs(&mut all);
     add::<file::File>(&mut all);
     add::<upload::NewUpload>(&mut all);
     add::<upload::Upload>(&mut all);
@@ -81,6 +64,28 @@ pub(crate) fn schemas() -> Map<String, Value> {
         all.insert(name.to_owned(), schema);
     }
     all
+}
+
+/// Batch jobs, trainings, and what all jobs have in common.
+fn add_jobs(all: &mut Map<String, Value>) {
+    add::<batch::Batch>(all);
+    add::<batch::RowCounts>(all);
+    add::<batch::BatchProgress>(all);
+    add::<batch::BatchMetrics>(all);
+    add::<batch::TableInfo>(all);
+    add::<batch::NewBatch>(all);
+    add::<batch::Retry>(all);
+    add::<batch::BatchItem>(all);
+    add::<batch::Preview>(all);
+    add::<training::Training>(all);
+    add::<training::Trained>(all);
+    add::<training::KeptCheckpoint>(all);
+    add::<training::NewTraining>(all);
+    add::<training::TrainingSeries>(all);
+    add::<training::Point>(all);
+    add::<job::Job>(all);
+    add::<job::EndedRun>(all);
+    add::<job::Task>(all);
 }
 
 /// Aliases and schedules.

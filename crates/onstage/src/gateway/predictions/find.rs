@@ -68,7 +68,9 @@ pub(crate) async fn find(call: &Call, id: &Id) -> Result<Place, Problem> {
 }
 
 async fn find_now(call: &Call, id: &Id) -> Result<Option<Place>, Problem> {
-    if let Some(ticket) = call.state.engine.find(id) {
+    // What a job was handed over for has happened when it is committed, not before.
+    let in_flight = call.state.engine.find(id);
+    if let Some(ticket) = in_flight.filter(|ticket| !ticket.ends_with_its_job()) {
         return Ok(Some(Place::Flight(ticket)));
     }
     let store = &call.state.parts.store;

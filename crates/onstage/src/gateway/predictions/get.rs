@@ -12,8 +12,9 @@ use onstage_core::{Id, feedback::FeedbackFilter, ports::Page};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// How often a job that runs elsewhere is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often a job is looked at that runs elsewhere, or that ends here: soon at first, calmer while nothing happens.
+const LOOK_FIRST: Duration = Duration::from_millis(10);
+const LOOK_MAX: Duration = Duration::from_millis(250);
 
 #[derive(Deserialize)]
 struct Query {
@@ -47,6 +48,7 @@ pub(crate) async fn wait(
 ) -> Result<Place, Problem> {
     let clock = &call.state.parts.clock;
     let until = clock.monotonic() + patience;
+    let mut pause = LOOK_FIRST;
     loop {
         let left = until.saturating_sub(clock.monotonic());
         if left.is_zero() || place.is_final() || call.state.shutdown.is_cancelled() {
@@ -57,13 +59,16 @@ pub(crate) async fn wait(
                 Place::Flight(ticket) => {
                     ticket.done().await;
                 }
-                _ => tokio::time::sleep(LOOK_EVERY).await,
+                _ => tokio::time::sleep(pause).await,
             }
         };
         tokio::select! {
             () = change => {}
             () = tokio::time::sleep(left) => {}
             () = call.state.shutdown.cancelled() => {}
+        }
+        if !matches!(place, Place::Flight(_)) {
+            pause = (pause * 2).min(LOOK_MAX);
         }
         place = find::find(call, id).await?;
     }

@@ -116,7 +116,6 @@ pub(super) fn tell(it: &mut Experiment, outcome: &Outcome, history: &History) {
     it.measured("lost", judge::count(&breaches, "I1"));
     it.measured("committed_twice", judge::count(&breaches, "I2"));
     it.measured("set_aside", judge::set_aside(&history.record));
-    it.measured("calls_changed_after_answer", judge::calls_changed(history));
     it.measured("run_again", outcome.reruns);
     let calls = &outcome.calls;
     let counts = [

@@ -140,8 +140,7 @@ fn kept(told: &Told, row: &Row, history: &History) -> Vec<Breach> {
     if !ENDS.contains(&&*row.state) {
         say("I5", "it has not ended");
     }
-    // The front answers a call before its end is written; killed in between, it runs again.
-    if told.kind != "call" && has_changed(told, row) {
+    if has_changed(told, row) {
         say("I7", "it ended and was something else later");
     }
     if told.kind != "call" && row.state == "failed" && !may_fail(row) {
@@ -167,18 +166,6 @@ fn has_changed(told: &Told, row: &Row) -> bool {
     let first_end = told.seen.iter().position(|state| ENDS.contains(&&**state));
     first_end
         .is_some_and(|place| place + 1 != told.seen.len() || told.seen[place] != status(&row.state))
-}
-
-/// Calls whose answer was another than what became of them.
-pub(crate) fn calls_changed(history: &History) -> usize {
-    let rows = history.record.jobs.iter();
-    let rows: HashMap<&str, &Row> = rows.map(|row| (&*row.id, row)).collect();
-    let calls = history.told.iter().filter(|told| told.kind == "call");
-    let changed = calls.filter(|told| {
-        rows.get(&*told.id)
-            .is_some_and(|row| has_changed(told, row))
-    });
-    changed.count()
 }
 
 /// What must hold of any job.
