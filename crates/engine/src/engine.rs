@@ -205,6 +205,15 @@ impl Engine {
         }
     }
 
+    /// It will not be a job's after all.
+    pub fn keep(&self, ticket: &Ticket) {
+        ticket.0.handed_over.store(false, Relaxed);
+        if ticket.finished().is_some() {
+            // It ended while it was to be a job's, so nobody has recorded it.
+            self.0.house.stage.recorder.add(ticket.0.clone());
+        }
+    }
+
     /// Takes over the job that a realtime prediction was handed to: beats while it runs, commits its end.
     pub fn adopt(&self, ticket: Ticket, lease: Lease) {
         let adopted = self.0.adopted.clone();

@@ -15,7 +15,7 @@ use onstage_core::{
     outcome::{Failure, Phase, Progress, Status},
     value::{Stored, Value},
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 /// One prediction in flight. Cheap to clone.
 #[derive(Clone)]
@@ -103,6 +103,11 @@ impl Ticket {
     /// Resolves when there is an event with a number over `seq`, or it is final.
     pub async fn changed(&self, seq: u64) {
         self.0.changed(seq).await;
+    }
+
+    /// From now on a job's record says how it ended, nothing else.
+    pub fn hand_over(&self) {
+        self.0.handed_over.store(true, Ordering::Relaxed);
     }
 
     /// Whether it has ended and its job's record is to say so.

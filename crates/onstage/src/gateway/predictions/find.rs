@@ -49,6 +49,8 @@ impl Place {
 
 /// A front records what it answered within this time of its answer, unless its store is slow.
 const RECORDED_ELSEWHERE: Duration = Duration::from_millis(1_000);
+/// It has ended here while a job is made of it, which is a matter of one commit.
+const BECOMES_A_JOB: Duration = Duration::from_millis(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Beside other fronts, one that nobody knows is looked for a while: its answer may have come from another front a moment ago,
@@ -59,6 +61,9 @@ pub(crate) async fn find(call: &Call, id: &Id) -> Result<Place, Problem> {
     loop {
         match find_now(call, id).await? {
             Some(place) => return Ok(place),
+            None if call.state.engine.find(id).is_some() && clock.monotonic() < until => {
+                tokio::time::sleep(BECOMES_A_JOB).await;
+            }
             None if call.state.settings.sole_front || clock.monotonic() >= until => {
                 return Err(missing(id));
             }
@@ -81,7 +86,10 @@ async fn find_now(call: &Call, id: &Id) -> Result<Option<Place>, Problem> {
         return Ok(Some(Place::Record(Box::new(record))));
     }
     // It may have been on its way from flight to record between the two looks.
-    Ok(call.state.engine.find(id).map(Place::Flight))
+    let in_flight = call.state.engine.find(id);
+    Ok(in_flight
+        .filter(|ticket| !ticket.ends_with_its_job())
+        .map(Place::Flight))
 }
 
 fn is_prediction(job: &Job) -> bool {

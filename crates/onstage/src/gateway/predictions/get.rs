@@ -13,7 +13,7 @@ use serde::Deserialize;
 use std::time::Duration;
 
 /// How often a job is looked at that runs elsewhere, or that ends here: soon at first, calmer while nothing happens.
-const LOOK_FIRST: Duration = Duration::from_millis(10);
+const LOOK_FIRST: Duration = Duration::from_millis(2);
 const LOOK_MAX: Duration = Duration::from_millis(250);
 
 #[derive(Deserialize)]

@@ -5,13 +5,18 @@ use super::start::{Wanted, new_job, predict};
 use crate::gateway::{call::Call, problem::Problem};
 use onstage_core::{
     Error, Id,
-    job::{Idempotency, JobSpec},
+    job::{Idempotency, JobSpec, Lease},
     lifecycle::{RetryPolicy, RunEnd},
 };
-use onstage_engine::Ticket;
+use onstage_engine::{Engine, Ticket};
 
 /// At the wait limit: a job is made that this front already runs.
 pub(crate) async fn at_limit(call: &Call, wanted: &Wanted, ticket: Ticket) -> Result<(), Problem> {
+    let offer = Offer::of(call, ticket);
+    if offer.ticket.finished().is_some() {
+        return Ok(());
+    }
+    let ticket = &offer.ticket;
     let input = wanted.input.for_job(call).await?;
     let mut new = new_job(call, wanted, JobSpec::Prediction { input }, None)?;
     new.created_at = ticket.created_at();
@@ -20,8 +25,39 @@ pub(crate) async fn at_limit(call: &Call, wanted: &Wanted, ticket: Ticket) -> Re
     let lease = job
         .lease()
         .ok_or_else(|| Error::internal("a job that was submitted as claimed is not running"))?;
-    call.state.engine.adopt(ticket, lease);
+    offer.taken(lease);
     Ok(())
+}
+
+/// A prediction that is to become a job's: until that is certain, nobody is told how it ends. Dropped before, it stays what it was.
+struct Offer<'a> {
+    engine: &'a Engine,
+    ticket: Ticket,
+    taken: bool,
+}
+
+impl<'a> Offer<'a> {
+    fn of(call: &'a Call, ticket: Ticket) -> Self {
+        ticket.hand_over();
+        Self {
+            engine: &call.state.engine,
+            ticket,
+            taken: false,
+        }
+    }
+
+    fn taken(mut self, lease: Lease) {
+        self.taken = true;
+        self.engine.adopt(self.ticket.clone(), lease);
+    }
+}
+
+impl Drop for Offer<'_> {
+    fn drop(&mut self) {
+        if !self.taken {
+            self.engine.keep(&self.ticket);
+        }
+    }
 }
 
 /// What became of a request that must run once.
@@ -52,6 +88,7 @@ pub(crate) async fn once(call: &Call, wanted: &Wanted, key: Idempotency) -> Resu
         .ok_or_else(|| Error::internal("a job that was submitted as claimed is not running"))?;
     match predict(call, wanted) {
         Ok(ticket) => {
+            ticket.hand_over();
             call.state.engine.adopt(ticket.clone(), lease);
             Ok(Once::Here(ticket))
         }

@@ -1,7 +1,7 @@
 //! Starting a prediction: at once on this front, or as a job; and how long its answer is waited for.
 //! Does not read requests.
 
-use super::{by_model::Extras, find, hand_over, tether::Tether};
+use super::{by_model::Extras, find, get, hand_over, tether::Tether};
 use crate::gateway::{
     call::{self, Call, Prefer, set},
     input::Prepared,
@@ -26,6 +26,8 @@ use std::{sync::Arc, time::Duration};
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// After the shutdown signal, how long answers are still waited for.
 const LAST_WAIT: Duration = Duration::from_secs(5);
+/// For the commit of an answer that a job's record has before anybody is told it.
+const COMMIT_WAIT: Duration = Duration::from_secs(10);
 /// How the calls that schedules make name themselves.
 pub(crate) const SCHEDULE_AGENT: &str = "onstage-schedule";
 /// A key that a client gives against doubled requests.
@@ -76,7 +78,7 @@ async fn known_before(call: &Call, wanted: &Wanted, id: &Id, streams: bool) -> A
     let prefer = call.prefer();
     if !(streams || wanted.extras.stream || prefer.respond_async) {
         let place = find::find(call, id).await?;
-        super::get::wait(call, id, place, patience(call, prefer)).await?;
+        get::wait(call, id, place, patience(call, prefer)).await?;
     }
     going_on(call, id, streams).await
 }
@@ -231,13 +233,19 @@ async fn follow(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool, kep
         return stream(call, ticket, tether);
     }
     if let Some(finished) = in_time(call, wanted, &ticket).await {
-        return answered(call, wanted, &ticket, &finished);
+        return match kept {
+            Kept::AsJob => committed(call, &ticket).await,
+            Kept::AtTheLimit => answered(call, wanted, &ticket, &finished),
+        };
     }
     if let Some(tether) = tether {
         tether.let_go();
     }
     if kept == Kept::AtTheLimit {
         let handed = hand_over::at_limit(call, wanted, ticket.clone()).await;
+        if ticket.ends_with_its_job() {
+            return committed(call, &ticket).await;
+        }
         if let Some(finished) = ticket.finished() {
             return answered(call, wanted, &ticket, &finished);
         }
@@ -288,6 +296,21 @@ pub(crate) async fn wait(
         () = tokio::time::sleep(patience) => None,
         () = last_wait => None,
     }
+}
+
+/// The end of one that is a job, as soon as its record has it.
+async fn committed(call: &Call, ticket: &Ticket) -> Answer {
+    let place = find::find(call, ticket.id()).await?;
+    let place = get::wait(call, ticket.id(), place, COMMIT_WAIT).await?;
+    let known = find::known(call, &place).await?;
+    if !place.is_final() {
+        return accepted(call, known);
+    }
+    Ok(call::bytes(
+        StatusCode::CREATED,
+        "application/json",
+        known.text(call, None),
+    ))
 }
 
 fn answered(call: &Call, wanted: &Wanted, ticket: &Ticket, finished: &Arc<Finished>) -> Answer {
