@@ -124,11 +124,16 @@ impl MemoryGroups {
         if fs::write(&control, "+memory").is_ok() {
             return Ok(());
         }
+        let me = std::process::id().to_string();
+        if fs::read_to_string(self.base.join("cgroup.procs"))?.trim() != me {
+            // Somebody's session: it is not ours to arrange.
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
         let own = self.base.join(OWN);
         if !own.is_dir() {
             fs::create_dir(&own)?;
         }
-        fs::write(own.join("cgroup.procs"), std::process::id().to_string())?;
+        fs::write(own.join("cgroup.procs"), me)?;
         fs::write(&control, "+memory")
     }
 
@@ -200,6 +205,8 @@ fn place(mounted: &Path, own: &str) -> Option<(PathBuf, Files)> {
             return Some((mounted.join("memory").join(path), ONE));
         }
         if controllers.is_empty() {
+            // Where a front has moved into its own group, groups are made beside that.
+            let path = path.strip_suffix(OWN).unwrap_or(path);
             found = Some((mounted.join(path), TWO));
         }
     }
@@ -228,6 +235,10 @@ mod tests {
         assert_eq!(
             place("0::/user.slice/x.service\n"),
             Some((mounted.join("user.slice/x.service"), "memory.max"))
+        );
+        assert_eq!(
+            place("0::/system.slice/x.service/onstage-front\n"),
+            Some((mounted.join("system.slice/x.service/"), "memory.max"))
         );
         assert_eq!(place(""), None);
     }

@@ -24,10 +24,6 @@ const PROVEN_AFTER: Duration = Duration::from_secs(10);
 /// When a worker's memory is measured. Reading it takes some milliseconds for a large one.
 const MEASURE_FIRST: Duration = Duration::from_secs(2);
 const MEASURE_EVERY: Duration = Duration::from_secs(300);
-/// The kind of a start that failed through nothing of the model's.
-const UNAVAILABLE: &str = "unavailable";
-/// How often in a row such a start is tried again at once.
-const SPARED_MAX: u32 = 3;
 
 impl Pool {
     /// Starts one worker in the background; the roster counts it as starting already.
@@ -95,7 +91,6 @@ impl Pool {
             inside.surge = false;
             inside.starting_text = None;
             inside.last_failure = None;
-            inside.spared = 0;
             inside.mode == Mode::Closed
         };
         if closed {
@@ -131,14 +126,6 @@ impl Pool {
         self.tally.failed_starts.fetch_add(1, Relaxed);
         let mut inside = self.inside();
         inside.roster.start_failed();
-        if failure.kind == UNAVAILABLE && inside.spared < SPARED_MAX {
-            // It says nothing about the model: those who wait, wait for the next one.
-            inside.spared += 1;
-            inside.starting_text = None;
-            drop(inside);
-            self.look.notify_one();
-            return;
-        }
         let stranded = inside.note_failure(in_words(failure), now);
         drop(inside);
         self.fail_all(stranded);

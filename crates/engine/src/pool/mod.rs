@@ -109,8 +109,6 @@ struct Inside {
     failures: usize,
     failed_at: Option<Duration>,
     last_failure: Option<Failure>,
-    /// Starts in a row that somebody else put an end to, and that were tried again at once.
-    spared: u32,
     /// The loop looks again soon by itself.
     attended: bool,
     /// What the worker that starts is doing, for people.
@@ -151,7 +149,6 @@ impl Pool {
                 failures: 0,
                 failed_at: None,
                 last_failure: None,
-                spared: 0,
                 attended: false,
                 starting_text: None,
             }),

@@ -27,7 +27,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::Notify,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watch::{Pulse, Watch};
 
@@ -137,6 +140,8 @@ struct Floor {
     admission: Admission,
     pulse: Pulse,
     watches: Mutex<HashMap<u64, Arc<Watch>>>,
+    /// The first connection after there was none.
+    first_came: Notify,
     next: std::sync::atomic::AtomicU64,
     http: http1::Builder,
     tracker: TaskTracker,
@@ -167,6 +172,7 @@ impl Floor {
             front: Front::new(state),
             pulse: Pulse::default(),
             watches: Mutex::default(),
+            first_came: Notify::new(),
             next: std::sync::atomic::AtomicU64::new(0),
             http,
             tracker: TaskTracker::new(),
@@ -252,7 +258,14 @@ impl<'a> Listed<'a> {
         let number = floor
             .next
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        floor.watches().insert(number, watch);
+        let count = {
+            let mut watches = floor.watches();
+            watches.insert(number, watch);
+            watches.len()
+        };
+        if count == 1 {
+            floor.first_came.notify_one();
+        }
         Self { floor, number }
     }
 }
@@ -265,8 +278,12 @@ impl Drop for Listed<'_> {
 
 async fn sweep(floor: Arc<Floor>) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
-    every.tick().await;
     loop {
+        // A front at rest sleeps; the pulse is only for connections that are open.
+        if floor.watches().is_empty() {
+            floor.first_came.notified().await;
+            every.reset();
+        }
         every.tick().await;
         let now_s = floor.pulse.tick();
         for watch in floor.watches().values() {
