@@ -170,7 +170,9 @@ impl Source {
     async fn has_ended(&self) -> Result<Option<String>, Problem> {
         match &self.subject {
             Subject::Flight(ticket) if ticket.ends_with_its_job() => {
-                self.ended_job(ticket.id()).await
+                // While it is being made a job of, there is none yet.
+                let job = self.call.state.parts.store.job(ticket.id()).await?;
+                self.end_of(job).await
             }
             Subject::Flight(ticket) if ticket.finished().is_none() => Ok(None),
             Subject::Flight(ticket) => {
@@ -181,15 +183,18 @@ impl Source {
                 let place = find::find(&self.call, id).await?;
                 self.prediction(&place).await.map(Some)
             }
-            Subject::Job(id) => self.ended_job(id).await,
+            Subject::Job(id) => {
+                let job = self.call.state.parts.store.job(id).await?;
+                self.end_of(Some(job.ok_or_else(|| find::missing(id))?))
+                    .await
+            }
         }
     }
 
-    async fn ended_job(&self, id: &Id) -> Result<Option<String>, Problem> {
-        match self.call.state.parts.store.job(id).await? {
+    async fn end_of(&self, job: Option<Job>) -> Result<Option<String>, Problem> {
+        match job {
             Some(job) if job.state.is_final() => self.job(&job).await.map(Some),
-            Some(_) => Ok(None),
-            None => Err(find::missing(id)),
+            _ => Ok(None),
         }
     }
 

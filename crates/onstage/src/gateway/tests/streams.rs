@@ -4,6 +4,7 @@ use super::{ask::Ask, world::World};
 use axum::body::Body;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const COUNT: &str = "
 import time
@@ -18,6 +19,8 @@ def count(n: int, pause: float = 0) -> Iterator[str]:
         yield str(number)
 ";
 const PATH: &str = "/v1/models/lab/count/predictions";
+/// Longer than between two looks of a stream.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// The events of a whole stream: id, name, data.
 async fn events(ask: Ask<'_>) -> Vec<(String, String, String)> {
@@ -112,6 +115,44 @@ async fn a_stream_goes_on_where_it_broke() {
     }
     let names: Vec<Value> = whole.iter().map(|(_, name, _)| json!(name)).collect();
     assert_eq!(polled, names);
+}
+
+/// What comes until nothing does for a while.
+async fn read_on(body: &mut Body) -> String {
+    let mut text = String::new();
+    while let Ok(Some(frame)) = tokio::time::timeout(QUIET, body.frame()).await {
+        let data = frame.unwrap().into_data().unwrap();
+        text.push_str(std::str::from_utf8(&data).unwrap());
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_is_to_be_a_jobs_is_not_told_and_breaks_no_stream() {
+    let world = World::new().await;
+    world.live("lab/count", COUNT).await;
+    let ask = world.post(PATH).header("accept", "text/event-stream");
+    let ask = ask.json(&json!({"input": {"n": 2, "pause": 0.4}}));
+    let mut body = ask.open().await.into_body();
+    let mut first = Vec::new();
+    while first.is_empty() {
+        let data = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        first = parse(std::str::from_utf8(&data).unwrap());
+    }
+    let event: Value = serde_json::from_str(&first[0].2).unwrap();
+    let ticket = world
+        .engine
+        .find(&event["id"].as_str().unwrap().parse().unwrap());
+    let ticket = ticket.unwrap();
+    ticket.hand_over();
+    ticket.done().await;
+    let before = read_on(&mut body).await;
+    assert!(!before.contains("event: completed"), "{before}");
+    // No job came of it.
+    world.engine.keep(&ticket);
+    let after = body.collect().await.unwrap().to_bytes();
+    let after = parse(std::str::from_utf8(&after).unwrap());
+    assert_eq!(after.last().unwrap().1, "completed", "{before}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
