@@ -18,32 +18,28 @@ const OWN: &str = "onstage-front";
 #[derive(Debug, Clone, Copy)]
 struct Files {
     limit: &'static str,
-    /// Where memory goes that was paged out; bound to nothing beyond the limit.
-    swap: (&'static str, Swap),
+    /// The limit of what is paged out.
+    swap: &'static str,
+    /// That limit counts memory in.
+    swap_with_memory: bool,
     peak: &'static str,
     kills: &'static str,
     /// Has the kernel kill all of a group rather than one of it.
     together: Option<&'static str>,
 }
 
-/// What is written as the limit of paged-out memory.
-#[derive(Debug, Clone, Copy)]
-enum Swap {
-    /// Counts together with memory.
-    Limit,
-    None,
-}
-
 const ONE: Files = Files {
     limit: "memory.limit_in_bytes",
-    swap: ("memory.memsw.limit_in_bytes", Swap::Limit),
+    swap: "memory.memsw.limit_in_bytes",
+    swap_with_memory: true,
     peak: "memory.max_usage_in_bytes",
     kills: "memory.oom_control",
     together: None,
 };
 const TWO: Files = Files {
     limit: "memory.max",
-    swap: ("memory.swap.max", Swap::None),
+    swap: "memory.swap.max",
+    swap_with_memory: false,
     peak: "memory.peak",
     kills: "memory.events",
     together: Some("memory.oom.group"),
@@ -105,13 +101,13 @@ impl MemoryGroups {
             left: self.left.clone(),
         };
         group.write(self.files.limit, &bytes_max.to_string())?;
-        let (swap, most) = self.files.swap;
-        let most = match most {
-            Swap::Limit => bytes_max,
-            Swap::None => 0,
+        // Nothing beyond the limit is paged out, where the kernel counts that.
+        let most = if self.files.swap_with_memory {
+            bytes_max
+        } else {
+            0
         };
-        // Not every kernel counts what is paged out.
-        let _ = group.write(swap, &most.to_string());
+        let _ = group.write(self.files.swap, &most.to_string());
         if let Some(together) = self.files.together {
             let _ = group.write(together, "1");
         }
