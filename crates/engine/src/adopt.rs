@@ -9,7 +9,10 @@ use onstage_core::{
     lifecycle::{Beat, RetryPolicy, RunEnd},
     outcome::{Phase, Reason},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 /// Time between two beats.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
@@ -20,7 +23,7 @@ const COMMIT_TRIES_MAX: u32 = 450;
 
 /// Runs until the job's end is committed or its lease is lost.
 pub(crate) async fn adopt(house: Arc<House>, ticket: Ticket, lease: Lease) {
-    ticket.hand_over();
+    ticket.0.handed_over.store(true, Relaxed);
     let mut adopted = Adopted {
         house,
         ticket,

@@ -354,6 +354,16 @@ impl Sink for Entry {
 }
 
 impl Entry {
+    /// Under the lock that an end is set under, so that one of the two is first for everybody.
+    pub(crate) fn hand_over(&self) -> bool {
+        let _state = self.state();
+        let goes_on = self.finished.get().is_none();
+        if goes_on {
+            self.handed_over.store(true, Ordering::Relaxed);
+        }
+        goes_on
+    }
+
     pub(crate) fn is_handed_over(&self) -> bool {
         self.handed_over.load(Ordering::Relaxed)
     }

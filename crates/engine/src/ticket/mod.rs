@@ -15,7 +15,7 @@ use onstage_core::{
     outcome::{Failure, Phase, Progress, Status},
     value::{Stored, Value},
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 /// One prediction in flight. Cheap to clone.
 #[derive(Clone)]
@@ -82,7 +82,7 @@ impl Ticket {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        match self.finished() {
+        match self.told() {
             Some(finished) => self.ended(&finished),
             None => self.going_on(),
         }
@@ -105,9 +105,14 @@ impl Ticket {
         self.0.changed(seq).await;
     }
 
-    /// From now on a job's record says how it ended, nothing else.
-    pub fn hand_over(&self) {
-        self.0.handed_over.store(true, Ordering::Relaxed);
+    /// From now on a job's record says how it ended, nothing else. False when it has ended already: then it stays what it is.
+    pub fn hand_over(&self) -> bool {
+        self.0.hand_over()
+    }
+
+    /// How it ended, for whoever asks: of one that was handed over, nobody is told before its job's record has it.
+    pub fn told(&self) -> Option<Arc<Finished>> {
+        self.finished().filter(|_| !self.0.is_handed_over())
     }
 
     /// Whether it has ended and its job's record is to say so.
@@ -115,7 +120,7 @@ impl Ticket {
         self.0.is_handed_over() && self.0.finished().is_some()
     }
 
-    /// How it ended, when it has.
+    /// How it ended, when it has; told or not.
     pub fn finished(&self) -> Option<Arc<Finished>> {
         self.0.finished().cloned()
     }

@@ -174,7 +174,7 @@ impl Source {
                 let job = self.call.state.parts.store.job(ticket.id()).await?;
                 self.end_of(job).await
             }
-            Subject::Flight(ticket) if ticket.finished().is_none() => Ok(None),
+            Subject::Flight(ticket) if ticket.told().is_none() => Ok(None),
             Subject::Flight(ticket) => {
                 let place = find::Place::Flight(ticket.clone());
                 self.prediction(&place).await.map(Some)

@@ -124,7 +124,7 @@ pub(crate) async fn inside(
     let stored: Stored = match (found, part) {
         (Place::Flight(ticket), Part::Input) => ticket.stored_input().clone(),
         (Place::Flight(ticket), Part::Output) => {
-            let value = match ticket.finished().map(|finished| finished.outcome.clone()) {
+            let value = match ticket.told().map(|finished| finished.outcome.clone()) {
                 Some(Ok(value)) => Some(value),
                 Some(Err(_)) => None,
                 None => ticket.snapshot().partial,

@@ -40,7 +40,7 @@ impl Place {
 
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::Flight(ticket) => ticket.finished().is_some(),
+            Self::Flight(ticket) => ticket.told().is_some(),
             Self::Job(job) => job.state.is_final(),
             Self::Record(_) => true,
         }
@@ -144,7 +144,7 @@ async fn in_flight(call: &Call, ticket: &Ticket) -> Result<Known, Problem> {
     )
     .await?;
     let input = hide(input, &hidden);
-    Ok(match ticket.finished() {
+    Ok(match ticket.told() {
         Some(finished) => of_finished(call, ticket, &finished, input),
         None => of_ticket(call, ticket, input),
     })

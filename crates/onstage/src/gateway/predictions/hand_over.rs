@@ -12,10 +12,9 @@ use onstage_engine::{Engine, Ticket};
 
 /// At the wait limit: a job is made that this front already runs.
 pub(crate) async fn at_limit(call: &Call, wanted: &Wanted, ticket: Ticket) -> Result<(), Problem> {
-    let offer = Offer::of(call, ticket);
-    if offer.ticket.finished().is_some() {
+    let Some(offer) = Offer::of(call, ticket) else {
         return Ok(());
-    }
+    };
     let ticket = &offer.ticket;
     let input = wanted.input.for_job(call).await?;
     let mut new = new_job(call, wanted, JobSpec::Prediction { input }, None)?;
@@ -37,13 +36,13 @@ struct Offer<'a> {
 }
 
 impl<'a> Offer<'a> {
-    fn of(call: &'a Call, ticket: Ticket) -> Self {
-        ticket.hand_over();
-        Self {
+    /// None when it has ended already.
+    fn of(call: &'a Call, ticket: Ticket) -> Option<Self> {
+        ticket.hand_over().then(|| Self {
             engine: &call.state.engine,
             ticket,
             taken: false,
-        }
+        })
     }
 
     fn taken(mut self, lease: Lease) {

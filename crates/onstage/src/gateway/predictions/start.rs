@@ -243,11 +243,11 @@ async fn follow(call: &Call, wanted: &Wanted, ticket: Ticket, streams: bool, kep
     }
     if kept == Kept::AtTheLimit {
         let handed = hand_over::at_limit(call, wanted, ticket.clone()).await;
+        if let Some(finished) = ticket.told() {
+            return answered(call, wanted, &ticket, &finished);
+        }
         if ticket.ends_with_its_job() {
             return committed(call, &ticket).await;
-        }
-        if let Some(finished) = ticket.finished() {
-            return answered(call, wanted, &ticket, &finished);
         }
         handed?;
     }
