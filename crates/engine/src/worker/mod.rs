@@ -54,6 +54,7 @@ pub struct Worker {
     number: u64,
     pid: u32,
     schema: Option<Arc<ModelSchema>>,
+    environment_sha256: Option<Arc<str>>,
     orders: mpsc::UnboundedSender<Order>,
     wake: Arc<Notify>,
     ended: watch::Receiver<Option<Ended>>,
@@ -136,6 +137,7 @@ impl Worker {
             number,
             pid,
             schema: started.schema.map(Arc::new),
+            environment_sha256: started.environment_sha256.map(Arc::from),
             orders,
             wake,
             ended,
@@ -154,6 +156,11 @@ impl Worker {
     /// What it said about its model, when it was asked.
     pub fn schema(&self) -> Option<&Arc<ModelSchema>> {
         self.schema.as_ref()
+    }
+
+    /// Of what it runs in, where Onstage made that.
+    pub fn environment_sha256(&self) -> Option<&str> {
+        self.environment_sha256.as_deref()
     }
 
     /// Computes items as one microbatch, after those handed over before. Every sink hears an end, also when the worker is gone.

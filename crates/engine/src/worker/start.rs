@@ -39,6 +39,7 @@ pub(super) struct Started {
     pub line: Line,
     pub schema: Option<ModelSchema>,
     pub tempdir: PathBuf,
+    pub environment_sha256: Option<String>,
 }
 
 /// Everything from the launch to `ready`. The environment may take as long as it takes; the worker has `startup_timeout`.
@@ -55,6 +56,7 @@ pub(super) async fn start(
         .launch(&spec, preparing)
         .await
         .map_err(|error| launch_failed(error, config))?;
+    let environment_sha256 = process.environment_sha256().map(str::to_owned);
     let mut line = Line::new(process).map_err(|error| ours(&error))?;
     let limit = config.startup_timeout.0;
     let told =
@@ -67,6 +69,7 @@ pub(super) async fn start(
             line,
             schema,
             tempdir,
+            environment_sha256,
         }),
         Err(told) => {
             let failure = explain(line, told, config, preparing).await;
