@@ -242,7 +242,11 @@ impl Engine {
         };
         let pool = self.0.house.pool_of(&loaded.version.id);
         let mut readiness = pool.map_or_else(asleep, |pool| pool.readiness());
-        if let Some(trouble) = standing.and_then(|it| it.trouble) {
+        if let Err(spent) = self.0.house.stage.meter.check_month(loaded) {
+            readiness.state = "asleep";
+            readiness.text = spent.message;
+        }
+        if let Some(trouble) = standing.as_ref().and_then(|it| it.trouble.clone()) {
             readiness.text = trouble;
         }
         readiness

@@ -17,6 +17,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<FieldProblem>(&mut all);
     add::<model::Model>(&mut all);
     add::<model::Ready>(&mut all);
+    add::<model::Money>(&mut all);
     add::<model::NewModel>(&mut all);
     add::<model::ModelChange>(&mut all);
     add::<model::Warmup>(&mut all);
