@@ -126,11 +126,12 @@ impl Worker {
             said_exit: false,
             alarm: drive::Alarm::default(),
         };
-        let tempdir = started.tempdir;
+        let (tempdir, weights) = (started.tempdir, started.weights);
         spawn("worker", async move {
             let end = drive.run().await.map_or(Ended::Stopped, Ended::Died);
             // What is left in it is worth nothing without the worker.
             let _ = tokio::fs::remove_dir_all(&tempdir).await;
+            drop(weights);
             tell.send_replace(Some(end));
         });
         Self {
