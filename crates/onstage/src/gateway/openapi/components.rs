@@ -44,6 +44,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<dataset::DatasetVersion>(&mut all);
     add::<dataset::DatasetPreview>(&mut all);
     add::<dataset::PreviewColumn>(&mut all);
+    add::<dataset::ArchivedFile>(&mut all);
     add::<feedback::Feedback>(&mut all);
     add::<feedback::NewFeedback>(&mut all);
     add::<feedback::NewExport>(&mut all);
