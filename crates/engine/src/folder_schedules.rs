@@ -65,7 +65,11 @@ pub(crate) async fn run(
 }
 
 fn live(catalog: &Catalog) -> Live {
-    let all = catalog.all_live().into_iter();
+    let all = catalog.all_live().into_iter().filter(|loaded| {
+        // Nobody has pushed the trainer's folder to the model that a training gave its version to.
+        let lineage = loaded.version.lineage.as_ref();
+        lineage.is_none_or(|it| it.trainer_model == loaded.version.model)
+    });
     all.map(|loaded| {
         let version = &loaded.version;
         let wanted = (version.id.clone(), version.config.schedules.clone());
