@@ -1,5 +1,5 @@
 // Owns the list of API routes the page uses, one function each. Must not know how answers are shown.
-import { fetchJson, send, type Ask } from './http';
+import { fetchJson, send } from './http';
 import type {
   Account,
   Batch,
@@ -21,6 +21,11 @@ import type {
 } from './types';
 
 const enc = encodeURIComponent;
+/** A list: its first page, or the one behind a link that the server gave. */
+const listOf =
+  <T>(path: string) =>
+  (next?: string): Promise<Page<T>> =>
+    fetchJson(next ?? path);
 const modelPath = (owner: string, name: string): string => `v1/models/${enc(owner)}/${enc(name)}`;
 const query = (values: Record<string, string | undefined>): string => {
   const pairs = Object.entries(values).filter((pair): pair is [string, string] => Boolean(pair[1]));
@@ -32,12 +37,12 @@ export const login = (secret: { password: string } | { token: string }): Promise
   fetchJson('v1/login', { json: secret, keepOn401: true });
 export const logout = (): Promise<void> => fetchJson('v1/logout', { method: 'POST', keepOn401: true });
 
-export const models = (): Promise<Page<Model>> => fetchJson('v1/models?limit=200');
+export const models = listOf<Model>('v1/models?limit=100');
 export const model = (owner: string, name: string): Promise<Model> => fetchJson(modelPath(owner, name));
 export const warmup = (owner: string, name: string): Promise<unknown> =>
   fetchJson(`${modelPath(owner, name)}/warmup`, { method: 'POST' });
-export const versions = (owner: string, name: string): Promise<Page<Version>> =>
-  fetchJson(`${modelPath(owner, name)}/versions?limit=100`);
+export const versions = (owner: string, name: string) =>
+  listOf<Version>(`${modelPath(owner, name)}/versions?limit=50`);
 export const version = (owner: string, name: string, id: string): Promise<Version> =>
   fetchJson(`${modelPath(owner, name)}/versions/${enc(id)}`);
 export const promote = (owner: string, name: string, id: string): Promise<Model> =>
@@ -59,17 +64,14 @@ export const compare = (owner: string, name: string, ids: string[]): Promise<Com
 
 export const predictPath = (owner: string, name: string): string => `${modelPath(owner, name)}/predictions`;
 export const prediction = (id: string): Promise<Prediction> => fetchJson(`v1/predictions/${enc(id)}`);
-export const predictions = (filter: {
-  model?: string;
-  status?: string;
-  mine?: string;
-}): Promise<Page<Prediction>> => fetchJson(`v1/predictions${query({ ...filter, limit: '50' })}`);
+export const predictions = (filter: { model?: string; status?: string; mine?: string }) =>
+  listOf<Prediction>(`v1/predictions${query({ ...filter, limit: '50' })}`);
 export const cancelPrediction = (id: string): Promise<Prediction> =>
   fetchJson(`v1/predictions/${enc(id)}/cancel`, { method: 'POST' });
 export const eventsPath = (id: string): string => `v1/predictions/${enc(id)}/events`;
 
-export const batches = (filter: { model?: string }): Promise<Page<Batch>> =>
-  fetchJson(`v1/batches${query({ ...filter, limit: '50' })}`);
+export const batches = (filter: { model?: string }) =>
+  listOf<Batch>(`v1/batches${query({ ...filter, limit: '50' })}`);
 export const batch = (id: string): Promise<Batch> => fetchJson(`v1/batches/${enc(id)}`);
 export const preview = (owner: string, name: string, table: File): Promise<Preview> => {
   const form = new FormData();
@@ -91,8 +93,8 @@ export const retryBatch = (id: string): Promise<Batch> =>
   fetchJson(`v1/batches/${enc(id)}/retry`, { json: { only: 'failed' } });
 export const batchEventsPath = (id: string): string => `v1/batches/${enc(id)}/events`;
 export const batchResultPath = (id: string): string => `v1/batches/${enc(id)}/result`;
-export const failedItems = (id: string): Promise<Page<BatchItem>> =>
-  fetchJson(`v1/batches/${enc(id)}/items?status=failed&limit=100`);
+export const failedItems = (id: string) =>
+  listOf<BatchItem>(`v1/batches/${enc(id)}/items?status=failed&limit=50`);
 
 export interface TrainingStart {
   input: Record<string, unknown>;
@@ -101,8 +103,7 @@ export interface TrainingStart {
 }
 export const startTraining = (version: Version, start: TrainingStart): Promise<Training> =>
   fetchJson(`v1/models/${version.model}/versions/${enc(version.id)}/trainings`, { json: start });
-export const trainings = (model: string): Promise<Page<Training>> =>
-  fetchJson(`v1/trainings${query({ model, limit: '50' })}`);
+export const trainings = (model: string) => listOf<Training>(`v1/trainings${query({ model, limit: '50' })}`);
 export const training = (id: string): Promise<Training> => fetchJson(`v1/trainings/${enc(id)}`);
 export const trainingMetrics = (id: string): Promise<TrainingSeries> =>
   fetchJson(`v1/trainings/${enc(id)}/metrics`);
@@ -115,10 +116,10 @@ export const retryTraining = (id: string): Promise<Training> =>
 
 const datasetVersionPath = (name: string, version: number | 'newest'): string =>
   `v1/datasets/${enc(name)}/versions/${version}`;
-export const datasets = (): Promise<Page<Dataset>> => fetchJson('v1/datasets?limit=200');
+export const datasets = listOf<Dataset>('v1/datasets?limit=50');
 export const dataset = (name: string): Promise<Dataset> => fetchJson(`v1/datasets/${enc(name)}`);
-export const datasetVersions = (name: string): Promise<Page<DatasetVersion>> =>
-  fetchJson(`v1/datasets/${enc(name)}/versions?limit=200`);
+export const datasetVersions = (name: string) =>
+  listOf<DatasetVersion>(`v1/datasets/${enc(name)}/versions?limit=50`);
 export const datasetPreview = (name: string, version: number | 'newest'): Promise<DatasetPreview> =>
   fetchJson(`${datasetVersionPath(name, version)}/preview?rows=50`);
 export const datasetContentPath = (name: string, version: number): string =>
@@ -135,9 +136,5 @@ export const usage = (by: string, since: string, until: string): Promise<UsageRe
 
 export const giveFeedback = (prediction: string, draft: FeedbackDraft): Promise<Feedback> =>
   fetchJson(`v1/predictions/${enc(prediction)}/feedback`, { json: draft });
-export const feedback = (model: string): Promise<Page<Feedback>> =>
-  fetchJson(`v1/feedback${query({ model, limit: '100' })}`);
+export const feedback = (model: string) => listOf<Feedback>(`v1/feedback${query({ model, limit: '50' })}`);
 export const feedbackCsvPath = (model: string): string => `v1/feedback${query({ model, format: 'csv' })}`;
-
-/** The next page of any list, by the link the server gave. */
-export const more = <T>(next: string, ask?: Ask): Promise<Page<T>> => fetchJson(next, ask);

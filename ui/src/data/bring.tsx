@@ -13,6 +13,8 @@ import '../style/data.css';
 
 interface BringProps {
   known: Dataset[];
+  /** There are others as well. */
+  knowsSome?: boolean;
   /** The dataset that gets a version; asked for when absent. */
   into?: string;
   onDone: (version: DatasetVersion) => void;
@@ -67,7 +69,14 @@ function useSending(onDone: (version: DatasetVersion) => void) {
   return { sent, problem, send, stop: () => abort.current?.abort() };
 }
 
-function Send({ known, into, onDone, file, onBack }: BringProps & { file: File; onBack: () => void }) {
+function Send({
+  known,
+  knowsSome,
+  into,
+  onDone,
+  file,
+  onBack,
+}: BringProps & { file: File; onBack: () => void }) {
   const id = useId();
   const [name, setName] = useState(into ?? nameOfFile(file.name));
   const { sent, problem, send, stop } = useSending(onDone);
@@ -101,7 +110,12 @@ function Send({ known, into, onDone, file, onBack }: BringProps & { file: File; 
             }}
           />
           <span id={`${id}-said`} className={wrong ? 'field-error' : 'fine'}>
-            {wrong ?? (there ? `Adds a version to ${name}; the ones before stay.` : 'A new dataset.')}
+            {wrong ??
+              (there
+                ? `Adds a version to ${name}; the ones before stay.`
+                : knowsSome
+                  ? 'A new dataset, or a version of the one that has this name.'
+                  : 'A new dataset.')}
           </span>
         </div>
       )}

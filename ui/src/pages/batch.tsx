@@ -1,6 +1,6 @@
 // Owns the Batch tab: a table in, columns mapped to inputs, start; and the batch jobs there were. Must not
 // know how a batch job is watched.
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { batches, preview as getPreview, startBatch } from '../api/calls';
@@ -15,6 +15,7 @@ import { Bar, Notice, ProblemNotice, Skeleton } from '../parts/bits';
 import { DropZone } from '../parts/dropzone';
 import { ago, bytes, count, fullTime, number, summary } from '../parts/format';
 import { useNow } from '../parts/hooks';
+import { More, useListed } from '../parts/listed';
 import { isFinal } from '../run/view';
 import { BatchBadge } from './batchbadge';
 import { mapComplete, mappingOf, refusedTable, rowsThrough, templateOf } from './mapping';
@@ -264,17 +265,16 @@ const withoutColumn = (input: Schema | undefined): string =>
 function Past({ model }: { model: Model }) {
   const path = `${model.owner}/${model.name}`;
   const now = useNow(15_000);
-  const { data } = useQuery({
-    queryKey: ['batches', path],
-    queryFn: () => batches({ model: path }),
-    refetchInterval: (q) => (q.state.data?.results.some((b) => !isFinal(b.status)) ? REFRESH_BUSY_MS : false),
+  const list = useListed(['batches', path], batches({ model: path }), {
+    refreshMs: (rows) => (rows.some((b) => !isFinal(b.status)) ? REFRESH_BUSY_MS : false),
   });
-  if (!data?.results.length) return null;
+  if (list.problem && !list.loaded) return <ProblemNotice problem={list.problem} again={list.again} />;
+  if (!list.rows.length) return null;
   return (
     <section aria-label="Batch jobs">
       <h2>Batch jobs</h2>
       <ul className="rows">
-        {data.results.map((b) => (
+        {list.rows.map((b) => (
           <li key={b.id}>
             <Link href={`/batches/${b.id}`} className="rows-item">
               <BatchBadge batch={b} />
@@ -287,6 +287,7 @@ function Past({ model }: { model: Model }) {
           </li>
         ))}
       </ul>
+      <More list={list} />
     </section>
   );
 }

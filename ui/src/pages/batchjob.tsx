@@ -10,6 +10,7 @@ import { Bar, Notice, PageProblem, ProblemNotice, Said, Skeleton } from '../part
 import { between, duration, fullTime, number, summary } from '../parts/format';
 import { useNow, useTitle } from '../parts/hooks';
 import { AgainIcon, DownloadIcon } from '../parts/icons';
+import { More, useListed } from '../parts/listed';
 import { toastError } from '../parts/toasts';
 import { isFinal } from '../run/view';
 import { BatchBadge } from './batchbadge';
@@ -22,6 +23,7 @@ import '../style/grid.css';
 import '../style/run.css';
 
 const REFRESH_MS = 800;
+const REFRESH_FAILED_MS = 2_000;
 
 export default function BatchPage({ id }: { id: string }) {
   const query = useQuery({
@@ -179,19 +181,17 @@ function resultName(batch: Batch): string {
 function FailedRows({ batch }: { batch: Batch }) {
   const [, go] = useLocation();
   const over = isFinal(batch.status);
-  const query = useQuery({
-    queryKey: ['failed', batch.id, over ? 'over' : batch.counts?.failed],
-    queryFn: () => failedItems(batch.id),
-    placeholderData: (before) => before,
+  const list = useListed(['failed', batch.id, over], failedItems(batch.id), {
+    refreshMs: () => (over ? false : REFRESH_FAILED_MS),
+    keeps: true,
   });
   const retry = useMutation({
     mutationFn: () => retryBatch(batch.id),
     onSuccess: (next) => go(`/batches/${next.id}`),
     onError: toastError,
   });
-  if (query.error)
-    return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
-  if (!query.data) return <Skeleton lines={3} />;
+  if (list.problem && !list.loaded) return <ProblemNotice problem={list.problem} again={list.again} />;
+  if (!list.loaded) return <Skeleton lines={3} />;
   return (
     <section className="stack" aria-label="Failed rows">
       <div className="row row-ends">
@@ -207,13 +207,13 @@ function FailedRows({ batch }: { batch: Batch }) {
           </button>
         )}
       </div>
-      <FailedTable items={query.data.results} />
-      {query.data.next && <p className="fine">The first 100 are shown. The result has them all.</p>}
+      <FailedTable items={list.rows} />
+      <More list={list} />
     </section>
   );
 }
 
-/** At most a hundred rows, whose reasons are sentences: they wrap, unlike the cells of a grid. */
+/** Reasons are sentences: they wrap, unlike the cells of a grid. */
 function FailedTable({ items }: { items: BatchItem[] }) {
   return (
     // The box scrolls where a word is too long, so it takes the focus.

@@ -11,6 +11,7 @@ import { Grid } from '../grid/grid';
 import { Empty, ProblemNotice, Skeleton } from '../parts/bits';
 import { ago, between, fullTime, summary } from '../parts/format';
 import { useNow } from '../parts/hooks';
+import { More, useListed } from '../parts/listed';
 import { isFinal } from '../run/view';
 import { TrainingBadge } from '../train/badge';
 import { measured } from '../train/view';
@@ -132,18 +133,16 @@ function NewTraining({ version, start }: { version: Version; start: Values }) {
 
 function Past({ model }: { model: Model }) {
   const path = `${model.owner}/${model.name}`;
-  const query = useQuery({
-    queryKey: ['trainings', path],
-    queryFn: () => trainings(path),
-    refetchInterval: (q) => (q.state.data?.results.some((t) => !isFinal(t.status)) ? REFRESH_BUSY_MS : false),
+  const list = useListed(['trainings', path], trainings(path), {
+    refreshMs: (rows) => (rows.some((t) => !isFinal(t.status)) ? REFRESH_BUSY_MS : false),
   });
-  if (query.error)
-    return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
-  if (!query.data?.results.length) return null;
+  if (list.problem && !list.loaded) return <ProblemNotice problem={list.problem} again={list.again} />;
+  if (!list.rows.length) return null;
   return (
     <section className="stack" aria-label="Trainings">
       <h2>Trainings</h2>
-      <PastTable list={query.data.results} />
+      <PastTable list={list.rows} />
+      <More list={list} />
     </section>
   );
 }
