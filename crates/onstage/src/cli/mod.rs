@@ -240,6 +240,7 @@ mod tests {
             "onstage schedule add age x=3 --every 1h",
             "onstage schedule add age@staging --table labels --cron @daily --zone Europe/Zurich --overlap queue",
             "onstage schedule add age --train data=labels epochs=5 --promote --gate accuracy>=0.9 --cron @weekly --no-catch-up",
+            "onstage schedule run 01abcdefgh",
             "onstage schedule pause 01abcdefgh",
             "onstage schedule rm 01abcdefgh",
             "onstage data put labels fish.csv --format csv",
