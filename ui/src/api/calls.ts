@@ -14,6 +14,8 @@ import type {
   Page,
   Prediction,
   Preview,
+  Schedule,
+  ScheduleTicks,
   Training,
   TrainingSeries,
   UsageReport,
@@ -100,6 +102,8 @@ export interface TrainingStart {
   input: Record<string, unknown>;
   promote?: boolean;
   gates?: string[];
+  seed?: number;
+  destination?: string;
 }
 export const startTraining = (version: Version, start: TrainingStart): Promise<Training> =>
   fetchJson(`v1/models/${version.model}/versions/${enc(version.id)}/trainings`, { json: start });
@@ -130,6 +134,31 @@ export const deleteDatasetVersion = (name: string, version: number): Promise<voi
   fetchJson(datasetVersionPath(name, version), { method: 'DELETE' });
 export const datasetPutPath = (name: string, file: string): string =>
   `v1/datasets/${enc(name)}${query({ filename: file })}`;
+
+export const schedules = (model?: string) => listOf<Schedule>(`v1/schedules${query({ model, limit: '50' })}`);
+export interface ScheduleWhen {
+  cron?: string;
+  timezone?: string;
+  every?: string;
+}
+export interface NewSchedule extends ScheduleWhen {
+  model: string;
+  kind: Schedule['kind'];
+  version?: string;
+  request: Record<string, unknown>;
+  overlap?: Schedule['overlap'];
+  catch_up?: boolean;
+}
+export const makeSchedule = (wish: NewSchedule): Promise<Schedule> =>
+  fetchJson('v1/schedules', { json: wish });
+export const previewSchedule = ({ cron, timezone, every }: ScheduleWhen): Promise<ScheduleTicks> =>
+  fetchJson(`v1/schedules/preview${query({ cron, timezone, every })}`);
+export const pauseSchedule = (id: string, paused: boolean): Promise<Schedule> =>
+  fetchJson(`v1/schedules/${enc(id)}`, { method: 'PATCH', json: { paused } });
+export const runSchedule = (id: string): Promise<Schedule> =>
+  fetchJson(`v1/schedules/${enc(id)}/run`, { method: 'POST' });
+export const deleteSchedule = (id: string): Promise<void> =>
+  fetchJson(`v1/schedules/${enc(id)}`, { method: 'DELETE' });
 
 export const usage = (by: string, since: string, until: string): Promise<UsageReport> =>
   fetchJson(`v1/usage${query({ by, since, until })}`);
