@@ -1,5 +1,6 @@
 // Owns how a chosen file becomes an input value: small ones travel inside it, large ones are uploaded first.
 // Must not know widgets.
+import type { OnSending } from '../api/sending';
 import { upload } from '../api/upload';
 import { bytes, mediaWords, sentence } from '../parts/format';
 
@@ -18,16 +19,12 @@ const behind = new Map<string, File>();
 /** The file that a preview address stands for. */
 export const fileBehind = (show: string): File | undefined => behind.get(show);
 
-export async function choose(
-  file: File,
-  onProgress: (fraction: number) => void,
-  signal: AbortSignal,
-): Promise<Chosen> {
+export async function choose(file: File, onSending: OnSending, signal: AbortSignal): Promise<Chosen> {
   const show = URL.createObjectURL(file);
   behind.set(show, file);
   const facts = { show, name: file.name, size: file.size };
   if (file.size <= INLINE_BYTES_MAX) return { ...facts, value: await dataUrl(file) };
-  const stored = await upload(file, onProgress, signal);
+  const stored = await upload(file, onSending, signal);
   return { ...facts, value: `onstage://files/${stored.id}` };
 }
 

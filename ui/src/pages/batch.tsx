@@ -6,16 +6,18 @@ import { Link, useLocation } from 'wouter';
 import { batches, preview as getPreview, startBatch } from '../api/calls';
 import { asProblem, type Problem } from '../api/problem';
 import type { Batch, Model, Preview, Schema, StoredFile, Version } from '../api/types';
+import { SENDING_FIRST } from '../api/sending';
 import { upload } from '../api/upload';
 import { ordered } from '../form/schema';
 import { Grid } from '../grid/grid';
 import { csvOf, headLength } from '../grid/table';
 import { DownloadText } from '../output/download';
-import { Bar, Notice, ProblemNotice, Skeleton } from '../parts/bits';
+import { Notice, ProblemNotice, Skeleton } from '../parts/bits';
 import { DropZone } from '../parts/dropzone';
 import { ago, bytes, count, fullTime, number, summary } from '../parts/format';
 import { useNow } from '../parts/hooks';
 import { More, useListed } from '../parts/listed';
+import { SendingBar } from '../parts/sending';
 import { isFinal } from '../run/view';
 import { BatchBadge } from './batchbadge';
 import { mapComplete, mappingOf, refusedTable, rowsThrough, templateOf } from './mapping';
@@ -110,7 +112,7 @@ function DropTable({ onFile, model, version, schemas }: BatchTabProps & { onFile
 /** The upload and the preview run side by side: the preview needs only the head of the file. */
 function usePrepared(model: Model, table: File) {
   const [stored, setStored] = useState<StoredFile | null>(null);
-  const [sent, setSent] = useState(0);
+  const [sending, setSending] = useState(SENDING_FIRST);
   const [preview, setPreview] = useState<Preview | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const { owner, name } = model;
@@ -119,14 +121,14 @@ function usePrepared(model: Model, table: File) {
     const failed = (error: unknown): void => {
       if (!controller.signal.aborted) setProblem(asProblem(error));
     };
-    upload(table, setSent, controller.signal).then(setStored).catch(failed);
+    upload(table, setSending, controller.signal).then(setStored).catch(failed);
     headOf(table)
       .then((head) => getPreview(owner, name, head))
       .then((next) => !controller.signal.aborted && setPreview(next))
       .catch(failed);
     return () => controller.abort();
   }, [table, owner, name]);
-  return { stored, sent, preview, problem };
+  return { stored, sending, preview, problem };
 }
 
 async function headOf(table: File): Promise<File> {
@@ -136,7 +138,7 @@ async function headOf(table: File): Promise<File> {
 }
 
 function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: File; onBack: () => void }) {
-  const { stored, sent, preview, problem } = usePrepared(model, table);
+  const { stored, sending, preview, problem } = usePrepared(model, table);
   const [edited, setEdited] = useState<Record<string, string> | null>(null);
   const [label, setLabel] = useState('');
   const [, go] = useLocation();
@@ -170,12 +172,7 @@ function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: Fil
         </button>
       </div>
       {refused && <ProblemNotice problem={refused} />}
-      {!stored && !refused && (
-        <div>
-          <span className="fine">Uploading… {Math.round(sent * 100)} %</span>
-          <Bar done={sent} total={1} label="Upload" />
-        </div>
-      )}
+      {!stored && !refused && <SendingBar sending={sending} />}
       {!preview && !refused && <Skeleton lines={5} label="Reading the first rows" />}
       {preview && (
         <>
