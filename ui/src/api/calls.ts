@@ -64,7 +64,17 @@ export const removeAlias = (owner: string, name: string, alias: string): Promise
 export const compare = (owner: string, name: string, ids: string[]): Promise<Comparison> =>
   fetchJson(`${modelPath(owner, name)}/compare${query({ versions: ids.join(',') })}`);
 
-export const predictPath = (owner: string, name: string): string => `${modelPath(owner, name)}/predictions`;
+export interface AskedModel {
+  owner: string;
+  name: string;
+  /** The live one when there is none. */
+  version?: string;
+}
+/** Where a prediction is asked for, and what is sent there. */
+export const predictAsk = ({ owner, name, version }: AskedModel, input: Record<string, unknown>) =>
+  version
+    ? { path: 'v1/predictions', json: { version: `${owner}/${name}@${version}`, input } }
+    : { path: `${modelPath(owner, name)}/predictions`, json: { input } };
 export const prediction = (id: string): Promise<Prediction> => fetchJson(`v1/predictions/${enc(id)}`);
 export const predictions = (filter: { model?: string; status?: string; mine?: string }) =>
   listOf<Prediction>(`v1/predictions${query({ ...filter, limit: '50' })}`);
