@@ -63,6 +63,8 @@ test('versions can be made live and rolled back', async ({ page, playwright, bas
   await page.getByLabel('First version').selectOption({ label: `v${first}` });
   await page.getByLabel('Second version').selectOption({ label: `v${second} (live)` });
   const both = page.getByRole('region', { name: 'The same input for both' });
+  // As many as it takes to the word by which the versions differ.
+  await both.locator('[data-field="in_words"] input[type=number]').fill('19');
   await both.locator('[data-field="in_pause_ms"] input[type=number]').fill('0');
   await both.getByRole('button', { name: 'Run on both' }).click();
   await expect(both.getByRole('region', { name: `Answer of v${first}` })).toContainText('answered first');

@@ -1,4 +1,4 @@
-// Owns the walk through a training: bring data, start, watch the lines, promote, retry, cancel. Must not know
+// Owns the walk through a training: bring data, start, watch the lines, make live, retry, cancel. Must not know
 // how a training is run.
 import { readFileSync } from 'node:fs';
 import { accessible, expect, noSideScroll, shot, test, type Page } from './walk';

@@ -1,5 +1,5 @@
-// Owns the Versions tab for owners: which is live, what became of the others, promote and roll back. Must
-// not know how versions are built.
+// Owns the Versions tab for owners: which is live, what became of the others, make live and roll back.
+// Must not know how versions are built.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { promote, rollback, versionLogs, versions } from '../api/calls';

@@ -99,7 +99,7 @@ enum Verb {
     Alias(alias::Args),
     /// Compare versions of a model
     Compare(compare::Args),
-    /// Make a version the live one
+    /// Make a version live: the one that answers
     Promote(promote::Args),
     /// Go back to the version that was live before
     Rollback(rollback::Args),
