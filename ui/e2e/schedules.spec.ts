@@ -44,6 +44,7 @@ test('a run is scheduled, made now, paused, resumed and deleted', async ({ page,
   await expect(page.getByText('Once upon a time').first()).toBeVisible({ timeout: JOB_MS_MAX });
 
   await page.getByRole('navigation', { name: 'Installation' }).getByText('Schedules').click();
+  await page.reload();
   const mine = list(page).filter({ hasText: 'lab/ui-story' });
   await expect(mine).toContainText('At 06:30, Monday to Friday');
   await mine.getByRole('button', { name: 'Delete' }).click();

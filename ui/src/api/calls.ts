@@ -105,8 +105,8 @@ export const retryBatch = (id: string): Promise<Batch> =>
   fetchJson(`v1/batches/${enc(id)}/retry`, { json: { only: 'failed' } });
 export const batchEventsPath = (id: string): string => `v1/batches/${enc(id)}/events`;
 export const batchResultPath = (id: string): string => `v1/batches/${enc(id)}/result`;
-export const failedItems = (id: string) =>
-  listOf<BatchItem>(`v1/batches/${enc(id)}/items?status=failed&limit=50`);
+export const items = (id: string, status: 'succeeded' | 'failed') =>
+  listOf<BatchItem>(`v1/batches/${enc(id)}/items?status=${status}&limit=50`);
 
 export interface TrainingStart {
   input: Record<string, unknown>;

@@ -3,7 +3,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useLocation } from 'wouter';
 import { at } from '../app/base';
-import { batch as getBatch, batchResultPath, cancelBatch, failedItems, retryBatch } from '../api/calls';
+import { batch as getBatch, batchResultPath, cancelBatch, items, retryBatch } from '../api/calls';
 import { asProblem } from '../api/problem';
 import type { Batch, BatchItem } from '../api/types';
 import { Bar, Notice, PageProblem, ProblemNotice, Said, Skeleton } from '../parts/bits';
@@ -14,6 +14,7 @@ import { More, useListed } from '../parts/listed';
 import { toastError } from '../parts/toasts';
 import { isFinal } from '../run/view';
 import { BatchBadge } from './batchbadge';
+import { AnsweredRows } from './batchrows';
 import { rowsThrough } from './mapping';
 import { etaWords } from '../run/waiting';
 import { phaseWords, queueWords, reasonWords, shortCode } from '../run/words';
@@ -56,6 +57,7 @@ export default function BatchPage({ id }: { id: string }) {
       <div className="stack-wide">
         {isFinal(batch.status) ? <Finished batch={batch} /> : <Running batch={batch} />}
         {(batch.counts?.failed ?? 0) > 0 && <FailedRows batch={batch} />}
+        {isFinal(batch.status) && (batch.counts?.done ?? 0) > 0 && <AnsweredRows id={batch.id} />}
       </div>
     </>
   );
@@ -181,7 +183,7 @@ function resultName(batch: Batch): string {
 function FailedRows({ batch }: { batch: Batch }) {
   const [, go] = useLocation();
   const over = isFinal(batch.status);
-  const list = useListed(['failed', batch.id, over], failedItems(batch.id), {
+  const list = useListed(['failed', batch.id, over], items(batch.id, 'failed'), {
     refreshMs: () => (over ? false : REFRESH_FAILED_MS),
     keeps: true,
   });
@@ -207,14 +209,14 @@ function FailedRows({ batch }: { batch: Batch }) {
           </button>
         )}
       </div>
-      <FailedTable items={list.rows} />
+      <FailedTable rows={list.rows} />
       <More list={list} />
     </section>
   );
 }
 
 /** Reasons are sentences: they wrap, unlike the cells of a grid. */
-function FailedTable({ items }: { items: BatchItem[] }) {
+function FailedTable({ rows }: { rows: BatchItem[] }) {
   return (
     // The box scrolls where a word is too long, so it takes the focus.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
@@ -228,7 +230,7 @@ function FailedTable({ items }: { items: BatchItem[] }) {
           </tr>
         </thead>
         <tbody>
-          {items.map((item) => (
+          {rows.map((item) => (
             <tr key={item.index}>
               <td>{number(item.index + 1)}</td>
               <td>

@@ -1,7 +1,7 @@
 // Owns lists that the server gives page by page: the pages so far, and the way to the next one. Must not know
 // what the rows are.
 import { keepPreviousData, useInfiniteQuery, type QueryKey } from '@tanstack/react-query';
-import { useEffect } from 'react';
+import { useEffect, useMemo } from 'react';
 import { asProblem, type Problem } from '../api/problem';
 import type { Page } from '../api/types';
 import { ProblemNotice } from './bits';
@@ -50,8 +50,10 @@ export function useListed<T>(key: QueryKey, page: PageOf<T>, wish: Wish<T> = {})
   useEffect(() => {
     if (whole && hasNextPage && !isFetching && !error) void fetchNextPage();
   }, [whole, hasNextPage, isFetching, error, fetchNextPage]);
+  // The same array while the pages are the same.
+  const rows = useMemo(() => query.data?.pages.flatMap((p) => p.results) ?? [], [query.data]);
   return {
-    rows: query.data?.pages.flatMap((p) => p.results) ?? [],
+    rows,
     loaded: query.data !== undefined,
     problem: error ? asProblem(error) : null,
     again: () => void (query.isFetchNextPageError ? fetchNextPage() : query.refetch()),

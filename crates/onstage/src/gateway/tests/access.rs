@@ -138,6 +138,7 @@ GET /batches/{id} P
 GET /trainings/{id} P
 GET /datasets P
 GET /datasets/{name} P
+GET /schedules P
 GET /usage P
 GET /assets/{*path} P
 ";
