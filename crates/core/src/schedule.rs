@@ -3,6 +3,7 @@
 
 mod cron;
 mod when;
+mod words;
 mod zone;
 
 #[cfg(test)]
