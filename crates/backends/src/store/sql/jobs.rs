@@ -12,7 +12,7 @@ use onstage_core::{
     Error, Id, Kind, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
-    job::{Job, JobFilter, JobKind, Lease, NewJob},
+    job::{Idempotency, Job, JobFilter, JobKind, Lease, NewJob},
     lifecycle::{self, Beat, RetryPolicy, RunEnd},
     model::VersionId,
     outcome::Failure,
@@ -34,6 +34,14 @@ impl Jobs for SqlStore {
             Box::pin(submit::submit(transaction, new.clone()))
         })
         .await
+    }
+
+    async fn submission(&self, key: &Idempotency, now: Timestamp) -> Result<Option<Job>> {
+        let known = self.one(&submit::by_key(key)).await?;
+        match submit::job_of(known.as_ref(), key, now)? {
+            Some(id) => self.job(&id).await,
+            None => Ok(None),
+        }
     }
 
     async fn job(&self, id: &Id) -> Result<Option<Job>> {

@@ -12,8 +12,8 @@ use onstage_core::{
     ports::Submitted,
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction,
-    sea_query::{Expr, ExprTrait, Query},
+    ConnectionTrait, DatabaseTransaction, QueryResult,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
 
 pub(super) async fn submit(transaction: &DatabaseTransaction, new: NewJob) -> Result<Submitted> {
@@ -68,23 +68,37 @@ async fn submitted_before(
     key: &Idempotency,
     now: Timestamp,
 ) -> Result<Option<Job>> {
-    let select = Query::select()
+    let known = transaction.query_one(&by_key(key)).await;
+    let Some(id) = job_of(known.map_err(store_error)?.as_ref(), key, now)? else {
+        return Ok(None);
+    };
+    let found = transition::read(transaction, &id).await?;
+    Ok(found.map(|found| found.job))
+}
+
+pub(super) fn by_key(key: &Idempotency) -> SelectStatement {
+    Query::select()
         .columns(["body_sha256", "job", "created_at"])
         .from("idempotency")
         .and_where(Expr::col("scope").eq(key.scope.as_str()))
         .and_where(Expr::col("name").eq(row::plain(&key.key)))
-        .take();
-    let known = transaction.query_one(&select).await.map_err(store_error)?;
+        .take()
+}
+
+/// The job that the row of a key names, while the key is known; a conflict when its body was another.
+pub(super) fn job_of(
+    known: Option<&QueryResult>,
+    key: &Idempotency,
+    now: Timestamp,
+) -> Result<Option<Id>> {
     let Some(known) = known else { return Ok(None) };
-    if !rules::key_is_known(row::time(&known, "created_at")?, now) {
+    if !rules::key_is_known(row::time(known, "created_at")?, now) {
         return Ok(None);
     }
-    if row::get::<String>(&known, "body_sha256")? != key.body_sha256 {
+    if row::get::<String>(known, "body_sha256")? != key.body_sha256 {
         return Err(rules::other_body(key));
     }
-    let id: Id = row::parse(&known, "job")?;
-    let found = transition::read(transaction, &id).await?;
-    Ok(found.map(|found| found.job))
+    row::parse(known, "job").map(Some)
 }
 
 /// False when somebody else has the key.

@@ -51,7 +51,7 @@ impl Body<'_> {
 }
 
 /// What a request asks for beside an answer.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Extras {
     /// The client will read `urls.stream`: answer at once.
     pub(crate) stream: bool,

@@ -17,6 +17,8 @@ use onstage_core::{
     job::{Idempotency, JobSpec, NewJob},
     outcome::Status,
     people::Principal,
+    ports::Submitted,
+    task::Incarnation,
     usage::UsageKind,
 };
 use onstage_engine::{Ask, Finished, Keep, Loaded, Refused, Ticket};
@@ -34,6 +36,7 @@ pub(crate) const SCHEDULE_AGENT: &str = "onstage-schedule";
 const KEY_BYTES_MAX: usize = 255;
 
 /// A prediction to start.
+#[derive(Clone)]
 pub(crate) struct Wanted {
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) id: Id,
@@ -62,10 +65,21 @@ pub(crate) async fn start(call: &Call, mut wanted: Wanted) -> Answer {
         return going_on(call, &id, streams).await;
     }
     let Some(keyed) = keyed else {
-        let ticket = predict(call, &wanted)?;
+        wanted.input.record(call).await?;
+        let ticket = match predict(call, &wanted) {
+            Ok(ticket) => ticket,
+            Err(refused) => {
+                if wanted.input.stored.has_blobs() {
+                    wanted.input.forget(call).await;
+                }
+                return Err(refused);
+            }
+        };
         return follow(call, &wanted, ticket, streams, Kept::AtTheLimit).await;
     };
-    limit::check(call, &wanted.loaded.version, UsageKind::Realtime, None).await?;
+    let of_limit = (UsageKind::Realtime, None);
+    limit::check_new(call, &wanted.loaded.version, of_limit, Some(&keyed)).await?;
+    wanted.input.record(call).await?;
     match hand_over::once(call, &wanted, keyed).await? {
         hand_over::Once::Here(ticket) => follow(call, &wanted, ticket, streams, Kept::AsJob).await,
         hand_over::Once::Known(id) => known_before(call, &wanted, &id, streams).await,
@@ -192,12 +206,36 @@ pub(crate) fn source(call: &Call) -> &'static str {
 
 /// Queues it durably; answers the id of this or of the same one before.
 async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Id, Problem> {
-    limit::check(call, &wanted.loaded.version, UsageKind::Background, Some(1)).await?;
-    let spec = wanted.input.for_job(call).await?;
-    let new = new_job(call, wanted, spec, key)?;
-    let submitted = call.state.parts.store.submit(new).await?;
+    let of_limit = (UsageKind::Background, Some(1));
+    limit::check_new(call, &wanted.loaded.version, of_limit, key.as_ref()).await?;
+    let submitted = submitted(call, wanted, key, None).await?;
     call.state.engine.nudge();
     Ok(submitted.job.id)
+}
+
+/// Makes a job of it, which `claimed_by` runs already. What it has in blobs goes when it is none.
+pub(crate) async fn submitted(
+    call: &Call,
+    wanted: &Wanted,
+    key: Option<Idempotency>,
+    claimed_by: Option<Incarnation>,
+) -> Result<Submitted, Problem> {
+    let submitting = async {
+        let spec = wanted.input.for_job(call).await?;
+        let mut new = new_job(call, wanted, spec, key)?;
+        new.claimed_by = claimed_by;
+        Ok::<_, Problem>(call.state.parts.store.submit(new).await?)
+    };
+    let submitted = submitting.await;
+    let unneeded = match &submitted {
+        Ok(submitted) => !submitted.new,
+        // Without an answer from the store, the job may be there.
+        Err(problem) => !problem.retryable,
+    };
+    if unneeded {
+        wanted.input.forget(call).await;
+    }
+    submitted
 }
 
 pub(crate) fn new_job(
