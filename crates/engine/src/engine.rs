@@ -127,6 +127,7 @@ impl Engine {
         let work = dispatch::run(
             parts.clone(),
             to_dispatch,
+            settings.rest(),
             nudge.clone(),
             started.clone(),
             stop.clone(),
@@ -135,7 +136,14 @@ impl Engine {
         let to_reaper = reaper::Settings {
             sole_front: settings.sole_front.then(|| settings.incarnation.clone()),
         };
-        let work = reaper::run(parts.clone(), to_reaper, nudge, started, stop.clone());
+        let work = reaper::run(
+            parts.clone(),
+            to_reaper,
+            settings.rest(),
+            nudge,
+            started,
+            stop.clone(),
+        );
         spawn("reaper", work);
         spawn("sweeper", reaper::sweep(parts.clone(), stop.clone()));
         if let Some(post) = settings.post.clone() {
@@ -147,7 +155,9 @@ impl Engine {
     /// Looks after schedules from now on, with what makes their jobs.
     pub fn start_schedules(&self, submitter: Arc<dyn Submitter>) {
         let (nudge, stop) = (self.0.schedules_nudge.clone(), self.0.stop.clone());
-        let work = schedules::run(self.0.house.stage.parts.clone(), submitter, nudge, stop);
+        let stage = &self.0.house.stage;
+        let (parts, rest) = (stage.parts.clone(), stage.settings.rest());
+        let work = schedules::run(parts, submitter, nudge, rest, stop);
         spawn("schedules", work);
     }
 

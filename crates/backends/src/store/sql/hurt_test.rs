@@ -50,10 +50,8 @@ async fn small_store(path: &Path) -> Small {
         }
         .boxed()
     };
-    let store = SqlStore {
-        readers,
-        writer: Writes::One(Writer::start(writing.clone(), Box::new(reopen))),
-    };
+    let writer = Writer::start(writing.clone(), Box::new(reopen));
+    let store = SqlStore::new(readers, Writes::One(writer));
     Small {
         store,
         writing,

@@ -30,6 +30,9 @@ use std::ops::Range;
 #[async_trait]
 impl Jobs for SqlStore {
     async fn submit(&self, new: NewJob) -> Result<Submitted> {
+        if submit::may_share(&new) {
+            return super::in_time(self.submissions.write(new)).await;
+        }
         self.write(new, |transaction, new| {
             Box::pin(submit::submit(transaction, new.clone()))
         })

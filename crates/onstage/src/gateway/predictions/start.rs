@@ -14,7 +14,7 @@ use http::{HeaderName, StatusCode, header};
 use onstage_core::{
     Error, Id, ModelName,
     fair::Urgency,
-    job::{Idempotency, JobSpec, NewJob},
+    job::{Idempotency, Job, JobSpec, NewJob},
     outcome::Status,
     people::Principal,
     usage::UsageKind,
@@ -56,15 +56,15 @@ pub(crate) async fn start(call: &Call, wanted: Wanted) -> Answer {
     let streams = call.accepts("text/event-stream");
     let Some(keyed) = idempotency(call, &wanted)? else {
         if wanted.is_job() {
-            let id = submit(call, &wanted, None).await?;
-            return going_on(call, &id, streams).await;
+            let job = submit(call, &wanted, None).await?;
+            return going_on(call, find::Place::Job(Box::new(job)), streams).await;
         }
         let ticket = predict(call, &wanted)?;
         return follow(call, &wanted, ticket, streams, Kept::AtTheLimit).await;
     };
     if wanted.is_job() {
-        let id = submit(call, &wanted, Some(keyed)).await?;
-        return going_on(call, &id, streams).await;
+        let job = submit(call, &wanted, Some(keyed)).await?;
+        return going_on(call, find::Place::Job(Box::new(job)), streams).await;
     }
     limit::check(call, &wanted.loaded.version, UsageKind::Realtime, None).await?;
     match hand_over::once(call, &wanted, keyed).await? {
@@ -80,7 +80,7 @@ async fn known_before(call: &Call, wanted: &Wanted, id: &Id, streams: bool) -> A
         let place = find::find(call, id).await?;
         get::wait(call, id, place, patience(call, prefer)).await?;
     }
-    going_on(call, id, streams).await
+    going_on(call, find::find(call, id).await?, streams).await
 }
 
 /// What tells a repeated request from a new one, when the client asked for that.
@@ -175,14 +175,14 @@ pub(crate) fn source(call: &Call) -> &'static str {
     }
 }
 
-/// Queues it durably; answers the id of this or of the same one before.
-async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Id, Problem> {
+/// Queues it durably; answers this or the same one before.
+async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Job, Problem> {
     limit::check(call, &wanted.loaded.version, UsageKind::Background, Some(1)).await?;
     let stored = wanted.input.for_job(call).await?;
     let new = new_job(call, wanted, JobSpec::Prediction { input: stored }, key)?;
     let submitted = call.state.parts.store.submit(new).await?;
     call.state.engine.nudge();
-    Ok(submitted.job.id)
+    Ok(submitted.job)
 }
 
 pub(crate) fn new_job(
@@ -323,10 +323,10 @@ fn answered(call: &Call, wanted: &Wanted, ticket: &Ticket, finished: &Arc<Finish
 }
 
 /// 202 for what goes on elsewhere: a job, here or on another front.
-async fn going_on(call: &Call, id: &Id, streams: bool) -> Answer {
-    let place = find::find(call, id).await?;
+async fn going_on(call: &Call, place: find::Place, streams: bool) -> Answer {
     if streams {
-        return super::events::stream(call, id.clone(), place, 0);
+        let id = place.id().clone();
+        return super::events::stream(call, id, place, 0);
     }
     let known = find::known(call, &place).await?;
     if known.status.is_final() {
