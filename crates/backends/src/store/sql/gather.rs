@@ -11,6 +11,16 @@ const WAITING_MAX: usize = 4_096;
 /// Values of one write.
 const GROUP_MAX: usize = 128;
 
+/// Parts whose lengths are powers of two: so few different statements stay prepared.
+pub(super) fn in_powers<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = all;
+    std::iter::from_fn(move || {
+        let (part, others) = rest.split_at(1 << rest.len().checked_ilog2()?);
+        rest = others;
+        Some(part)
+    })
+}
+
 /// A handle to the gatherer, which ends when the last handle is gone.
 pub(super) struct Gatherer<V, T> {
     queue: mpsc::Sender<Waiting<V, T>>,
@@ -124,6 +134,18 @@ mod tests {
         let asked = values.iter().map(|value| gatherer.write(*value));
         let answers = join_all(asked).await.into_iter();
         answers.map(|it| it.map_err(|error| error.kind)).collect()
+    }
+
+    #[test]
+    fn parts_are_powers_of_two_and_all_of_it() {
+        let lengths = |count: usize| {
+            in_powers(&vec![0; count])
+                .map(<[_]>::len)
+                .collect::<Vec<_>>()
+        };
+        assert!(lengths(0).is_empty());
+        assert_eq!(lengths(1), [1]);
+        assert_eq!(lengths(45), [32, 8, 4, 1]);
     }
 
     #[tokio::test]

@@ -79,6 +79,7 @@ pub(super) struct SqlStore {
     readers: DatabaseConnection,
     writes: Arc<Writes>,
     submissions: Gatherer<NewJob, Submitted>,
+    events: Gatherer<events::Said, u64>,
 }
 
 /// SQLite lets one write at a time, so that one connection takes what is queued together; a server lets many.
@@ -126,6 +127,7 @@ impl SqlStore {
         Self {
             readers,
             submissions: submit::gatherer(writes.clone()),
+            events: events::gatherer(writes.clone()),
             writes,
         }
     }

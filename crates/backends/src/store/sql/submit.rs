@@ -2,8 +2,12 @@
 //! Must not know who submits.
 
 use super::{
-    Writes, datasets, dialect, error::store_error, gather::Gatherer, job_row,
-    predictions::count_runs, row, transition,
+    Writes, datasets, dialect,
+    error::store_error,
+    gather::{Gatherer, in_powers},
+    job_row,
+    predictions::count_runs,
+    row, transition,
 };
 use crate::store::rules;
 use onstage_core::{
@@ -65,12 +69,8 @@ pub(super) fn gatherer(writes: Arc<Writes>) -> Gatherer<NewJob, Submitted> {
 /// Of those that may share: all of them, or none.
 async fn submit_all(transaction: &DatabaseTransaction, group: &[NewJob]) -> Result<Vec<Submitted>> {
     let jobs: Vec<Job> = group.iter().cloned().map(lifecycle::submitted).collect();
-    let mut rest = &jobs[..];
-    while !rest.is_empty() {
-        // By powers of two, so that there are few statements to prepare.
-        let (some, others) = rest.split_at(1 << rest.len().ilog2());
+    for some in in_powers(&jobs) {
         insert(transaction, some).await?;
-        rest = others;
     }
     // In the models' order, so that two which count some of the same never wait for each other.
     let mut runs: BTreeMap<String, (&ModelName, i64)> = BTreeMap::new();
