@@ -2,6 +2,7 @@
 //! Does not know what they are for; the libraries' own unpacking is never used.
 
 mod extract;
+pub(crate) mod list;
 mod pack;
 pub(crate) mod path;
 mod pax;

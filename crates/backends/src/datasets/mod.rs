@@ -3,13 +3,13 @@
 
 mod arrive;
 mod entry;
-mod room;
+pub(crate) mod room;
 #[cfg(test)]
 mod tests;
 
 use crate::durable;
 use async_trait::async_trait;
-use entry::Entry;
+pub(crate) use entry::Entry;
 use onstage_core::{
     Error, Kind, Result,
     dataset::DatasetVersion,
@@ -39,8 +39,10 @@ pub struct HostDatasets {
 impl HostDatasets {
     /// Below `<data>/datasets`.
     pub fn new(data_dir: &Path, blobs: Arc<dyn Blobs>, bytes_max: u64) -> Self {
+        let folder = data_dir.join("datasets");
+        room::sweep(&folder);
         Self {
-            folder: data_dir.join("datasets"),
+            folder,
             blobs,
             bytes_max,
         }
@@ -56,7 +58,7 @@ impl HostDatasets {
             }
             let come = match self.bring(entry, version).await {
                 Err(error) if error.kind == Kind::Full => {
-                    room::make(&self.folder, 0)?;
+                    room::make(&self.folder, 0, None)?;
                     self.bring(entry, version).await
                 }
                 outcome => outcome,
@@ -65,15 +67,12 @@ impl HostDatasets {
         });
         let late = |_| Error::timeout(format!("dataset `{}` did not arrive", version.reference()));
         made.await.map_err(late)??;
-        room::make(&self.folder, self.bytes_max)
+        room::make(&self.folder, self.bytes_max, Some(entry))
     }
 
     /// Fetches it beside its place and moves it there; answers how many bytes it has.
     async fn bring(&self, entry: &Entry, version: &DatasetVersion) -> Result<u64> {
-        let beside = tempfile::Builder::new()
-            .prefix(".arriving-")
-            .tempdir_in(&self.folder)
-            .map_err(on_disk)?;
+        let beside = entry.beside()?;
         let fetched = beside.path().join("bytes");
         arrive::fetch(&*self.blobs, &version.blob, &fetched).await?;
         let (format, place) = (version.format, entry.place().to_owned());
@@ -111,10 +110,10 @@ impl DatasetPlace for HostDatasets {
     }
 }
 
-fn on_disk(error: io::Error) -> Error {
+pub(crate) fn on_disk(error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Full,
         _ => Kind::Unavailable,
     };
-    Error::new(kind, "a dataset cannot be placed on this host").because(error)
+    Error::new(kind, "nothing can be placed on this host").because(error)
 }
