@@ -1,12 +1,17 @@
-//! The submission of a job: the job and its idempotency key in one transaction.
+//! The submission of a job: the job and its idempotency key in one transaction; plain ones many at a time.
 //! Must not know who submits.
 
 use super::{
-    datasets, dialect, error::store_error, job_row, predictions::count_runs, row, transition,
+    Writes, datasets, dialect,
+    error::store_error,
+    gather::{Gatherer, in_powers},
+    job_row,
+    predictions::count_runs,
+    row, transition,
 };
 use crate::store::rules;
 use onstage_core::{
-    Error, Id, Result, Timestamp,
+    Error, Id, ModelName, Result, Timestamp,
     job::{Idempotency, Job, JobKind, NewJob},
     lifecycle,
     ports::Submitted,
@@ -15,6 +20,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseTransaction, QueryResult,
     sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
+use std::{collections::BTreeMap, sync::Arc};
 
 pub(super) async fn submit(transaction: &DatabaseTransaction, new: NewJob) -> Result<Submitted> {
     if let Some(key) = &new.idempotency {
@@ -25,7 +31,7 @@ pub(super) async fn submit(transaction: &DatabaseTransaction, new: NewJob) -> Re
     }
     let key = new.idempotency.clone();
     let job = lifecycle::submitted(new);
-    insert(transaction, &job).await?;
+    insert(transaction, std::slice::from_ref(&job)).await?;
     datasets::use_by(transaction, &job).await?;
     if let Some(key) = key
         && !remember(transaction, &key, &job).await?
@@ -42,24 +48,67 @@ pub(super) async fn submit(transaction: &DatabaseTransaction, new: NewJob) -> Re
     Ok(Submitted { job, new: true })
 }
 
-async fn insert(transaction: &DatabaseTransaction, job: &Job) -> Result<()> {
-    let values = job_row::fixed_values(job)
-        .into_iter()
-        .chain(job_row::moving_values(job))
-        .chain([0_i64.into(), 0_i64.into()]);
+/// Whether it may be written by one statement with others: it touches nothing but its own row.
+pub(super) fn may_share(new: &NewJob) -> bool {
+    new.idempotency.is_none() && new.spec.datasets().is_empty()
+}
+
+/// Writes together what is submitted at the same moment.
+pub(super) fn gatherer(writes: Arc<Writes>) -> Gatherer<NewJob, Submitted> {
+    Gatherer::start(move |group| {
+        let writes = writes.clone();
+        Box::pin(async move {
+            let written = writes.write(group, |transaction, group| {
+                Box::pin(submit_all(transaction, group))
+            });
+            written.await
+        })
+    })
+}
+
+/// Of those that may share: all of them, or none.
+async fn submit_all(transaction: &DatabaseTransaction, group: &[NewJob]) -> Result<Vec<Submitted>> {
+    let jobs: Vec<Job> = group.iter().cloned().map(lifecycle::submitted).collect();
+    for some in in_powers(&jobs) {
+        insert(transaction, some).await?;
+    }
+    // In the models' order, so that two which count some of the same never wait for each other.
+    let mut runs: BTreeMap<String, (&ModelName, i64)> = BTreeMap::new();
+    for job in jobs
+        .iter()
+        .filter(|job| job.spec.kind() == JobKind::Prediction)
+    {
+        let of_model = runs.entry(job.model.to_string());
+        of_model.or_insert((&job.model, 0)).1 += 1;
+    }
+    for (model, runs) in runs.into_values() {
+        count_runs(transaction, model, runs).await?;
+    }
+    let submitted = |job| Submitted { job, new: true };
+    Ok(jobs.into_iter().map(submitted).collect())
+}
+
+async fn insert(transaction: &DatabaseTransaction, jobs: &[Job]) -> Result<()> {
     let columns = job_row::FIXED
         .into_iter()
         .chain(job_row::MOVING)
         .chain(["revision", "events"]);
-    let insert = Query::insert()
-        .into_table("jobs")
-        .columns(columns)
-        .values_panic(values)
-        .take();
-    if dialect::insert_once(transaction, insert, &["id"]).await? {
+    let mut insert = Query::insert().into_table("jobs").columns(columns).take();
+    for job in jobs {
+        let values = job_row::fixed_values(job)
+            .into_iter()
+            .chain(job_row::moving_values(job))
+            .chain([0_i64.into(), 0_i64.into()]);
+        insert.values_panic(values);
+    }
+    if dialect::insert_new(transaction, insert, &["id"], jobs.len()).await? {
         return Ok(());
     }
-    Err(Error::conflict(format!("job `{}` exists already", job.id)))
+    let ids: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
+    Err(Error::conflict(format!(
+        "job `{}` exists already",
+        ids.join("` or `")
+    )))
 }
 
 /// The job of an earlier submission with the same key; a conflict when its body was another.

@@ -14,7 +14,7 @@ use http::{HeaderName, StatusCode, header};
 use onstage_core::{
     Error, Id, ModelName,
     fair::Urgency,
-    job::{Idempotency, JobSpec, NewJob},
+    job::{Idempotency, Job, JobSpec, NewJob},
     outcome::Status,
     people::Principal,
     ports::Submitted,
@@ -61,8 +61,8 @@ pub(crate) async fn start(call: &Call, mut wanted: Wanted) -> Answer {
     let streams = call.accepts("text/event-stream");
     let keyed = idempotency(call, &wanted)?;
     if wanted.is_job() || !bring_data(call, &mut wanted, streams).await? {
-        let id = submit(call, &wanted, keyed).await?;
-        return going_on(call, &id, streams).await;
+        let job = submit(call, &wanted, keyed).await?;
+        return going_on(call, find::Place::Job(Box::new(job)), streams).await;
     }
     let Some(keyed) = keyed else {
         wanted.input.record(call).await?;
@@ -108,7 +108,7 @@ async fn known_before(call: &Call, wanted: &Wanted, id: &Id, streams: bool) -> A
         let place = find::find(call, id).await?;
         get::wait(call, id, place, patience(call, prefer)).await?;
     }
-    going_on(call, id, streams).await
+    going_on(call, find::find(call, id).await?, streams).await
 }
 
 /// What tells a repeated request from a new one, when the client asked for that.
@@ -204,13 +204,13 @@ pub(crate) fn source(call: &Call) -> &'static str {
     }
 }
 
-/// Queues it durably; answers the id of this or of the same one before.
-async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Id, Problem> {
+/// Queues it durably; answers this or the same one before.
+async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Job, Problem> {
     let of_limit = (UsageKind::Background, Some(1));
     limit::check_new(call, &wanted.loaded.version, of_limit, key.as_ref()).await?;
     let submitted = submitted(call, wanted, key, None).await?;
     call.state.engine.nudge();
-    Ok(submitted.job.id)
+    Ok(submitted.job)
 }
 
 /// Makes a job of it, which `claimed_by` runs already. What it has in blobs goes when it is none.
@@ -377,10 +377,10 @@ fn answered(call: &Call, wanted: &Wanted, ticket: &Ticket, finished: &Arc<Finish
 }
 
 /// 202 for what goes on elsewhere: a job, here or on another front.
-async fn going_on(call: &Call, id: &Id, streams: bool) -> Answer {
-    let place = find::find(call, id).await?;
+async fn going_on(call: &Call, place: find::Place, streams: bool) -> Answer {
     if streams {
-        return super::events::stream(call, id.clone(), place, 0);
+        let id = place.id().clone();
+        return super::events::stream(call, id, place, 0);
     }
     let known = find::known(call, &place).await?;
     if known.status.is_final() {
