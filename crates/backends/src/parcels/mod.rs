@@ -4,11 +4,16 @@
 mod pack;
 mod unpack;
 
-use crate::{bundle, durable, process::lock};
+use crate::{
+    bundle,
+    durable::{self, Passing},
+    hex::hex,
+    process::lock,
+};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use onstage_core::{
-    Error, Kind, Result,
+    Error, Result,
     parcel::Parcel,
     ports::{BlobWriter, Blobs, Parcels},
 };
@@ -137,10 +142,8 @@ impl Parcels for DiskParcels {
         if folder.is_dir() {
             return Ok(place);
         }
-        let beside = tempfile::Builder::new()
-            .prefix(".placing-")
-            .tempdir_in(&self.shared)
-            .map_err(|error| on_disk(&error))?;
+        let beside = Passing::create_aside(&self.shared, ".placing-").await;
+        let beside = beside.map_err(|error| on_disk(&error))?;
         let whole = beside.path().join("whole");
         fs::create_dir(&whole).map_err(|error| on_disk(&error))?;
         tokio::time::timeout(time_max, self.put_down(parcel, &whole))
@@ -158,7 +161,7 @@ fn digest(parcel: &Parcel) -> String {
         "{}\0{}\0{}",
         parcel.blob.sha256, parcel.is_folder, parcel.name
     );
-    bundle::hex(&Sha256::digest(text))
+    hex(&Sha256::digest(text))
 }
 
 fn name_of(path: &Path) -> String {
@@ -200,10 +203,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
 }
 
 fn on_disk(error: &io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Full,
-        _ => Kind::Unavailable,
-    };
+    let kind = durable::kind_of_own(error.kind());
     Error::new(kind, format!("a parcel cannot be put down: {error}"))
 }
 
@@ -211,6 +211,7 @@ fn on_disk(error: &io::Error) -> Error {
 mod tests {
     use super::*;
     use crate::blobs;
+    use onstage_core::Kind;
 
     fn parcels(data: &Path) -> DiskParcels {
         DiskParcels::new(data, blobs::memory())
