@@ -53,6 +53,9 @@ impl Catalog for MemoryStore {
             .get_mut(&model.name)
             .ok_or_else(|| rules::no_model(&model.name))?;
         let next = rules::next_model(known, model)?;
+        if let Some(live) = next.live.as_ref().filter(|_| next.live != known.live) {
+            rules::check_live(&next.name, live, versions.get(live))?;
+        }
         for (alias, to) in rules::moved_aliases(known, &next) {
             rules::check_alias(&next.name, (alias, to), versions.get(&to.version))?;
         }
@@ -112,7 +115,7 @@ impl Catalog for MemoryStore {
         rules::check_version_step(version, &to)?;
         let model = models.get(&version.model);
         if let Some(model) = model.filter(|_| matches!(to, VersionState::Deleted)) {
-            rules::check_not_aliased(model, version)?;
+            rules::check_unused(model, version)?;
         }
         version.state = to;
         let version = version.clone();

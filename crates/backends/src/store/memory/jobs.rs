@@ -33,6 +33,9 @@ impl Jobs for MemoryStore {
         if state.jobs.contains_key(&new.id) {
             return Err(Error::conflict(format!("job `{}` exists already", new.id)));
         }
+        if !state.models.contains_key(&new.model) {
+            return Err(rules::no_model(&new.model));
+        }
         for which in new.spec.datasets() {
             if state.dataset_version(rules::exactly(which)?).is_none() {
                 return Err(rules::no_dataset(which));
@@ -430,7 +433,7 @@ impl State {
             .ok_or_else(|| rules::lease_on_nothing(lease))
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         lease: &Lease,
         end: RunEnd,

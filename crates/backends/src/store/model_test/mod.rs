@@ -7,7 +7,7 @@ mod play;
 mod shares;
 mod step;
 
-use super::suite::places;
+use super::suite::{make, places};
 use crate::clock;
 use onstage_core::ports::Store;
 use proptest::{
@@ -71,6 +71,7 @@ fn agrees_with_the_model(name: &str, wanted: u32, store: impl Future<Output = Ar
         .build()
         .unwrap();
     let store = runtime.block_on(store);
+    runtime.block_on(make::models(&*store));
     let next = AtomicU64::new(0);
     let seed = REPLAY_SEED.unwrap_or_else(clock::entropy);
     std::thread::scope(|scope| {

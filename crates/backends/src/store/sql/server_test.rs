@@ -3,7 +3,7 @@
 
 use super::{SqlStore, Writes, migrations, open_server};
 use crate::store::suite::{
-    make::{kind_of, new_job, page},
+    make::{kind_of, models, new_job, page},
     places::{self, Place, server},
 };
 use onstage_core::{
@@ -29,7 +29,9 @@ async fn ask(connection: &DatabaseConnection, sql: &str, column: usize) -> Strin
 }
 
 async fn opened(place: &Place) -> SqlStore {
-    open_server(&place.url).await.unwrap()
+    let store = open_server(&place.url).await.unwrap();
+    models(&store).await;
+    store
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //! Must not know who submits.
 
 use super::{
-    datasets, dialect, error::store_error, job_row, predictions::count_runs, row, transition,
+    catalog, datasets, dialect, error::store_error, job_row, predictions::count_runs, row,
+    transition,
 };
 use crate::store::rules;
 use onstage_core::{
@@ -12,7 +13,7 @@ use onstage_core::{
     ports::Submitted,
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction,
+    ConnectionTrait, DatabaseTransaction, DbBackend,
     sea_query::{Expr, ExprTrait, Query},
 };
 
@@ -51,14 +52,26 @@ async fn insert(transaction: &DatabaseTransaction, job: &Job) -> Result<()> {
         .into_iter()
         .chain(job_row::MOVING)
         .chain(["revision", "events"]);
+    if transaction.get_database_backend() != DbBackend::Sqlite {
+        // Where many write at once, the model could go meanwhile.
+        catalog::held(transaction, [&job.model]).await?;
+    }
+    // One statement: a job of a model that is gone is never there, and the model is not asked for by itself.
+    let of_model = Query::select()
+        .exprs(values)
+        .from("models")
+        .and_where(Expr::col("name").eq(job.model.to_string()))
+        .take();
     let insert = Query::insert()
         .into_table("jobs")
         .columns(columns)
-        .values_panic(values)
+        .select_from(of_model)
+        .map_err(|error| Error::internal("a job has its columns").because(error))?
         .take();
     if dialect::insert_once(transaction, insert, &["id"]).await? {
         return Ok(());
     }
+    catalog::model(transaction, &job.model).await?;
     Err(Error::conflict(format!("job `{}` exists already", job.id)))
 }
 
