@@ -3,7 +3,8 @@
 
 `databases.py setup` is what nextest runs before the first test that needs one: it starts a keeper, waits until both
 servers answer and tells the tests where they are. The keeper ends them when nextest ends, however it ends.
-`databases.py run COMMAND…` does the same around any other command.
+`databases.py run COMMAND…` does the same around any other command. `databases.py alone` is one PostgreSQL for a test
+that stops it: it does every word on its standard input, and prints a line when that is done.
 """
 
 from __future__ import annotations
@@ -88,34 +89,40 @@ def certificates(folder: pathlib.Path, servers: As) -> None:
         servers.give(folder / name)
 
 
-def start_postgres(folder: pathlib.Path, servers: As, password: str, port: int) -> subprocess.Popen:
-    folders = postgres_folders()
-    data, words = folder / "postgres", folder / "password"
+def make_postgres(folder: pathlib.Path, servers: As, password: str) -> None:
+    words = folder / "password"
     words.write_text(password)
     servers.give(words)
     # A locale unlike the order of bytes: keys must be compared by their bytes all the same.
-    initdb = program("initdb", "postgresql", *folders)
+    initdb = program("initdb", "postgresql", *postgres_folders())
     options = ["--username", USER, "--pwfile", str(words), "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync"]
     locale = ["--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8"]
-    servers.run([initdb, "--pgdata", str(data), *options, *locale], folder / "postgres.log")
+    servers.run([initdb, "--pgdata", str(folder / "postgres"), *options, *locale], folder / "postgres.log")
+
+
+def start_postgres(folder: pathlib.Path, servers: As, port: int, *, is_killed: bool = False) -> subprocess.Popen:
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": folder,
         "max_connections": 400,
         "shared_buffers": "64MB",
-        # Nothing here outlives the run.
+        # Nothing here outlives the machine.
         "fsync": "off",
-        "synchronous_commit": "off",
+        # What is acknowledged outlives a killed server where one is to be killed.
+        "synchronous_commit": "on" if is_killed else "off",
         "full_page_writes": "off",
         "ssl": "on",
         "ssl_cert_file": folder / "server.pem",
         "ssl_key_file": folder / "server.key",
     }
     given = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    return servers.start(
-        [program("postgres", "postgresql", *folders), "-D", str(data), *given], folder / "postgres.log"
-    )
+    postgres = program("postgres", "postgresql", *postgres_folders())
+    return servers.start([postgres, "-D", str(folder / "postgres"), *given], folder / "postgres.log")
+
+
+def postgres_url(password: str, port: int) -> str:
+    return f"postgres://{USER}:{password}@127.0.0.1:{port}/postgres?sslmode=disable"
 
 
 def start_mysql(folder: pathlib.Path, servers: As, password: str, port: int) -> subprocess.Popen:
@@ -172,13 +179,14 @@ def keep(folder: pathlib.Path, watched: int) -> None:
         certificates(folder, servers)
         password = secrets.token_hex(8)
         ports = {name: free_port() for name in ("postgres", "mysql")}
-        running.append(start_postgres(folder, servers, password, ports["postgres"]))
+        make_postgres(folder, servers, password)
+        running.append(start_postgres(folder, servers, ports["postgres"]))
         running.append(start_mysql(folder, servers, password, ports["mysql"]))
         for server, (name, port) in zip(running, ports.items()):
             wait_for(name, server, port, folder / f"{name}.log")
         login = f"{USER}:{password}@127.0.0.1"
         facts = {
-            "ONSTAGE_TEST_POSTGRES": f"postgres://{login}:{ports['postgres']}/postgres?sslmode=disable",
+            "ONSTAGE_TEST_POSTGRES": postgres_url(password, ports["postgres"]),
             "ONSTAGE_TEST_MYSQL": f"mysql://{login}:{ports['mysql']}/mysql?ssl-mode=DISABLED",
             "ONSTAGE_TEST_CA": str(folder / "ca.pem"),
         }
@@ -198,6 +206,49 @@ def keep(folder: pathlib.Path, watched: int) -> None:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def tell_all(server: subprocess.Popen, number: int) -> None:
+    """A signal to a server and all its processes, each of which is in a session of its own."""
+    pids = [int(entry.name) for entry in pathlib.Path("/proc").iterdir() if entry.name.isdigit()]
+    for pid in [server.pid, *(pid for pid in pids if parent_of(pid) == server.pid)]:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+
+def parent_of(pid: int) -> int | None:
+    try:
+        return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return None
+
+
+def alone() -> None:
+    """One PostgreSQL that does as it is told, `start`, `freeze`, `thaw` or `kill`, and ends with its standard input."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="onstage-postgres-"))
+    folder.chmod(0o755)
+    servers, password, port, server = As(), secrets.token_hex(8), free_port(), None
+    try:
+        servers.give(folder)
+        certificates(folder, servers)
+        make_postgres(folder, servers, password)
+        for word in map(str.strip, sys.stdin):
+            if word == "start":
+                server = start_postgres(folder, servers, port, is_killed=True)
+                wait_for("postgres", server, port, folder / "postgres.log")
+            else:
+                tell_all(server, {"freeze": signal.SIGSTOP, "thaw": signal.SIGCONT, "kill": signal.SIGKILL}[word])
+            if word == "kill":
+                server.wait()
+            print(postgres_url(password, port), flush=True)
+    finally:
+        if server:
+            tell_all(server, signal.SIGCONT)
+            tell_all(server, signal.SIGKILL)
+            server.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -229,6 +280,8 @@ def main() -> None:
     elif verb == "setup":
         with open(os.environ["NEXTEST_ENV"], "a") as out:
             out.writelines(f"{name}={value}\n" for name, value in start(os.getppid()).items())
+    elif verb == "alone":
+        alone()
     elif verb == "run":
         raise SystemExit(subprocess.run(rest, check=False, env={**os.environ, **start(os.getpid())}).returncode)
     else:

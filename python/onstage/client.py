@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import json
 import os
 import time
@@ -104,6 +105,7 @@ class Client:
     def __init__(self, url: Optional[str] = None, token: Optional[str] = None) -> None:
         self.url = (url or os.environ.get("ONSTAGE_URL") or "http://127.0.0.1:8484").rstrip("/")
         self._token = token or os.environ.get("ONSTAGE_TOKEN")
+        self._full_names: Dict[str, str] = {}
 
     def predict(self, model: str, /, **inputs: Any) -> Any:
         """One answer, waited for as long as it takes. Raises PredictionFailed.
@@ -115,9 +117,10 @@ class Client:
     def predict_async(self, model: str, /, *, _prefer: str = "respond-async", **inputs: Any) -> Running:
         """Start a prediction and go on; `.wait().output` is its answer."""
         body: Dict[str, Any] = {"input": {name: self.to_json(value) for name, value in inputs.items()}}
-        path = f"{_path(model)}/predictions"
-        if "@" in model:
-            path, body["version"] = "/v1/predictions", _full(model)
+        name, at, version = model.partition("@")
+        path = f"{self._path(name)}/predictions"
+        if at:
+            path, body["version"] = "/v1/predictions", f"{self._full_name(name)}@{version}"
         record = self.call("POST", path, body, {"Prefer": _prefer})
         return Running(self, record)
 
@@ -129,7 +132,7 @@ class Client:
         file = Table(table)
         name, _, version = model.partition("@")
         body = {"table": self.upload(file), **({"version": version} if version else {}), **fields}
-        record = self.call("POST", f"{_path(name)}/batches", body)
+        record = self.call("POST", f"{self._path(name)}/batches", body)
         return Running(self, record)
 
     def train(self, model: str, inputs: Mapping[str, Any], /, **fields: Any) -> Running:
@@ -140,12 +143,12 @@ class Client:
         """
         name, _, version = model.partition("@")
         if not version:
-            live = self.call("GET", _path(name)).get("latest_version")
+            live = self.call("GET", self._path(name)).get("latest_version")
             if live is None:
                 raise ValueError(f"the model `{name}` has no live version: name one, as `{name}@v1`")
             version = str(live["id"])
         body = {"input": {key: self.to_json(value) for key, value in inputs.items()}, **fields}
-        route = f"{_path(name)}/versions/{urllib.parse.quote(version)}/trainings"
+        route = f"{self._path(name)}/versions/{urllib.parse.quote(version)}/trainings"
         return Running(self, self.call("POST", route, body))
 
     def models(self) -> List[Dict[str, Any]]:
@@ -154,15 +157,15 @@ class Client:
 
     def aliases(self, model: str) -> Dict[str, int]:
         """The names that the model's versions have, each with the version's number."""
-        return {one["alias"]: one["number"] for one in self._pages(f"{_path(model)}/aliases")}
+        return {one["alias"]: one["number"] for one in self._pages(f"{self._path(model)}/aliases")}
 
     def set_alias(self, model: str, alias: str, version: Union[int, str]) -> None:
         """Point a name at a version: `3`, `"v3"`, an id or another alias."""
-        self.call("PUT", f"{_path(model)}/aliases/{urllib.parse.quote(alias)}", {"version": version})
+        self.call("PUT", f"{self._path(model)}/aliases/{urllib.parse.quote(alias)}", {"version": version})
 
     def remove_alias(self, model: str, alias: str) -> None:
         """Remove a name; the version stays."""
-        self.call("DELETE", f"{_path(model)}/aliases/{urllib.parse.quote(alias)}")
+        self.call("DELETE", f"{self._path(model)}/aliases/{urllib.parse.quote(alias)}")
 
     def upload(self, file: File) -> str:
         """Keep a file on the server and return the `onstage://` name it has in inputs."""
@@ -247,18 +250,38 @@ class Client:
             yield from page["results"]
             path = page.get("next")
 
+    def _full_name(self, model: str) -> str:
+        """`owner/name` of a model; a name alone is looked for, because its owner is the server's to choose."""
+        if "/" in model:
+            return model
+        if model not in self._full_names:
+            found = [one["owner"] for one in self._pages("/v1/models?limit=200") if one["name"] == model]
+            if len(found) > 1:
+                names = ", ".join(f"`{owner}/{model}`" for owner in found)
+                raise ValueError(f"the model `{model}` has several owners: write one of {names}")
+            if not found:
+                raise ApiError(404, {"code": "not_found", "detail": f"There is no model `{model}`."})
+            self._full_names[model] = f"{found[0]}/{model}"
+        return self._full_names[model]
+
+    def _path(self, model: str) -> str:
+        owner, _, name = self._full_name(model).partition("/")
+        return f"/v1/models/{urllib.parse.quote(owner)}/{urllib.parse.quote(name)}"
+
     def _request(self, method: str, path: str, data: Optional[bytes], headers: Mapping[str, str]) -> bytes:
         url = path if "://" in path else self.url + path
         ours = urllib.parse.urlsplit(url)[:2] == urllib.parse.urlsplit(self.url)[:2]
-        sent = {"Accept": "application/json", **headers}
+        sent, secret = {"Accept": "application/json", **headers}, {}
         if self._token and ours:
-            # The token is for this server alone; a link may lead elsewhere.
-            sent["Authorization"] = f"Bearer {self._token}"
+            # The token is for this server alone; a link may lead elsewhere, and so may an answer.
+            secret["Authorization"] = f"Bearer {self._token}"
         if method == "POST":
             # With a key, a request sent twice because the line broke is still done once.
             sent["Idempotency-Key"] = os.urandom(16).hex()
         for attempt in range(1, TRIES_MAX + 1):
             request = urllib.request.Request(url, data, sent, method=method)
+            for name, value in secret.items():
+                request.add_unredirected_header(name, value)
             try:
                 with urllib.request.urlopen(request, timeout=REQUEST_SECONDS_MAX) as answer:
                     return bytes(answer.read())
@@ -267,26 +290,19 @@ class Client:
                 if error.code not in (429, 503) or attempt == TRIES_MAX:
                     raise refused from None
                 time.sleep(_pause(error.headers.get("Retry-After"), attempt))
-            except urllib.error.URLError as error:
-                if attempt == TRIES_MAX or isinstance(error.reason, ConnectionRefusedError):
-                    raise ConnectionError(f"`{self.url}` cannot be reached: {error.reason}") from None
+            except (http.client.HTTPException, OSError) as error:
+                # What breaks off after the request was sent does not come as a `URLError`.
+                reason = getattr(error, "reason", error)
+                if attempt == TRIES_MAX or isinstance(reason, ConnectionRefusedError):
+                    raise ConnectionError(f"`{self.url}` cannot be reached: {reason}") from None
                 time.sleep(_pause(None, attempt))
         raise AssertionError("the last try returns or raises")
-
-
-def _full(model: str) -> str:
-    return model if "/" in model else f"lab/{model}"
-
-
-def _path(model: str) -> str:
-    owner, _, name = model.rpartition("/")
-    return f"/v1/models/{urllib.parse.quote(owner or 'lab')}/{urllib.parse.quote(name)}"
 
 
 def _refused(error: urllib.error.HTTPError) -> ApiError:
     try:
         problem: Union[Dict[str, Any], Any] = json.loads(error.read())
-    except ValueError:
+    except (ValueError, http.client.HTTPException, OSError):
         problem = {}
     return ApiError(error.code, problem if isinstance(problem, dict) else {})
 

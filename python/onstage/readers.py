@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import io
 import json
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, Optional, Union
@@ -15,7 +16,7 @@ Row = Dict[str, Any]
 Source = Union[Path, IO[bytes]]
 
 KINDS = ("csv", "tsv", "json", "jsonl", "parquet", "arrow")
-DELIMITERS = {"csv": ",", "tsv": "\t"}
+TEXT_KINDS = ("csv", "tsv", "json", "jsonl")
 _ENDINGS = {"ndjson": "jsonl", "pq": "parquet", "feather": "arrow", "ipc": "arrow"}
 _BATCH_ROWS = 10_000
 
@@ -113,26 +114,26 @@ def delimiter_of(path: Path) -> str:
 
 def rows(kind: str, path: Path) -> Iterator[Row]:
     """The rows of a table, read as they are asked for. Values of CSV and TSV are text; the others keep their types."""
-    if kind in ("csv", "tsv"):
-        return _csv_rows(path, "\t" if kind == "tsv" else delimiter_of(path))
-    if kind == "jsonl":
-        return _jsonl_rows(path)
+    return _text_rows_of(kind, path) if kind in TEXT_KINDS else _columnar_rows(kind, path)
+
+
+def _text_rows_of(kind: str, path: Path) -> Iterator[Row]:
+    delimiter = delimiter_of(path) if kind == "csv" else ","
+    with path.open("rb") as file:
+        yield from text_rows(kind, file, delimiter)
+
+
+def text_rows(kind: str, file: IO[bytes], delimiter: str = ",") -> Iterator[Row]:
+    """The rows of an open file of one of `TEXT_KINDS`, read as they are asked for."""
     if kind == "json":
-        return iter(json.loads(path.read_bytes()))
-    return _columnar_rows(kind, path)
-
-
-def _csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for row in csv.DictReader(file, delimiter=delimiter):
-            yield dict(row)
-
-
-def _jsonl_rows(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as file:
-        for line in file:
-            if line.strip():
-                yield json.loads(line)
+        yield from json.loads(file.read())
+        return
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    if kind == "jsonl":
+        yield from (json.loads(line) for line in text if line.strip())
+        return
+    for row in csv.DictReader(text, delimiter="\t" if kind == "tsv" else delimiter):
+        yield dict(row)
 
 
 def _columnar_rows(kind: str, path: Path) -> Iterator[Row]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from typing import Any, Dict, List, Mapping, Sequence, cast
 
 from onstage import readers
@@ -46,13 +45,9 @@ class Table(File):
     def rows(self) -> List[Dict[str, Any]]:
         """One dict per row. Values of CSV and TSV are text; JSON and Parquet keep their types."""
         kind = self.format
-        if kind in ("csv", "tsv"):
-            text = self.text("utf-8-sig")
-            return [dict(row) for row in csv.DictReader(io.StringIO(text), delimiter="\t" if kind == "tsv" else ",")]
-        if kind == "jsonl":
-            return [json.loads(line) for line in self.text().splitlines() if line.strip()]
-        if kind == "json":
-            return cast("List[Dict[str, Any]]", json.loads(self.text()))
+        if kind in readers.TEXT_KINDS:
+            with self.open() as file:
+                return list(readers.text_rows(kind, file))
         return cast("List[Dict[str, Any]]", self.arrow().to_pylist())
 
     def pandas(self) -> Any:

@@ -15,6 +15,8 @@ import pytest
 import onstage as on
 from onstage.client import ApiError, PredictionFailed
 
+CUT = 0  # a status that is never sent: the line breaks instead
+
 
 class Stand(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -30,6 +32,9 @@ class Stand(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.seen.append((self.command, self.path, self.headers, body))
         status, answer, headers = self.server.answers.pop(0)
+        if status == CUT:
+            self.close_connection = True
+            return
         data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         for name, value in {"Content-Length": str(len(data)), **headers}.items():
@@ -53,6 +58,10 @@ def server():
     thread.join()
     made.server_close()
     assert not made.answers
+
+
+def known(*names):
+    return 200, {"results": [dict(zip(("owner", "name"), name.split("/"))) for name in names], "next": None}, {}
 
 
 def record(status, **fields):
@@ -85,17 +94,42 @@ def test_a_failed_prediction_and_a_refusal_raise(server):
         (422, {"detail": "`zone` is not one of N, S", "code": "invalid_input", "hint": "send N or S"}, {}),
     ]
     with pytest.raises(PredictionFailed, match="photo too dark"):
-        server.client.predict("age", x=1)
+        server.client.predict("lab/age", x=1)
     with pytest.raises(ApiError, match="hint: send N or S") as raised:
-        server.client.predict("age", x=1)
+        server.client.predict("lab/age", x=1)
     assert (raised.value.status, raised.value.code) == (422, "invalid_input")
     assert server.seen[0][1] == "/v1/models/lab/age/predictions"
 
 
 def test_a_full_queue_is_tried_again_with_the_same_key(server):
     server.answers = [(429, {}, {"Retry-After": "0"}), (201, record("succeeded", output=3), {})]
-    assert server.client.predict("age", x=1) == 3
+    assert server.client.predict("lab/age", x=1) == 3
     assert server.seen[0][2]["Idempotency-Key"] == server.seen[1][2]["Idempotency-Key"]
+
+
+def test_a_line_that_breaks_is_tried_again_with_the_same_key(server, monkeypatch):
+    monkeypatch.setattr("onstage.client.RETRY_SECONDS_MAX", 0)
+    half = (201, b'{"id"', {"Content-Length": "99"})
+    server.answers = [(CUT, b"", {}), half, (201, record("succeeded", output=3), {})]
+    assert server.client.predict("lab/age", x=1) == 3
+    assert len({headers["Idempotency-Key"] for _, _, headers, _ in server.seen}) == 1
+    server.answers = [(CUT, b"", {})] * 5
+    with pytest.raises(ConnectionError, match="cannot be reached"):
+        server.client.predict("lab/age", x=1)
+
+
+def test_a_name_alone_is_of_whoever_has_it(server):
+    server.answers = [known("lake/fish", "sea/age", "lake/age"), known("sea/age"), (201, record("succeeded"), {})]
+    with pytest.raises(ValueError, match="`sea/age`, `lake/age`"):
+        server.client.predict("age")
+    server.client.predict("age")
+    assert server.seen[-1][1] == "/v1/models/sea/age/predictions"
+    server.answers = [(201, record("succeeded"), {}), known("sea/age")]
+    server.client.predict("age@v2")
+    assert json.loads(server.seen[-1][3])["version"] == "sea/age@v2"
+    with pytest.raises(ApiError, match="no model `fish`") as raised:
+        server.client.predict("fish")
+    assert raised.value.status == 404
 
 
 def test_large_files_are_uploaded_and_batches_give_a_table(server):
@@ -120,15 +154,19 @@ def test_models_follow_the_pages(server):
     assert [one["name"] for one in server.client.models()] == ["a", "b"]
 
 
-def test_the_token_stays_with_its_server(server):
+@pytest.mark.parametrize("sent_on", [False, True])
+def test_the_token_stays_with_its_server(server, sent_on):
     other = http.server.HTTPServer(("127.0.0.1", 0), Stand)
     other.seen, other.answers = [], [(200, b"bytes", {})]
     thread = threading.Thread(target=other.handle_request)
     thread.start()
-    assert server.client.fetch(f"http://127.0.0.1:{other.server_port}/x") == b"bytes"
+    there = f"http://127.0.0.1:{other.server_port}/x"
+    server.answers = [(302, b"", {"Location": there})] if sent_on else []
+    assert server.client.fetch("/v1/files/f1/content" if sent_on else there) == b"bytes"
     thread.join()
     other.server_close()
     assert other.seen[0][2]["Authorization"] is None
+    assert all(headers["Authorization"] == "Bearer os_secret" for _, _, headers, _ in server.seen)
 
 
 def test_a_server_that_is_not_there_is_named():
@@ -144,6 +182,7 @@ def test_a_training_is_of_the_live_version_or_of_the_one_named(server, tmp_path)
         (200, {"latest_version": {"id": "a1"}}, {}),
         (201, record("starting"), {}),
         (200, done, {}),
+        known("lab/age"),
         (201, done, {}),
         (200, {"latest_version": None}, {}),
     ]
@@ -152,8 +191,8 @@ def test_a_training_is_of_the_live_version_or_of_the_one_named(server, tmp_path)
     assert server.seen[1][:2] == ("POST", "/v1/models/lab/age/versions/a1/trainings")
     assert json.loads(server.seen[1][3]) == {"input": {"data": "labels@v3", "epochs": 5}, "promote": True}
     server.client.train("age@v3", {"data": table})
-    assert server.seen[3][1] == "/v1/models/lab/age/versions/v3/trainings"
-    assert json.loads(server.seen[3][3])["input"]["data"].startswith("data:text/csv;base64,")
+    assert server.seen[4][1] == "/v1/models/lab/age/versions/v3/trainings"
+    assert json.loads(server.seen[4][3])["input"]["data"].startswith("data:text/csv;base64,")
     with pytest.raises(ValueError, match="age@v1"):
         server.client.train("age", {})
 
@@ -191,7 +230,7 @@ def test_an_alias_names_a_version(server, tmp_path):
     table.write_text("x\n1\n")
     done = record("succeeded", output=10)
     server.answers = [(201, done, {}), (201, {"id": "f1"}, {}), (202, done, {})]
-    assert server.client.predict("age@staging", n=5) == 10
+    assert server.client.predict("lab/age@staging", n=5) == 10
     method, path, _, body = server.seen.pop()
     assert (method, path) == ("POST", "/v1/predictions")
     assert json.loads(body) == {"input": {"n": 5}, "version": "lab/age@staging"}
@@ -203,4 +242,4 @@ def test_an_alias_names_a_version(server, tmp_path):
     server.client.set_alias("lab/age", "staging", 3)
     assert server.seen[-1][:2] == ("PUT", "/v1/models/lab/age/aliases/staging")
     assert json.loads(server.seen[-1][3]) == {"version": 3}
-    assert server.client.aliases("age") == {"staging": 3}
+    assert server.client.aliases("lab/age") == {"staging": 3}

@@ -5,6 +5,7 @@ It must not start processes.
 
 from __future__ import annotations
 
+import json
 import pathlib
 
 import pytest
@@ -103,6 +104,9 @@ def test_files_from_paths_bytes_and_open_files(tmp_path):
 def test_tables_of_every_format():
     rows = [{"x": 1, "y": None}, {"x": 2, "y": "b"}]
     assert on.Table(b'{"x":1,"y":null}\n{"x":2,"y":"b"}\n', name="t.jsonl").rows() == rows
+    # Not every character that looks like the end of a line is one.
+    inside = {"x": "a\u2028b\x85c\x0bd"}
+    assert on.Table(json.dumps(inside, ensure_ascii=False).encode(), name="t.jsonl").rows() == [inside]
     assert on.Table(b'[{"x":1,"y":null},{"x":2,"y":"b"}]', name="t.json").rows() == rows
     assert on.Table(b"x\ty\n1\t2\n", name="t.tsv").rows() == [{"x": "1", "y": "2"}]
     assert on.Table(rows).bytes() == b"x,y\n1,\n2,b\n"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from host import WAIT_SECONDS_MAX
+from onstage import frames
 from template_host import Template
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="templates are for Linux")
@@ -117,6 +121,32 @@ def test_a_worker_dies_with_its_host_whatever_it_does(template):
     while os.path.exists(f"/proc/{worker.process.pid}"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_what_came_for_a_worker_that_is_not_born_is_closed(template):
+    stem = template("""
+        import os
+        import onstage as on
+
+        @on.predict
+        def f():
+            pass
+
+        def full():
+            raise OSError("no process is left")
+
+        os.fork = full
+    """)
+    stem.prepare()
+    stdout, theirs = os.pipe()
+    others = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
+    socket.send_fds(stem.sock, [frames.encode({"t": "fork", "variables": {}})], [theirs, *others])
+    for number in (theirs, *others):
+        os.close(number)
+    assert "no process is left" in stem.hear()["error"]
+    assert select.select([stdout], [], [], WAIT_SECONDS_MAX)[0], "somebody could still write to it"
+    assert os.read(stdout, 1) == b""
+    os.close(stdout)
 
 
 def test_workers_outlive_their_template(template):

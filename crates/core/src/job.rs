@@ -45,7 +45,13 @@ impl JobKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum JobSpec {
-    Prediction { input: Stored },
+    Prediction {
+        /// At rest: files as `$blob` objects, datasets as `{"$dataset": "labels@v3"}`.
+        input: Stored,
+        /// The datasets that the input names, each with its number.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        datasets: Vec<DatasetRef>,
+    },
     Batch(BatchSpec),
     Training(Box<TrainingSpec>),
 }
@@ -62,7 +68,7 @@ impl JobSpec {
     /// The versions of datasets that it needs, which stay as long as the job does; each with its number.
     pub fn datasets(&self) -> Vec<&DatasetRef> {
         match self {
-            Self::Prediction { .. } => Vec::new(),
+            Self::Prediction { datasets, .. } => datasets.iter().collect(),
             Self::Batch(spec) => spec.dataset.iter().collect(),
             Self::Training(spec) => spec.datasets.iter().collect(),
         }

@@ -301,6 +301,7 @@ mod tests {
             version_number: 1,
             spec: JobSpec::Prediction {
                 input: Stored::Inline("{}".into()),
+                datasets: Vec::new(),
             },
             urgency: crate::fair::Urgency::default(),
             webhook: None,

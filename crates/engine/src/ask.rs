@@ -5,7 +5,7 @@ use onstage_core::{
     Id, ModelName,
     model::Version,
     people::Principal,
-    ports::{InputCheck, OutputCheck},
+    ports::{InputCheck, OutputCheck, Placed},
     schema::ModelSchema,
     value::{Stored, Value},
 };
@@ -25,6 +25,8 @@ pub struct Ask {
     pub id: Id,
     pub version: Arc<Loaded>,
     pub input: Value,
+    /// Keeps the datasets that the input names on this host.
+    pub placed: Arc<[Placed]>,
     /// The input as it goes to the record: small JSON or a blob, files as `$blob`.
     pub stored_input: Stored,
     pub by: Principal,

@@ -8,6 +8,7 @@ pub mod batcher;
 pub mod builder;
 mod catalog;
 mod curve;
+pub mod datasets;
 mod demand;
 pub mod dispatch;
 pub mod engine;

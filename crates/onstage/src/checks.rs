@@ -100,8 +100,8 @@ impl InputCheck for Input {
     }
 }
 
-/// Our own ways to say "a file": a caller who could write them would read files and blobs that are not theirs.
-const RESERVED_KEYS: [&str; 3] = ["$attachment", "$blob", "$path"];
+/// Our own ways to say "a file": a caller who could write them would read files, blobs and datasets that are not theirs.
+const RESERVED_KEYS: [&str; 4] = ["$attachment", "$blob", "$dataset", "$path"];
 
 fn refuse_reserved(value: &Value) -> Result<(), Vec<CheckError>> {
     match reserved_in(value, "") {
@@ -109,7 +109,7 @@ fn refuse_reserved(value: &Value) -> Result<(), Vec<CheckError>> {
         Some(pointer) => Err(vec![CheckError {
             pointer,
             expected: "no key that Onstage keeps for itself".to_owned(),
-            got: "`$attachment`, `$blob` or `$path`".to_owned(),
+            got: "`$attachment`, `$blob`, `$dataset` or `$path`".to_owned(),
         }]),
     }
 }

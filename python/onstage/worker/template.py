@@ -190,6 +190,9 @@ class Template:
                 os.close(number)
             self._children.add(pid, files.end)
         except (birth.NotBorn, OSError) as error:
+            # Whoever reads from them would wait for a worker that is none.
+            for number in files:
+                os.close(number)
             self._line.send({"t": "failed", "error": str(error)})
             return False
         self._line.send({"t": "forked", "pid": pid})

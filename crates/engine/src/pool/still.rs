@@ -130,6 +130,7 @@ mod tests {
             id: house.stage.parts.new_id(),
             version: version.clone(),
             input: Value::json("{}".to_owned()),
+            placed: Arc::default(),
             stored_input: Stored::Inline("{}".to_owned()),
             by: Principal {
                 id: "person-1".parse::<Id>().unwrap(),

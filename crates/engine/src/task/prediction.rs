@@ -7,11 +7,12 @@ use super::{
     events,
     hold::{Hold, Voice},
     journal::{Journal, flush_often},
+    persist,
 };
-use crate::worker::Took;
 use crate::{
+    datasets,
     values::{join, load_value, store_value},
-    worker::{End, Item, LogLine, Sink},
+    worker::{End, Item, LogLine, Sink, Took},
 };
 use futures::{FutureExt, StreamExt, future::join_all, stream::FuturesUnordered};
 use onstage_core::{
@@ -19,7 +20,8 @@ use onstage_core::{
     job::{Job, JobOutput, JobSpec},
     lifecycle::RunEnd,
     outcome::{Failure, Phase, Progress, Reason},
-    value::Value,
+    ports::Placed,
+    value::{Stored, Value},
 };
 use std::{
     collections::BTreeMap,
@@ -42,6 +44,8 @@ struct Running {
     journal: Arc<Journal>,
     orders: Orders,
     input: Value,
+    /// Keeps its datasets on this host.
+    _placed: Vec<Placed>,
     /// How many share its worker's time: alone, a lost lease kills the worker.
     crowd: usize,
     id: u64,
@@ -82,14 +86,11 @@ async fn prepare(
     let hold = Hold::take(&desk.parts, lease.clone(), crowd);
     let journal = Arc::new(Journal::new(&desk.parts, lease));
     journal.event(events::start(job.run, desk.parts.clock.now()));
-    let JobSpec::Prediction { input } = &job.spec else {
+    let JobSpec::Prediction { input, .. } = &job.spec else {
         return None;
     };
-    let loaded = super::persist::insist(&desk.parts, "loading an input", || {
-        load_value(&*desk.parts.blobs, input)
-    });
-    let input = match loaded.await {
-        Ok(input) => input,
+    let (input, placed) = match load(desk, input).await {
+        Ok(loaded) => loaded,
         Err(error) => {
             let message = format!("the input cannot be read: {error}");
             let failure = Failure::new(Reason::UserError, message);
@@ -102,11 +103,25 @@ async fn prepare(
         hold,
         journal,
         input,
+        _placed: placed,
         crowd,
         id: desk.item_id(),
         sink: Arc::new(sink),
         ends,
     }))
+}
+
+/// The input as a worker takes it, its datasets on this host.
+async fn load(desk: &Desk, input: &Stored) -> Result<(Value, Vec<Placed>)> {
+    let parts = &desk.parts;
+    let input = persist::insist(parts, "loading an input", || {
+        load_value(&*parts.blobs, input)
+    })
+    .await?;
+    persist::insist(parts, "placing a dataset", || {
+        datasets::place(parts, &input)
+    })
+    .await
 }
 
 async fn compute(desk: &Desk, running: Vec<Running>) -> Result<()> {
@@ -260,7 +275,7 @@ impl Group<'_> {
         }
         let lease = &one.hold.lease;
         let prefix = format!("jobs/{}/run-{}/output", lease.job, lease.run);
-        let stored = super::persist::insist(&self.desk.parts, "storing an output", || {
+        let stored = persist::insist(&self.desk.parts, "storing an output", || {
             store_value(&*self.desk.parts.blobs, &prefix, &output)
         });
         match stored.await {

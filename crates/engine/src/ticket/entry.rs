@@ -17,6 +17,7 @@ use bytes::Bytes;
 use onstage_core::{
     Id, Timestamp,
     outcome::{Failure, Progress, Reason},
+    ports::Placed,
     value::{Stored, Value},
 };
 use std::{
@@ -72,6 +73,8 @@ pub(crate) struct Size {
 pub(crate) struct State {
     /// Taken away at the end, so that a finished prediction does not hold it.
     input: Value,
+    /// Taken away with it.
+    placed: Arc<[Placed]>,
     pub events: EventLog,
     pub logs: KeptLog,
     pub progress: Option<Progress>,
@@ -117,7 +120,10 @@ impl Entry {
             seed: new.seed,
             pool: new.pool,
             me: me.clone(),
-            state: Mutex::new(State::new(ask.input, new.created_at, new.ahead)),
+            state: Mutex::new(State {
+                placed: ask.placed,
+                ..State::new(ask.input, new.created_at, new.ahead)
+            }),
             finished: OnceLock::new(),
             changed: Notify::new(),
             ended: Notify::new(),
@@ -200,6 +206,7 @@ impl Entry {
             Err(_) => "failed",
         };
         let bytes_in = std::mem::take(&mut state.input).len();
+        state.placed = Arc::default();
         state.running = false;
         state.events.push(now, Fact::Completed { status });
         let logs = if state.logs.is_empty() {
@@ -260,6 +267,7 @@ impl State {
         events.push(at, Fact::Queued { ahead });
         Self {
             input,
+            placed: Arc::default(),
             events,
             logs: KeptLog::default(),
             progress: None,

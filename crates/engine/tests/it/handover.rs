@@ -31,6 +31,7 @@ async fn hand_over(world: &World, ticket: &Ticket) {
         version_number: 1,
         spec: JobSpec::Prediction {
             input: ticket.stored_input().clone(),
+            datasets: Vec::new(),
         },
         by: ticket.by().clone(),
         source: "api".into(),

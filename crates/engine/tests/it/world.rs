@@ -215,6 +215,7 @@ impl World {
             id: self.parts.new_id(),
             version: version.clone(),
             input: Value::json(input.to_owned()),
+            placed: Arc::default(),
             stored_input: Stored::Inline(input.to_owned()),
             by: Principal {
                 id: "person-1".parse::<Id>().unwrap(),

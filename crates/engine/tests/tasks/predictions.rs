@@ -279,3 +279,31 @@ async fn a_job_may_not_run_longer_than_stop_after() {
     assert_eq!(failure(&job.state).reason, Reason::Timeout);
     assert!(failure(&job.state).message.contains("stop_after"));
 }
+
+#[tokio::test]
+async fn datasets_of_an_input_are_on_the_host_while_it_is_computed() {
+    let world = world(json!({})).await;
+    world.labels("a\n1\n").await;
+    world.labels("a\n2\n").await;
+    let first = world
+        .predict(json!({"x": [{"$dataset": "labels@v1"}, 1]}))
+        .await;
+    let second = world
+        .predict(json!({"x": [{"$dataset": "labels@v2"}, 1]}))
+        .await;
+    let gone = world
+        .predict(json!({"x": [{"$dataset": "labels@v7"}]}))
+        .await;
+    let crew = ScriptCrew::new(|input| {
+        let data = &input["x"][0];
+        let text = std::fs::read_to_string(data["$path"].as_str().unwrap()).unwrap();
+        Act::Answer(json!([data["dataset"], data["name"], text]).to_string())
+    });
+    world.run(&crew).await;
+    let expected = |which: &str, text: &str| json!([which, "labels.csv", text]);
+    assert_eq!(world.output(&first).await, expected("labels@v1", "a\n1\n"));
+    assert_eq!(world.output(&second).await, expected("labels@v2", "a\n2\n"));
+    let job = world.job(&gone).await;
+    let said = &failure(&job.state).message;
+    assert!(said.contains("`labels@v7`"), "{said}");
+}

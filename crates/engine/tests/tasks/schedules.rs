@@ -72,6 +72,7 @@ impl Submitter for Hand {
             version_number: 1,
             spec: JobSpec::Prediction {
                 input: Stored::Inline(schedule.request.clone()),
+                datasets: Vec::new(),
             },
             urgency: Default::default(),
             webhook: None,

@@ -28,6 +28,7 @@ async fn ran_twice(world: &World, id: &str, end: Timestamp) {
         version_number: 1,
         spec: JobSpec::Prediction {
             input: Stored::Inline("{}".to_owned()),
+            datasets: Vec::new(),
         },
         by: "person-1".parse().unwrap(),
         source: "api".to_owned(),

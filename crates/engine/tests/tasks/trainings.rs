@@ -9,7 +9,6 @@ use super::{
 use onstage_backends::{blobs, parcels::DiskParcels, store};
 use onstage_core::{
     Id,
-    dataset::{DatasetFormat, DatasetSource, NewDatasetVersion},
     event::EventKind,
     job::{Job, JobOutput, JobSpec, JobState},
     model::Version,
@@ -234,21 +233,8 @@ async fn a_gate_that_is_not_reached_holds_the_version_back() {
 #[tokio::test]
 async fn datasets_are_placed_and_named_in_the_lineage() {
     let world = world(json!({"training": {"linger": "10ms"}})).await;
-    let parts = &world.parts;
-    for text in ["a,b\n1,2\n", "a,b\n3,4\n"] {
-        let key = format!("datasets/{}", parts.new_id());
-        let new = NewDatasetVersion {
-            dataset: "labels".parse().unwrap(),
-            blob: parts.blobs.put(&key, text.into()).await.unwrap(),
-            file_name: "labels.csv".to_owned(),
-            media_type: "text/csv".to_owned(),
-            format: DatasetFormat::Csv,
-            source: DatasetSource::Upload,
-            by: "person-1".parse().unwrap(),
-            created_at: parts.clock.now(),
-        };
-        parts.store.add_dataset_version(new).await.unwrap();
-    }
+    world.labels("a,b\n1,2\n").await;
+    world.labels("a,b\n3,4\n").await;
     let input = json!({"data": {"$dataset": "labels@v1"}, "ask_for": "labels"});
     let which = || vec!["labels@v1".parse().unwrap()];
     let id = train(&world, input, |spec| spec.datasets = which()).await;

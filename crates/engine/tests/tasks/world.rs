@@ -14,6 +14,7 @@ use onstage_backends::{
 use onstage_core::{
     Error, Id, Result, Timestamp,
     batch::{BatchSpec, TableFormat},
+    dataset::{DatasetFormat, DatasetSource, NewDatasetVersion},
     event::Event,
     job::{Job, JobOutput, JobSpec, JobState, NewJob},
     model::{Model, NewVersion, VersionId, VersionState},
@@ -131,7 +132,24 @@ impl World {
 
     pub(crate) async fn predict(&self, input: Value) -> Id {
         let input = Stored::Inline(input.to_string());
-        self.submit(JobSpec::Prediction { input }).await
+        let datasets = Vec::new();
+        self.submit(JobSpec::Prediction { input, datasets }).await
+    }
+
+    /// Adds a version to the dataset `labels`.
+    pub(crate) async fn labels(&self, text: &'static str) {
+        let key = format!("datasets/{}", self.parts.new_id());
+        let new = NewDatasetVersion {
+            dataset: "labels".parse().unwrap(),
+            blob: self.parts.blobs.put(&key, text.into()).await.unwrap(),
+            file_name: "labels.csv".to_owned(),
+            media_type: "text/csv".to_owned(),
+            format: DatasetFormat::Csv,
+            source: DatasetSource::Upload,
+            by: "person-1".parse().unwrap(),
+            created_at: self.parts.clock.now(),
+        };
+        self.parts.store.add_dataset_version(new).await.unwrap();
     }
 
     pub(crate) async fn batch(&self, lines: &str, change: impl FnOnce(&mut BatchSpec)) -> Id {

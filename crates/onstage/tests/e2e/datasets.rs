@@ -233,3 +233,35 @@ async fn feedback_is_exported_and_a_batch_job_runs_over_a_dataset() {
     assert_eq!(refused.status.code(), Some(3), "{}", text(&refused.stderr));
     world.close().await;
 }
+
+const LINES: &str = r"
+import onstage as on
+
+@on.predict
+def lines(data: on.Dataset, extra: int = 0) -> int:
+    return len(data.text().splitlines()) + extra
+";
+
+#[tokio::test]
+async fn predictions_here_and_in_tasks_read_one_copy_of_a_dataset() {
+    let world = World::start().await;
+    world.push("lines", LINES, &[]).await;
+    let later = LINES.replace("@on.predict", "@on.predict(background=True)");
+    world.push("later", &later, &[]).await;
+    fs::write(world.folder.path().join("n.csv"), "n\n1\n2\n3\n").unwrap();
+    world.ok(&["data", "put", "numbers", "n.csv"]).await;
+    for (model, input) in [
+        ("lines", "data=numbers"),
+        ("later", "data=numbers@v1"),
+        ("lines", "data=@n.csv"),
+    ] {
+        let made = world.ok_json(&["run", model, input, "extra=10"]).await;
+        assert_eq!(made["output"], 14, "{made:#}");
+    }
+    let here = fs::read_dir(world.data().join("datasets"))
+        .unwrap()
+        .flatten();
+    let placed: Vec<_> = here.filter(|entry| entry.path().is_dir()).collect();
+    assert_eq!(placed.len(), 1, "{placed:?}");
+    world.close().await;
+}

@@ -79,10 +79,17 @@ impl Experiment {
         self.measured.insert(what.to_owned(), value.into());
     }
 
-    /// A number with a limit; over it is a failure of the full run.
+    /// One more, or so many, of what is counted over all rounds.
+    pub(crate) fn counted(&mut self, what: &str, more: usize) {
+        let before = self.measured.get(what).and_then(Value::as_u64);
+        self.measured(what, before.unwrap_or(0) + more as u64);
+    }
+
+    /// A number with a limit; over it is a failure of the full run. Of several, the largest is told.
     pub(crate) fn at_most(&mut self, what: &str, value: f64, limit: f64) {
         let rounded = (value * 100.0).round() / 100.0;
-        self.measured(what, rounded);
+        let before = self.measured.get(what).and_then(Value::as_f64);
+        self.measured(what, before.map_or(rounded, |before| before.max(rounded)));
         if value > limit {
             self.missed
                 .push(format!("{what} is {rounded}, over {limit}"));

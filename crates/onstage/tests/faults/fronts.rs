@@ -43,7 +43,7 @@ def nap(seconds: float) -> str:
 "#;
 
 /// What a query on PostgreSQL answers, a line for each row.
-fn ask(url: &str, query: &str) -> String {
+pub(crate) fn ask(url: &str, query: &str) -> String {
     let mut client = Command::new("psql");
     let output = client
         .args([url, "--tuples-only", "--no-align", "--command", query])

@@ -88,7 +88,10 @@ impl Small {
 fn large_job(text: &str) -> NewJob {
     let input = Stored::Inline("x".repeat(60_000));
     NewJob {
-        spec: JobSpec::Prediction { input },
+        spec: JobSpec::Prediction {
+            input,
+            datasets: Vec::new(),
+        },
         ..new_job(text)
     }
 }

@@ -102,6 +102,7 @@ pub(in crate::store) fn new_job(text: &str) -> NewJob {
         version_number: 1,
         spec: JobSpec::Prediction {
             input: Stored::Inline("{\"n\":1}".to_owned()),
+            datasets: Vec::new(),
         },
         urgency: Urgency::default(),
         webhook: None,

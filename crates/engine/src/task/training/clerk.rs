@@ -3,6 +3,7 @@
 
 use super::inputs;
 use crate::{
+    datasets,
     task::{desk::Desk, ending::Ending, events, folder::Folder, journal::Journal, persist},
     worker::Asked,
 };
@@ -16,7 +17,7 @@ use onstage_core::{
     value::Value,
     wire::from_worker::Question,
 };
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
@@ -85,9 +86,9 @@ impl<'a> Clerk<'a> {
             .await?;
             inputs::point(&mut tree, &file.pointer, &path);
         }
-        for (pointer, which) in inputs::datasets(&tree) {
+        for (pointer, which) in datasets::find(&tree) {
             let stand_in = self.dataset(&which).await?;
-            inputs::replace(&mut tree, &pointer, stand_in);
+            datasets::replace(&mut tree, &pointer, stand_in);
         }
         Ok(Ready {
             input: Value::json(tree.to_string()),
@@ -207,17 +208,12 @@ impl<'a> Clerk<'a> {
             parts.store.dataset_version(&which)
         })
         .await?
-        .ok_or_else(|| Error::not_found(format!("there is no dataset `{which}`")))?;
+        .ok_or_else(|| datasets::none(&which))?;
         let placed = persist::insist(parts, "placing a dataset", || {
             parts.datasets.place(&version)
         })
         .await?;
-        let stand_in = json!({
-            "$path": placed.path,
-            "name": version.file_name,
-            "media_type": version.media_type,
-            "dataset": version.reference().to_string(),
-        });
+        let stand_in = datasets::on_host(&version, &placed);
         let which = version.reference();
         if !self.placed.iter().any(|(known, _)| *known == which) {
             self.placed.push((which, placed));

@@ -1,8 +1,9 @@
-//! The input of a training at rest, and what of it stands for files and datasets.
+//! The input of a training at rest, and what of it stands for files.
 //! Does not fetch them: they may be larger than memory, so they are never read here.
 
+use crate::datasets::each_object;
 use onstage_core::{Error, Result, ports::Blobs, value::Stored};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use std::path::Path;
 
 /// The name of a file that has none.
@@ -29,7 +30,7 @@ pub(super) async fn load(blobs: &dyn Blobs, stored: &Stored) -> Result<Json> {
 /// The `$blob` objects in the tree.
 pub(super) fn files(tree: &Json) -> Vec<NamedFile> {
     let mut found = Vec::new();
-    each(tree, "", &mut |pointer, object| {
+    each_object(tree, "", &mut |pointer, object| {
         if let Some(key) = object.get("$blob").and_then(Json::as_str) {
             let name = object.get("name").and_then(Json::as_str);
             found.push(NamedFile {
@@ -37,17 +38,6 @@ pub(super) fn files(tree: &Json) -> Vec<NamedFile> {
                 key: key.to_owned(),
                 name: plain(name.unwrap_or_default()),
             });
-        }
-    });
-    found
-}
-
-/// The `$dataset` objects in the tree: where, and which.
-pub(super) fn datasets(tree: &Json) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    each(tree, "", &mut |pointer, object| {
-        if let Some(which) = object.get("$dataset").and_then(Json::as_str) {
-            found.push((pointer.to_owned(), which.to_owned()));
         }
     });
     found
@@ -62,30 +52,6 @@ pub(super) fn point(tree: &mut Json, pointer: &str, path: &Path) {
     }
 }
 
-pub(super) fn replace(tree: &mut Json, pointer: &str, with: Json) {
-    if let Some(place) = tree.pointer_mut(pointer) {
-        *place = with;
-    }
-}
-
-fn each(tree: &Json, pointer: &str, visit: &mut dyn FnMut(&str, &Map<String, Json>)) {
-    match tree {
-        Json::Object(object) => {
-            visit(pointer, object);
-            for (name, inner) in object {
-                let name = name.replace('~', "~0").replace('/', "~1");
-                each(inner, &format!("{pointer}/{name}"), visit);
-            }
-        }
-        Json::Array(list) => {
-            for (place, inner) in list.iter().enumerate() {
-                each(inner, &format!("{pointer}/{place}"), visit);
-            }
-        }
-        _ => {}
-    }
-}
-
 fn plain(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     match last {
@@ -97,6 +63,7 @@ fn plain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datasets;
     use serde_json::json;
 
     #[test]
@@ -107,13 +74,13 @@ mod tests {
             "epochs": 5,
         });
         assert_eq!(
-            datasets(&tree),
+            datasets::find(&tree),
             [("/data".to_owned(), "labels@v3".to_owned())]
         );
         let found = files(&tree);
         assert_eq!((found.len(), found[0].name.as_str()), (1, "x.csv"));
         point(&mut tree, &found[0].pointer, Path::new("/t/0/x.csv"));
-        replace(&mut tree, "/data", json!({"$path": "/d"}));
+        datasets::replace(&mut tree, "/data", json!({"$path": "/d"}));
         assert_eq!(
             tree,
             json!({"data": {"$path": "/d"}, "a/b": [{"name": "../x.csv", "$path": "/t/0/x.csv"}], "epochs": 5})

@@ -8,6 +8,7 @@ pub(crate) mod secret;
 pub(crate) mod throttle;
 
 use super::{hex, problem::Problem, state::State};
+use cache::Seen;
 use http::{HeaderMap, header};
 use onstage_core::{
     Id, Result, Timestamp,
@@ -25,6 +26,9 @@ pub(crate) const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 const LINK_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How exactly the last use of a credential is known.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// How long a request waits for the store to confirm a credential that it has confirmed before.
+const ASK_MAX: Duration = Duration::from_millis(250);
 
 /// What the names of tokens begin with that a server makes at its start for its machine's user, and forgets at its end.
 pub(crate) const LOCAL_TOKEN: &str = "this machine (";
@@ -128,20 +132,36 @@ fn bearer(value: &[u8]) -> Option<&str> {
 }
 
 async fn credential(state: &State, digest: [u8; 32]) -> Result<Option<Arc<Credential>>> {
-    let now = state.parts.clock.monotonic();
-    if let Some(known) = state.credentials.get(&digest, now) {
-        return Ok(known);
+    let known = match state
+        .credentials
+        .get(&digest, state.parts.clock.monotonic())
+    {
+        Seen::Lately(found) => return Ok(found),
+        Seen::Never => return read(state, digest).await,
+        Seen::Before(known) => known,
+    };
+    // Of its own, so that an answer that comes later counts from then on.
+    let asking = state.clone();
+    let asked = spawn(
+        "credential read",
+        async move { read(&asking, digest).await },
+    );
+    match tokio::time::timeout(ASK_MAX, asked).await {
+        Ok(Ok(Some(Err(error)))) if !error.kind.retryable() => Err(error),
+        Ok(Ok(Some(Ok(found)))) => Ok(found),
+        _ => Ok(Some(known)),
     }
-    let found = state
-        .parts
-        .store
-        .credential(&hex(&digest))
-        .await?
-        .map(Arc::new);
+}
+
+/// What the store says.
+async fn read(state: &State, digest: [u8; 32]) -> Result<Option<Arc<Credential>>> {
+    let (now, era) = (state.parts.clock.monotonic(), state.credentials.era());
+    let found = state.parts.store.credential(&hex(&digest)).await?;
+    let found = found.map(Arc::new);
     if let Some(credential) = &found {
         touch(state, credential);
     }
-    state.credentials.put(digest, found.clone(), now);
+    state.credentials.put(digest, found.clone(), now, era);
     Ok(found)
 }
 

@@ -5,14 +5,16 @@ use crate::gateway::{
     body::{self, form, upload},
     call::{Call, shortened},
     datasets, files,
-    input::{FileRef, parse_ref},
+    input::{
+        FileRef,
+        dataset::{self, SCHEME},
+        parse_ref,
+    },
     problem::Problem,
     wire::batch::NewBatch,
 };
 use onstage_core::{Id, Kind, batch::TableFormat, dataset::DatasetRef, value::BlobRef};
 use sha2::{Digest, Sha256};
-
-const DATASET_SCHEME: &str = "onstage://datasets/";
 
 /// A table at rest and what was said about it.
 pub(crate) struct Table {
@@ -131,7 +133,7 @@ impl Found {
 }
 
 async fn resolve(call: &Call, id: &Id, text: &str) -> Result<Found, Problem> {
-    if let Some(which) = text.strip_prefix(DATASET_SCHEME) {
+    if let Some(which) = text.strip_prefix(SCHEME) {
         return of_dataset(call, which).await;
     }
     let own = call.own_host();
@@ -166,14 +168,8 @@ async fn resolve(call: &Call, id: &Id, text: &str) -> Result<Found, Problem> {
     })
 }
 
-/// Datasets are the owner's.
 async fn of_dataset(call: &Call, which: &str) -> Result<Found, Problem> {
-    if !call.is_owner() {
-        return Err(Problem::forbidden(
-            "owner_only",
-            "Only the owner of this installation may read datasets.",
-        ));
-    }
+    dataset::allow(call)?;
     let version = datasets::find(call, &which.parse()?).await?;
     Ok(Found {
         dataset: Some(version.reference()),

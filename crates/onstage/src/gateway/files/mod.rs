@@ -139,7 +139,7 @@ pub(crate) async fn inside(
             });
         }
         (Place::Job(job), Part::Input) => match job.spec {
-            JobSpec::Prediction { input } => input,
+            JobSpec::Prediction { input, .. } => input,
             JobSpec::Batch(_) | JobSpec::Training(_) => return Err(missing()),
         },
         (Place::Job(job), Part::Output) => match job.state {

@@ -1,7 +1,7 @@
 //! Files inside of inputs: data URLs, ids and links of uploaded files, parts of a form; read once.
 //! Does not fetch anything from elsewhere: an address of another host is refused.
 
-use super::stand_in::{FILE_TYPES, StandIn, type_of};
+use super::stand_in::{DATASET, FILE_TYPES, StandIn, type_of};
 use crate::gateway::{
     body::form::PartFile,
     call::{Call, shortened},
@@ -42,7 +42,7 @@ pub(crate) enum FileRef {
     FormPart(usize),
 }
 
-/// Whether any input of this model can be a file.
+/// Whether any input of this model can be a file or a dataset.
 pub(crate) fn may_have_files(schema: &ModelSchema) -> bool {
     schema.components.schemas.values().any(has_file_type)
 }
@@ -56,7 +56,7 @@ fn has_file_type(schema: &Json) -> bool {
 }
 
 fn is_file_type(schema: &Map<String, Json>) -> bool {
-    type_of(schema).is_some_and(|kind| FILE_TYPES.contains(&kind))
+    type_of(schema).is_some_and(|kind| kind == DATASET || FILE_TYPES.contains(&kind))
 }
 
 /// What the text of a file input points at. `hosts` judges whether an address is our own.
@@ -208,9 +208,15 @@ pub(crate) async fn read_blob(
 
 fn not_a_file(wanted: &StandIn) -> Problem {
     let outside = wanted.text.starts_with("http");
+    let what = match wanted.is_dataset {
+        true => {
+            "the name of a dataset (`labels`, `labels@v3`), or a file: a data URL, the address of an uploaded file, or a part of the form"
+        }
+        false => "a file: a data URL, the address of an uploaded file, or a part of the form",
+    };
     let problem = Problem::field(
         &format!("/input{}", wanted.pointer),
-        "a file: a data URL, the address of an uploaded file, or a part of the form",
+        what,
         format!("`{}`", shortened(&wanted.text)),
     );
     if outside {

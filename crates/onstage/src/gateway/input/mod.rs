@@ -1,6 +1,7 @@
 //! A prediction's input on its way in: checked against the schema, its files found and read.
 //! Does not start anything.
 
+pub(crate) mod dataset;
 mod file;
 mod secret;
 pub(crate) mod stand_in;
@@ -21,11 +22,19 @@ use bytes::Bytes;
 use http::StatusCode;
 use onstage_core::{
     Id,
+    dataset::DatasetRef,
+    job::JobSpec,
     limits::INLINE_BYTES_MAX,
+    ports::Placed,
     value::{Stored, Value},
 };
-use onstage_engine::{Loaded, values::store_value};
+use onstage_engine::{
+    Loaded,
+    datasets::{self, stand_in as stand_in_of},
+    values::store_value,
+};
 use serde_json::Value as Json;
+use std::sync::Arc;
 
 /// The files of one input, all told.
 const FILES_BYTES_MAX: u64 = 512 << 20;
@@ -38,17 +47,38 @@ pub(crate) struct Prepared {
     pub(crate) shown: Bytes,
     /// As it goes to the record.
     pub(crate) stored: Stored,
-    /// As it goes to the worker.
+    /// As it goes to the worker, but for its datasets until they are placed.
     pub(crate) value: Value,
+    /// What keeps them on this host.
+    pub(crate) placed: Arc<[Placed]>,
+    /// As it goes to a job with datasets, which may be placed elsewhere.
+    at_rest: Option<Value>,
+    /// Each once, with its number.
+    datasets: Vec<DatasetRef>,
     /// Under which its blobs lie. Never an id that a client chose: it may be somebody else's already.
     pub(crate) place: Id,
 }
 
 impl Prepared {
     /// As it goes to a job, which a later process runs.
-    pub(crate) async fn for_job(&self, call: &Call) -> Result<Stored, Problem> {
+    pub(crate) async fn for_job(&self, call: &Call) -> Result<JobSpec, Problem> {
         let prefix = format!("predictions/{}/input", self.place);
-        Ok(store_value(&*call.state.parts.blobs, &prefix, &self.value).await?)
+        let value = self.at_rest.as_ref().unwrap_or(&self.value);
+        Ok(JobSpec::Prediction {
+            input: store_value(&*call.state.parts.blobs, &prefix, value).await?,
+            datasets: self.datasets.clone(),
+        })
+    }
+
+    /// Puts its datasets onto this host, for a worker here.
+    pub(crate) async fn place(&mut self, call: &Call) -> Result<(), Problem> {
+        if self.datasets.is_empty() {
+            return Ok(());
+        }
+        let (value, placed) = datasets::place(&call.state.parts, &self.value).await?;
+        self.at_rest = Some(std::mem::replace(&mut self.value, value));
+        self.placed = placed.into();
+        Ok(())
     }
 }
 
@@ -64,42 +94,59 @@ pub(crate) async fn prepare(
         .input
         .check(&json)
         .map_err(|errors| Problem::unfit("/input", errors))?;
-    let value = if file::may_have_files(&loaded.schema) {
-        with_files(call, loaded, &json, &form).await?
+    let found = if file::may_have_files(&loaded.schema) {
+        with_files(call, loaded, json, &form).await?
     } else {
-        Value::json(json.clone())
+        Found::plain(json)
     };
     let hidden = hidden_fields(Some(&loaded.schema), &loaded.version.config);
-    if hidden.is_empty() && form.is_empty() && json.len() <= INLINE_BYTES_MAX {
-        let stored = Stored::Inline(String::from_utf8_lossy(&json).into_owned());
-        return Ok(Prepared {
-            shown: json,
-            stored,
-            value,
-            place: id.clone(),
-        });
-    }
-    let (shown, stored) = for_record(call, id, &json, &value, &hidden, !form.is_empty()).await?;
+    let (shown, stored) = for_record(call, id, &found, &hidden, !form.is_empty()).await?;
     Ok(Prepared {
         shown,
         stored,
-        value,
+        value: found.value,
+        placed: Arc::default(),
+        at_rest: None,
+        datasets: found.datasets,
         place: id.clone(),
     })
+}
+
+/// An input whose files and datasets were looked for.
+struct Found {
+    /// As it came, but for datasets: their versions have numbers.
+    json: Bytes,
+    /// With files as attachments and datasets by name.
+    value: Value,
+    datasets: Vec<DatasetRef>,
+}
+
+impl Found {
+    fn plain(json: Bytes) -> Self {
+        Self {
+            value: Value::json(json.clone()),
+            json,
+            datasets: Vec::new(),
+        }
+    }
 }
 
 /// The large, the hidden and the form's files are not kept as they came.
 async fn for_record(
     call: &Call,
     id: &Id,
-    json: &Bytes,
-    value: &Value,
+    found: &Found,
     hidden: &[String],
     has_form: bool,
 ) -> Result<(Bytes, Stored), Problem> {
+    let json = &found.json;
+    if hidden.is_empty() && !has_form && json.len() <= INLINE_BYTES_MAX {
+        let stored = Stored::Inline(String::from_utf8_lossy(json).into_owned());
+        return Ok((json.clone(), stored));
+    }
     let blobs = &*call.state.parts.blobs;
     let kept = if has_form {
-        value.clone()
+        found.value.clone()
     } else {
         Value::json(json.clone())
     };
@@ -113,18 +160,17 @@ async fn for_record(
     Ok((shown, stored))
 }
 
-/// The value with its files as attachments.
+/// The value with its files as attachments and its datasets pinned to a version.
 async fn with_files(
     call: &Call,
     loaded: &Loaded,
-    json: &[u8],
+    json: Bytes,
     form: &[PartFile],
-) -> Result<Value, Problem> {
-    let mut tree: Json = super::body::parse(json)?;
-    let mut wanted = stand_in::find(&tree, &loaded.schema);
-    wanted.retain(|it| !it.is_dataset);
+) -> Result<Found, Problem> {
+    let mut tree: Json = super::body::parse(&json)?;
+    let wanted = stand_in::find(&tree, &loaded.schema);
     if wanted.is_empty() {
-        return Ok(Value::json(Bytes::copy_from_slice(json)));
+        return Ok(Found::plain(json));
     }
     if wanted.len() > FILES_MAX {
         return Err(Problem::invalid(
@@ -132,17 +178,34 @@ async fn with_files(
             format!("An input may have {FILES_MAX} files at most."),
         ));
     }
+    let mut shown = tree.clone();
+    let mut datasets = Vec::new();
     let mut attachments = Vec::with_capacity(wanted.len());
     let mut bytes_left = FILES_BYTES_MAX;
-    for (number, wanted) in wanted.iter().enumerate() {
+    for wanted in &wanted {
+        if let Some(which) = dataset::named(call, wanted).await? {
+            wanted.replace(&mut tree, stand_in_of(&which));
+            wanted.replace(&mut shown, which.to_string().into());
+            if !datasets.contains(&which) {
+                datasets.push(which);
+            }
+            continue;
+        }
         let file = file::read(call, wanted, form, bytes_left).await?;
         bytes_left = bytes_left.saturating_sub(file.bytes.len() as u64);
-        wanted.replace(&mut tree, file::attached(number, &file));
+        wanted.replace(&mut tree, file::attached(attachments.len(), &file));
         attachments.push(file.bytes);
     }
-    Ok(Value {
-        json: Bytes::from(tree.to_string()),
-        attachments,
+    Ok(Found {
+        json: match datasets.is_empty() {
+            true => json,
+            false => Bytes::from(shown.to_string()),
+        },
+        value: Value {
+            json: Bytes::from(tree.to_string()),
+            attachments,
+        },
+        datasets,
     })
 }
 

@@ -20,7 +20,7 @@ use onstage_engine::Loaded;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What a request for a prediction says; what stock clients add is ignored.
 #[derive(Deserialize)]
@@ -104,6 +104,7 @@ pub(crate) async fn of_json(
     let input = input::prepare(call, &loaded, &id, json, Vec::new()).await?;
     let wanted = Wanted {
         id,
+        waited: Duration::ZERO,
         own_id: false,
         body_sha256: digest_if_keyed(call, body),
         loaded,
@@ -127,6 +128,7 @@ async fn of_form(call: &Call, loaded: Arc<Loaded>, form: Form) -> Answer {
     let input = input::prepare(call, &loaded, &id, json, files).await?;
     let wanted = Wanted {
         id,
+        waited: Duration::ZERO,
         own_id: false,
         body_sha256: hex(&hash.finalize()),
         loaded,

@@ -237,7 +237,7 @@ fn bare(ticket: &Ticket, input: Bytes) -> Known {
 }
 
 pub(crate) async fn of_job(call: &Call, job: &Job, detail: Detail) -> Result<Known, Problem> {
-    let JobSpec::Prediction { input } = &job.spec else {
+    let JobSpec::Prediction { input, .. } = &job.spec else {
         return Err(missing(&job.id));
     };
     let input = shown(call, &job.id, input, Part::Input, detail).await?;

@@ -5,7 +5,7 @@ use super::start::{Wanted, new_job, predict};
 use crate::gateway::{call::Call, problem::Problem};
 use onstage_core::{
     Error, Id,
-    job::{Idempotency, JobSpec, Lease},
+    job::{Idempotency, Lease},
     lifecycle::{RetryPolicy, RunEnd},
 };
 use onstage_engine::{Engine, Ticket};
@@ -16,8 +16,8 @@ pub(crate) async fn at_limit(call: &Call, wanted: &Wanted, ticket: Ticket) -> Re
         return Ok(());
     };
     let ticket = &offer.ticket;
-    let input = wanted.input.for_job(call).await?;
-    let mut new = new_job(call, wanted, JobSpec::Prediction { input }, None)?;
+    let spec = wanted.input.for_job(call).await?;
+    let mut new = new_job(call, wanted, spec, None)?;
     new.created_at = ticket.created_at();
     new.claimed_by = Some(call.state.settings.incarnation.clone());
     let job = call.state.parts.store.submit(new).await?.job;
@@ -74,8 +74,8 @@ pub(crate) async fn once(call: &Call, wanted: &Wanted, key: Idempotency) -> Resu
     if wanted.own_id && !is_job && store.prediction(&wanted.id).await?.is_some() {
         return Err(taken(&wanted.id));
     }
-    let input = wanted.input.for_job(call).await?;
-    let mut new = new_job(call, wanted, JobSpec::Prediction { input }, Some(key))?;
+    let spec = wanted.input.for_job(call).await?;
+    let mut new = new_job(call, wanted, spec, Some(key))?;
     new.claimed_by = Some(call.state.settings.incarnation.clone());
     let submitted = store.submit(new).await?;
     if !submitted.new {

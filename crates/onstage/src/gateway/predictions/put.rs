@@ -16,7 +16,7 @@ use bytes::Bytes;
 use onstage_core::Id;
 use onstage_engine::Loaded;
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub(crate) async fn run(mut call: Call) -> Answer {
     let id = own_id(&call)?;
@@ -46,6 +46,7 @@ pub(crate) async fn under_id(
     let input = input::prepare(call, &loaded, &place, json, Vec::new()).await?;
     let wanted = Wanted {
         id,
+        waited: Duration::ZERO,
         own_id: true,
         body_sha256: hex(&Sha256::digest(body)),
         loaded,

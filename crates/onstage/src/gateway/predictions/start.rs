@@ -43,6 +43,8 @@ pub(crate) struct Wanted {
     pub(crate) extras: Extras,
     /// Of the body, for telling a repetition from a conflict.
     pub(crate) body_sha256: String,
+    /// For its datasets to come to this host.
+    pub(crate) waited: Duration,
 }
 
 impl Wanted {
@@ -52,25 +54,37 @@ impl Wanted {
     }
 }
 
-pub(crate) async fn start(call: &Call, wanted: Wanted) -> Answer {
+pub(crate) async fn start(call: &Call, mut wanted: Wanted) -> Answer {
     let streams = call.accepts("text/event-stream");
-    let Some(keyed) = idempotency(call, &wanted)? else {
-        if wanted.is_job() {
-            let id = submit(call, &wanted, None).await?;
-            return going_on(call, &id, streams).await;
-        }
+    let keyed = idempotency(call, &wanted)?;
+    if wanted.is_job() || !bring_data(call, &mut wanted, streams).await? {
+        let id = submit(call, &wanted, keyed).await?;
+        return going_on(call, &id, streams).await;
+    }
+    let Some(keyed) = keyed else {
         let ticket = predict(call, &wanted)?;
         return follow(call, &wanted, ticket, streams, Kept::AtTheLimit).await;
     };
-    if wanted.is_job() {
-        let id = submit(call, &wanted, Some(keyed)).await?;
-        return going_on(call, &id, streams).await;
-    }
     limit::check(call, &wanted.loaded.version, UsageKind::Realtime, None).await?;
     match hand_over::once(call, &wanted, keyed).await? {
         hand_over::Once::Here(ticket) => follow(call, &wanted, ticket, streams, Kept::AsJob).await,
         hand_over::Once::Known(id) => known_before(call, &wanted, &id, streams).await,
     }
+}
+
+/// Puts the datasets of the input onto this host for as long as the answer is waited for. False when they are still on their
+/// way: then a task waits for them.
+async fn bring_data(call: &Call, wanted: &mut Wanted, streams: bool) -> Result<bool, Problem> {
+    let prefer = call.prefer();
+    let patience = match streams || wanted.extras.stream || prefer.respond_async {
+        true => Duration::ZERO,
+        false => patience(call, prefer),
+    };
+    let clock = &call.state.parts.clock;
+    let began = clock.monotonic();
+    let placed = tokio::time::timeout(patience, wanted.input.place(call)).await;
+    wanted.waited = clock.monotonic().saturating_sub(began);
+    placed.map_or(Ok(false), |placed| placed.map(|()| true))
 }
 
 /// A repeated request waits for its answer as long as the first one did.
@@ -114,6 +128,7 @@ pub(crate) fn predict(call: &Call, wanted: &Wanted) -> Result<Ticket, Problem> {
         id: wanted.id.clone(),
         version: Arc::clone(&wanted.loaded),
         input: wanted.input.value.clone(),
+        placed: wanted.input.placed.clone(),
         stored_input: wanted.input.stored.clone(),
         by: call.principal()?.clone(),
         source: source(call).to_owned(),
@@ -178,8 +193,8 @@ pub(crate) fn source(call: &Call) -> &'static str {
 /// Queues it durably; answers the id of this or of the same one before.
 async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Id, Problem> {
     limit::check(call, &wanted.loaded.version, UsageKind::Background, Some(1)).await?;
-    let stored = wanted.input.for_job(call).await?;
-    let new = new_job(call, wanted, JobSpec::Prediction { input: stored }, key)?;
+    let spec = wanted.input.for_job(call).await?;
+    let new = new_job(call, wanted, spec, key)?;
     let submitted = call.state.parts.store.submit(new).await?;
     call.state.engine.nudge();
     Ok(submitted.job.id)
@@ -269,7 +284,8 @@ async fn in_time(call: &Call, wanted: &Wanted, ticket: &Ticket) -> Option<Arc<Fi
     if wanted.extras.stream || prefer.respond_async {
         return None;
     }
-    wait(call, ticket, patience(call, prefer)).await
+    let left = patience(call, prefer).saturating_sub(wanted.waited);
+    wait(call, ticket, left).await
 }
 
 fn patience(call: &Call, prefer: Prefer) -> Duration {

@@ -6,6 +6,7 @@ mod ask;
 mod batches;
 mod bodies;
 mod browser;
+mod data_inputs;
 mod datasets;
 mod description;
 mod feedback;

@@ -6,7 +6,7 @@ use crate::gateway::{
     call::{Call, shortened},
     files,
     input::{
-        FileRef, parse_ref,
+        FileRef, dataset, parse_ref,
         stand_in::{self, StandIn},
     },
     problem::Problem,
@@ -19,6 +19,7 @@ use onstage_core::{
     schema::ModelSchema,
     value::{BlobRef, Stored},
 };
+use onstage_engine::datasets::stand_in as stand_in_of;
 use serde_json::{Value as Json, json};
 
 const HIDDEN: &str = "[hidden]";
@@ -84,24 +85,14 @@ async fn dataset_or_file(
     wanted: &StandIn,
     datasets: &mut Vec<DatasetRef>,
 ) -> Result<(Json, String), Problem> {
-    let Ok(which) = wanted.text.parse::<DatasetRef>() else {
+    let Some(which) = dataset::named(call, wanted).await? else {
         return file(call, id, number, wanted).await;
     };
-    let version = call.state.parts.store.dataset_version(&which).await?;
-    let version = version.ok_or_else(|| {
-        Problem::field(
-            &format!("/input{}", wanted.pointer),
-            "the name of a dataset that is there",
-            format!("`{which}`, which is not"),
-        )
-        .hint("`onstage data ls` lists the datasets")
-    })?;
-    let which = version.reference();
-    let words = which.to_string();
+    let named = (stand_in_of(&which), which.to_string());
     if !datasets.contains(&which) {
         datasets.push(which);
     }
-    Ok((json!({ "$dataset": words.as_str() }), words))
+    Ok(named)
 }
 
 async fn file(

@@ -82,6 +82,7 @@ async fn predict(
         id: id.clone(),
         version: Arc::clone(loaded),
         input: built.into_value(),
+        placed: Arc::default(),
         stored_input,
         by: call.principal()?.clone(),
         source: source(call).to_owned(),

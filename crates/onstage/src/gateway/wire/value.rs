@@ -75,12 +75,16 @@ pub(crate) async fn show_stored(
 
 /// JSON text at rest as it is shown.
 pub(crate) async fn show_text(blobs: &dyn Blobs, json: Bytes, links: &Links) -> Result<Bytes> {
-    if !mentions(&json, b"\"$blob\"") {
+    let names_datasets = links.part == Part::Input && mentions(&json, b"\"$dataset\"");
+    if !names_datasets && !mentions(&json, b"\"$blob\"") {
         return Ok(json);
     }
     let Ok(mut tree) = serde_json::from_slice::<Json>(&json) else {
         return Ok(json);
     };
+    if names_datasets {
+        each_file(&mut tree, "$dataset", &mut |it| it["$dataset"].clone());
+    }
     let mut small = Vec::new();
     let mut number = 0;
     each_file(&mut tree, "$blob", &mut |file| {

@@ -3,11 +3,12 @@
 mod alone;
 mod at_points;
 mod at_random;
-mod caller;
+pub(crate) mod caller;
 mod cancels;
 mod errands;
 mod judge;
 mod judge_tests;
 mod load;
-mod models;
+mod locked;
+pub(crate) mod models;
 mod stage;
