@@ -36,7 +36,10 @@ fn memory_agrees_with_the_model() {
     let seed = REPLAY_SEED.unwrap_or_else(clock::entropy);
     sequences(seed, SEQUENCES, |steps| {
         let store = crate::store::memory();
-        runtime.block_on(play::play(&*store, 0, steps))
+        runtime.block_on(async {
+            make::models(&*store).await;
+            play::play(&*store, 0, steps).await
+        })
     });
 }
 

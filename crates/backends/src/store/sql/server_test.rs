@@ -29,9 +29,9 @@ async fn ask(connection: &DatabaseConnection, sql: &str, column: usize) -> Strin
 }
 
 async fn opened(place: &Place) -> SqlStore {
-    let store = open_server(&place.url).await.unwrap();
-    models(&store).await;
-    store
+    // By another opening: this one's connections are the test's alone.
+    models(&open_server(&place.url).await.unwrap()).await;
+    open_server(&place.url).await.unwrap()
 }
 
 #[tokio::test]
