@@ -3,8 +3,10 @@
 
 mod effect;
 mod lane;
+mod schedules;
 
 pub use lane::LaneLimits;
+pub use schedules::{ScheduleTable, SchedulesSection, check as check_schedules};
 
 use crate::{prediction::RecordPart, training::Gate, usage::AtLimit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -33,6 +35,8 @@ pub struct ModelConfig {
     pub money: MoneySection,
     #[serde(default)]
     pub secrets: SecretsSection,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: SchedulesSection,
     #[serde(default)]
     pub page: BTreeMap<String, serde_json::Value>,
 }

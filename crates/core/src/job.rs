@@ -217,6 +217,9 @@ pub enum JobOutput {
         #[serde(default)]
         accuracy: Option<f64>,
         rows_per_s: f64,
+        /// What the worker of the last run took for `runs` of the rows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        used: Option<crate::usage::Amounts>,
     },
     /// The version was made by the commit that ended the job.
     Training {

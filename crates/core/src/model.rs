@@ -74,6 +74,9 @@ pub enum VersionState {
         /// Why it was taken out of service while it was on probation, the last time that it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         withdrawn: Option<Withdrawn>,
+        /// Of the environment that it was tried in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        environment_sha256: Option<String>,
     },
     Failed {
         error: BuildFailure,
@@ -118,6 +121,15 @@ impl Version {
     pub fn withdrawn(&self) -> Option<&Withdrawn> {
         match &self.state {
             VersionState::Ready { withdrawn, .. } => withdrawn.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub fn environment_sha256(&self) -> Option<&str> {
+        match &self.state {
+            VersionState::Ready {
+                environment_sha256, ..
+            } => environment_sha256.as_deref(),
             _ => None,
         }
     }

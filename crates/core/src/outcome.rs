@@ -1,6 +1,7 @@
 //! How work ends: outcome, reason, failure; and the words that the wire uses for where work stands.
 //! Does not know jobs or predictions; both end this way.
 
+use crate::usage::Amounts;
 use serde::{Deserialize, Serialize};
 
 /// The wire's status of a prediction, batch job or training, as in Cog and Replicate.
@@ -97,4 +98,7 @@ pub struct Progress {
     pub total: Option<f64>,
     #[serde(default)]
     pub text: String,
+    /// Of a batch job's run: what its worker took for `runs` of the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Amounts>,
 }

@@ -2,6 +2,7 @@
 //! Does not make jobs.
 
 mod cron;
+pub mod folder;
 mod when;
 mod zone;
 
@@ -28,6 +29,9 @@ const LATE: Duration = Duration::from_secs(60);
 pub struct Schedule {
     pub id: Id,
     pub model: ModelName,
+    /// What `[schedules]` of the model's folder calls it; none when it was made by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     pub kind: JobKind,
     /// Of the model, as it was written: a number, an id or an alias, looked up at every tick; the live one when there is none.
     pub version: Option<String>,

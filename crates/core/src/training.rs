@@ -73,6 +73,7 @@ pub struct Lineage {
     pub code_sha256: String,
     /// Of the packages it ran with, where they are known.
     #[serde(default)]
+    /// Of the environment that it ran in.
     pub environment_sha256: Option<String>,
     /// The other training that this one went on from.
     #[serde(default)]

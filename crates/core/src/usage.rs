@@ -223,6 +223,14 @@ pub enum AtLimit {
     Warn,
 }
 
+impl Prices {
+    /// What so many rows cost, if each costs what a row did so far; none when nothing is known of any.
+    pub fn usd_of_rows(&self, used: Option<&Amounts>, rows: f64) -> Option<f64> {
+        let used = used.filter(|used| used.runs > 0)?;
+        Some(self.usd(used) / used.runs as f64 * rows)
+    }
+}
+
 /// Money as it is shown: cents, or more digits where it is less than one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usd(pub f64);

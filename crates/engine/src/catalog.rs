@@ -84,6 +84,12 @@ impl Catalog {
         self.live.load().get(model).cloned()
     }
 
+    /// Every version that answers.
+    pub(crate) fn all_live(&self) -> Vec<Arc<Loaded>> {
+        let live = self.live.load();
+        live.values().filter_map(|it| it.loaded.clone()).collect()
+    }
+
     pub(crate) fn is_live(&self, version: &Version) -> bool {
         self.live(&version.model)
             .is_some_and(|loaded| loaded.version.id == version.id)

@@ -7,7 +7,7 @@ use crate::{
     ask::{Ask, Loaded, Readiness, Refused},
     builder::Builder,
     catalog::{self, Catalog},
-    dispatch,
+    dispatch, folder_schedules,
     gauges::Gauges,
     house::House,
     parts::{Parts, Settings},
@@ -147,8 +147,12 @@ impl Engine {
     /// Looks after schedules from now on, with what makes their jobs.
     pub fn start_schedules(&self, submitter: Arc<dyn Submitter>) {
         let (nudge, stop) = (self.0.schedules_nudge.clone(), self.0.stop.clone());
-        let work = schedules::run(self.0.house.stage.parts.clone(), submitter, nudge, stop);
-        spawn("schedules", work);
+        let house = &self.0.house;
+        let parts = house.stage.parts.clone();
+        let catalog = house.catalog.clone();
+        let work = folder_schedules::run(parts.clone(), catalog, nudge.clone(), stop.clone());
+        spawn("schedules of folders", work);
+        spawn("schedules", schedules::run(parts, submitter, nudge, stop));
     }
 
     /// A schedule was made or changed: they are looked at at once.
@@ -238,7 +242,11 @@ impl Engine {
         };
         let pool = self.0.house.pool_of(&loaded.version.id);
         let mut readiness = pool.map_or_else(asleep, |pool| pool.readiness());
-        if let Some(trouble) = standing.and_then(|it| it.trouble) {
+        if let Err(spent) = self.0.house.stage.meter.check_month(loaded) {
+            readiness.state = "asleep";
+            readiness.text = spent.message;
+        }
+        if let Some(trouble) = standing.as_ref().and_then(|it| it.trouble.clone()) {
             readiness.text = trouble;
         }
         readiness

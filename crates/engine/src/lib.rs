@@ -12,6 +12,7 @@ pub mod datasets;
 mod demand;
 pub mod dispatch;
 pub mod engine;
+mod folder_schedules;
 pub mod gauges;
 mod house;
 mod junction;

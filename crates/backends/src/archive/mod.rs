@@ -3,6 +3,7 @@
 
 mod exact;
 mod extract;
+pub(crate) mod list;
 mod pack;
 pub(crate) mod path;
 mod pax;

@@ -5,9 +5,9 @@ use super::{COPY_BYTES, Item, PATH_BYTES_MAX, malformed, path, pax};
 use flate2::bufread::GzDecoder;
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufReader, Read, Seek},
 };
-use tar::{Archive, Entry, EntryType};
+use tar::{Archive, Entries, Entry, EntryType};
 
 /// A PAX or long-name header; real ones are a few hundred bytes.
 const META_BYTES_MAX: u64 = 64 * 1024;
@@ -67,10 +67,29 @@ fn only_padding<R: Read>(reader: &mut io::Take<R>) -> Result<(), String> {
 pub(crate) fn each<R: Read>(
     reader: R,
     entries_max: usize,
-    mut take: impl FnMut(Item, &mut dyn Read) -> Result<(), String>,
+    take: impl FnMut(Item, &mut dyn Read) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut archive = Archive::new(reader);
     let entries = archive.entries().map_err(malformed)?.raw(true);
+    walk(entries, entries_max, take)
+}
+
+/// As `each`, without reading what nobody takes.
+pub(crate) fn each_leaping<R: Read + Seek>(
+    reader: R,
+    entries_max: usize,
+    take: impl FnMut(Item, &mut dyn Read) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut archive = Archive::new(reader);
+    let entries = archive.entries_with_seek().map_err(malformed)?.raw(true);
+    walk(entries, entries_max, take)
+}
+
+fn walk<R: Read>(
+    entries: Entries<'_, R>,
+    entries_max: usize,
+    mut take: impl FnMut(Item, &mut dyn Read) -> Result<(), String>,
+) -> Result<(), String> {
     let mut pending = Pending::default();
     for (count, entry) in entries.enumerate() {
         if count >= entries_max * 2 {

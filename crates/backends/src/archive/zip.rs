@@ -2,10 +2,7 @@
 //! Does not write to disk.
 
 use super::{Item, malformed, path};
-use std::{
-    fs::File,
-    io::{BufReader, Read, Seek, SeekFrom},
-};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use zip::{ZipArchive, read::ZipFile, result::ZipError};
 
 /// The end record and the longest comment behind it.
@@ -24,8 +21,8 @@ const KIND_BITS: u32 = 0o170_000;
 const PLAIN: [u32; 3] = [0, 0o100_000, 0o040_000];
 
 /// Walks the archive once, in its directory's order.
-pub(crate) fn each(
-    mut file: File,
+pub(crate) fn each<R: Read + Seek>(
+    mut file: R,
     entries_max: usize,
     mut take: impl FnMut(Item, &mut dyn Read) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -70,7 +67,7 @@ fn item<R: Read>(entry: &ZipFile<'_, R>) -> Result<Item, String> {
 }
 
 /// How many entries the end of the archive says that there are.
-fn entries_said(file: &mut File) -> Result<u64, String> {
+pub(super) fn entries_said<R: Read + Seek>(file: &mut R) -> Result<u64, String> {
     let size = file.seek(SeekFrom::End(0)).map_err(malformed)?;
     let from = size.saturating_sub(END_BYTES_MAX);
     let tail = read_at(file, from, (size - from) as usize)?;
@@ -95,7 +92,7 @@ fn entries_said(file: &mut File) -> Result<u64, String> {
     }
 }
 
-fn read_at(file: &mut File, at: u64, bytes: usize) -> Result<Vec<u8>, String> {
+fn read_at<R: Read + Seek>(file: &mut R, at: u64, bytes: usize) -> Result<Vec<u8>, String> {
     let mut read = vec![0; bytes];
     file.seek(SeekFrom::Start(at)).map_err(malformed)?;
     file.read_exact(&mut read).map_err(malformed)?;

@@ -6,7 +6,7 @@ use onstage_core::{
     Error, ModelName, Result,
     config::{
         EnvironmentSection, ModelConfig, MoneySection, RealtimeSection, Requirements,
-        TrainingSection,
+        TrainingSection, check_schedules,
     },
     outcome::Reason,
 };
@@ -29,6 +29,7 @@ pub(super) fn config(folder: &Path, config: &ModelConfig) -> Result<()> {
     training(&config.training)?;
     secrets(&config.secrets.names)?;
     money(&config.money)?;
+    check_schedules(&config.schedules)?;
     // Also for bundles that no command line has looked at.
     config.refuse_unkept_promises()
 }

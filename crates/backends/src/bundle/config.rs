@@ -67,6 +67,7 @@ fn from_folder(folder: &Path) -> Result<ModelConfig> {
         keep: Default::default(),
         money: Default::default(),
         secrets: Default::default(),
+        schedules: Default::default(),
         page: Default::default(),
     })
 }

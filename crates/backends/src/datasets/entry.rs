@@ -1,4 +1,4 @@
-//! One dataset in the folder and the lock beside it: shared by who reads it, taken alone by who makes or removes it.
+//! One dataset or parcel in the folder and the lock beside it: shared by who reads it, taken alone by who makes or removes it.
 //! Does not fetch anything.
 
 use super::on_disk;
@@ -13,22 +13,27 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
+use tempfile::TempDir;
 
 pub(super) const LOCK_ENDING: &str = "lock";
 /// What a dataset that is one file is called inside of its entry.
 pub(super) const CONTENT: &str = "content";
 /// Where it has the names that its versions give it.
 const NAMED: &str = "named";
+/// What is on its way lies in folders called so, then by its entry.
+pub(super) const ARRIVING: &str = ".arriving-";
+/// What an earlier program called those of parcels.
+pub(super) const ARRIVING_BEFORE: &str = ".placing-";
 const NAME_BYTES_MAX: usize = 255;
 const LOOK_AGAIN_MS: u64 = 50;
 
-pub(super) struct Entry {
+pub(crate) struct Entry {
     place: PathBuf,
     lock: PathBuf,
 }
 
 /// A held lock; the kernel frees it when its holder dies.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     file: File,
 }
 
@@ -49,26 +54,26 @@ impl Entry {
         Self::at(folder.join(format!("{}-{how}", version.blob.sha256)))
     }
 
-    pub(super) fn at(place: PathBuf) -> Self {
+    pub(crate) fn at(place: PathBuf) -> Self {
         Self {
             lock: place.with_extension(LOCK_ENDING),
             place,
         }
     }
 
-    pub(super) fn place(&self) -> &Path {
+    pub(crate) fn place(&self) -> &Path {
         &self.place
     }
 
-    pub(super) fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         self.place.is_dir()
     }
 
-    pub(super) async fn shared(&self) -> Result<Lock> {
+    pub(crate) async fn shared(&self) -> Result<Lock> {
         self.lock(How::Shared).await
     }
 
-    pub(super) async fn alone(&self) -> Result<Lock> {
+    pub(crate) async fn alone(&self) -> Result<Lock> {
         self.lock(How::Alone).await
     }
 
@@ -112,6 +117,55 @@ impl Entry {
             .is_ok_and(|ours| there.is_ok_and(|there| there == ours.ino()))
     }
 
+    /// A folder for the bytes on their way here. What somebody who died had left of theirs goes first. Under the lock that is held alone.
+    pub(crate) fn beside(&self) -> Result<TempDir> {
+        let (folder, prefix) = (self.folder(), self.arriving());
+        for found in fs::read_dir(folder).map_err(on_disk)? {
+            let found = found.map_err(on_disk)?;
+            if found.file_name().to_string_lossy().starts_with(&prefix) {
+                fs::remove_dir_all(found.path()).map_err(on_disk)?;
+            }
+        }
+        tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(folder)
+            .map_err(on_disk)
+    }
+
+    /// What somebody who died had left there of what was on its way; those who live hold its lock.
+    pub(super) fn forget_arriving(folder: &Path, found: &str) {
+        let name = found
+            .strip_prefix(ARRIVING)
+            .and_then(|rest| rest.rsplit_once('-'));
+        let entry = name.map(|(name, _)| Self::at(folder.join(name)));
+        let lock = match entry.as_ref().map(Self::alone_now) {
+            Some(Ok(Some(lock))) => Some(lock),
+            // Of an earlier program, which named them after nothing.
+            None => None,
+            Some(_) => return,
+        };
+        let gone = fs::remove_dir_all(folder.join(found));
+        tracing::info!(
+            found,
+            ?gone,
+            "what was on its way to this host when somebody died is removed"
+        );
+        if let (Some(entry), Some(lock)) = (entry, lock)
+            && !entry.is_there()
+        {
+            let _ = entry.remove(lock);
+        }
+    }
+
+    fn folder(&self) -> &Path {
+        self.place.parent().unwrap_or(Path::new("."))
+    }
+
+    fn arriving(&self) -> String {
+        let name = self.place.file_name().unwrap_or_default().to_string_lossy();
+        format!("{ARRIVING}{name}-")
+    }
+
     /// Under the lock that is held alone. The lock goes last, so that nothing is left that nobody would find.
     pub(super) fn remove(&self, _lock: Lock) -> Result<()> {
         match fs::remove_dir_all(&self.place) {
@@ -140,7 +194,7 @@ impl Entry {
 
 impl Lock {
     /// Says that it was used now.
-    pub(super) fn touch(&self) {
+    pub(crate) fn touch(&self) {
         #[expect(
             clippy::disallowed_methods,
             reason = "the time of a file, which no decision of a record hangs on"
@@ -151,7 +205,7 @@ impl Lock {
         }
     }
 
-    pub(super) fn note_size(&self, bytes: u64) -> Result<()> {
+    pub(crate) fn note_size(&self, bytes: u64) -> Result<()> {
         let mut file = &self.file;
         file.set_len(0).map_err(on_disk)?;
         file.rewind().map_err(on_disk)?;

@@ -3,13 +3,14 @@
 
 mod arrive;
 mod entry;
-mod room;
+pub(crate) mod room;
 #[cfg(test)]
 mod tests;
 
-use crate::durable::{self, Passing};
+use crate::durable;
 use async_trait::async_trait;
-use entry::{Entry, Lock};
+pub(crate) use entry::Entry;
+use entry::Lock;
 use onstage_core::{
     Error, Kind, Result,
     dataset::DatasetVersion,
@@ -41,8 +42,10 @@ pub struct HostDatasets {
 impl HostDatasets {
     /// Below `<data>/datasets`.
     pub fn new(data_dir: &Path, blobs: Arc<dyn Blobs>, bytes_max: u64) -> Self {
+        let folder = data_dir.join("datasets");
+        room::sweep(&folder);
         Self {
-            folder: data_dir.join("datasets"),
+            folder,
             blobs,
             bytes_max,
         }
@@ -58,21 +61,20 @@ impl HostDatasets {
             }
             match self.bring(entry, version, &lock).await {
                 Err(error) if error.kind == Kind::Full => {
-                    room::make(&self.folder, 0)?;
+                    room::make(&self.folder, 0, None)?;
                     self.bring(entry, version, &lock).await
                 }
                 outcome => outcome,
             }
         });
         made.await.map_err(|_| late(version))??;
-        room::make(&self.folder, self.bytes_max)
+        room::make(&self.folder, self.bytes_max, Some(entry))
     }
 
     /// Fetches it beside its place and moves it there.
     async fn bring(&self, entry: &Entry, version: &DatasetVersion, lock: &Lock) -> Result<()> {
-        let beside = Passing::create_aside(&self.folder, ".arriving-").await;
         // The threads below go on when their caller does not, and so does what they write to.
-        let beside = Arc::new(beside.map_err(on_disk)?);
+        let beside = Arc::new(entry.beside()?);
         let fetched = beside.path().join("bytes");
         arrive::fetch(&*self.blobs, &version.blob, &fetched).await?;
         let (format, named) = (version.format, version.reference().to_string());
@@ -125,7 +127,7 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| Error::internal("a dataset was not unpacked").because(error))?
 }
 
-fn on_disk(error: io::Error) -> Error {
+pub(crate) fn on_disk(error: io::Error) -> Error {
     let kind = durable::kind_of_own(error.kind());
-    Error::new(kind, "a dataset cannot be placed on this host").because(error)
+    Error::new(kind, "nothing can be placed on this host").because(error)
 }

@@ -5,11 +5,12 @@ use super::{
     explain,
     interpreter::{self, Interpreter},
     known::Known,
+    lock,
     requirements::{self, Needs},
 };
 use crate::{
     hex::hex,
-    process::{Failed, HostVariables, Run, Spawner, Variables, lock, run},
+    process::{self, Failed, HostVariables, Run, Spawner, Variables, run},
 };
 use onstage_core::{Error, Result, config::EnvironmentSection, outcome::Phase, ports::Preparing};
 use sha2::{Digest, Sha256};
@@ -36,6 +37,8 @@ pub(crate) struct Environments {
     /// Interpreters by what was asked for: starting each candidate takes a while.
     interpreters: Mutex<HashMap<Option<String>, Interpreter>>,
     known: Known,
+    /// What environments hold, by where they lie: a folder is read once.
+    locks: Mutex<HashMap<PathBuf, String>>,
 }
 
 /// A ready environment.
@@ -44,6 +47,8 @@ pub(crate) struct Prepared {
     pub(crate) python: PathBuf,
     /// Where the programs that packages bring are; none for a bare interpreter.
     pub(crate) programs: Option<PathBuf>,
+    /// Over the interpreter and every package with its version.
+    pub(crate) lock_sha256: String,
 }
 
 impl Environments {
@@ -54,6 +59,7 @@ impl Environments {
             spawner,
             interpreters: Mutex::default(),
             known: Known::new(data_dir),
+            locks: Mutex::default(),
         }
     }
 
@@ -74,9 +80,12 @@ impl Environments {
         }
         let interpreter = self.interpreter(section.python.as_deref()).await?;
         if needs.is_empty() {
+            let lock_sha256 = lock::digest(&interpreter, None)
+                .map_err(|error| on_disk(&interpreter.executable, error))?;
             return Ok(Prepared {
                 python: interpreter.executable,
                 programs: None,
+                lock_sha256,
             });
         }
         let own = Wanted::new(interpreter, needs, section);
@@ -87,7 +96,18 @@ impl Environments {
         Ok(Prepared {
             python: dir.join("bin/python"),
             programs: Some(dir.join("bin")),
+            lock_sha256: self.lock_of(&own.interpreter, &dir)?,
         })
+    }
+
+    fn lock_of(&self, interpreter: &Interpreter, dir: &Path) -> Result<String> {
+        let mut locks = self.locks.lock().expect("no holder panics");
+        if let Some(known) = locks.get(dir) {
+            return Ok(known.clone());
+        }
+        let digest = lock::digest(interpreter, Some(dir)).map_err(|error| on_disk(dir, error))?;
+        locks.insert(dir.to_owned(), digest.clone());
+        Ok(digest)
     }
 
     async fn interpreter(&self, wanted: Option<&str>) -> Result<Interpreter> {
@@ -120,12 +140,13 @@ impl Environments {
         preparing.phase(Phase::Installing, "installing the model's requirements");
         fs::create_dir_all(&self.root).map_err(|error| on_disk(&self.root, error))?;
         let time_max = Duration::from_secs(MAKE_MINUTES_MAX * 60);
-        let _lock = lock(&dir.with_extension("lock"), "the environment", time_max).await?;
+        let _lock = process::lock(&dir.with_extension("lock"), "the environment", time_max).await?;
         if is_whole(dir) {
             return Ok(());
         }
         let making = async {
             remove(dir).await?;
+            self.locks.lock().expect("no holder panics").remove(dir);
             self.make(wanted, dir, folder, preparing).await
         };
         let made = match tokio::time::timeout(time_max, making).await {

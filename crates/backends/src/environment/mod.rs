@@ -5,6 +5,7 @@ mod build;
 mod explain;
 mod interpreter;
 mod known;
+mod lock;
 mod requirements;
 mod sdk;
 #[cfg(test)]

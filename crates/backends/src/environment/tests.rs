@@ -69,6 +69,7 @@ async fn without_requirements_the_interpreter_is_used_as_it_is() {
     .await
     .unwrap();
     assert!(prepared.python.is_absolute() && prepared.programs.is_none());
+    assert_eq!(prepared.lock_sha256.len(), 64);
     assert!(!data.path().join("environments").exists());
     assert!(told.0.lock().unwrap().is_empty());
 }
@@ -83,6 +84,8 @@ async fn equal_requirements_share_one_environment_made_once() {
     let prepared = first.unwrap();
     assert_eq!(prepared, second.unwrap());
     assert!(imports(&prepared, "six"));
+    let bare = prepare(&all, &EnvironmentSection::default(), &Told::default()).await;
+    assert_ne!(prepared.lock_sha256, bare.unwrap().lock_sha256);
     let told = [a.0.into_inner().unwrap(), b.0.into_inner().unwrap()].concat();
     let installs = told
         .iter()

@@ -6,16 +6,16 @@ mod unpack;
 
 use crate::{
     bundle,
-    durable::{self, Passing},
+    datasets::{Entry, room},
+    durable,
     hex::hex,
-    process::lock,
 };
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use onstage_core::{
     Error, Result,
     parcel::Parcel,
-    ports::{BlobWriter, Blobs, Parcels},
+    ports::{BlobWriter, Blobs, Parcels, Placed},
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -32,23 +32,48 @@ const PIECE_BYTES: usize = 1 << 20;
 const PIECES_AHEAD_MAX: usize = 2;
 /// One parcel's way to this host; weights of tens of gigabytes take their time.
 const PLACING_SECONDS_MAX: u64 = 4 * 3600;
+/// What is kept on this host when nobody says otherwise; parcels in use may be more.
+const CACHE_BYTES: u64 = 20 << 30;
+/// How often a parcel may go between its coming and its taking.
+const TRIES_MAX: u32 = 10;
 /// The name of a parcel that has none.
 const NAMELESS: &str = "parcel";
 
 /// Parcels between a disk and the blobs.
 pub struct DiskParcels {
     blobs: Arc<dyn Blobs>,
-    /// Where those lie that are shared on this host.
+    /// Where those lie that are shared on this host, each with its lock beside it.
     shared: PathBuf,
+    bytes_max: u64,
 }
 
 impl DiskParcels {
-    /// What is shared goes below `<data>/parcels`.
+    /// What is shared goes below `<data>/parcels`; what the dead have left there goes.
     pub fn new(data_dir: &Path, blobs: Arc<dyn Blobs>) -> Self {
+        let shared = data_dir.join("parcels");
+        room::sweep(&shared);
         Self {
             blobs,
-            shared: data_dir.join("parcels"),
+            shared,
+            bytes_max: CACHE_BYTES,
         }
+    }
+
+    /// Makes the entry under its lock; whoever comes second finds it.
+    async fn bring(&self, entry: &Entry, parcel: &Parcel) -> Result<()> {
+        let lock = entry.alone().await?;
+        if entry.is_there() {
+            return Ok(());
+        }
+        let beside = entry.beside()?;
+        let whole = beside.path().join("whole");
+        fs::create_dir(&whole).map_err(|error| on_disk(&error))?;
+        self.put_down(parcel, &whole).await?;
+        // Before it is there: one whose size is not noted would never make room. A folder's files are what its archive is, but for their
+        // heads.
+        lock.note_size(parcel.blob.size_bytes)?;
+        // Whoever finds the folder later takes it for whole.
+        durable::publish(&whole, entry.place()).map_err(|error| on_disk(&error))
     }
 
     async fn take_file(&self, path: &Path, mut writer: Box<dyn BlobWriter>) -> Result<Parcel> {
@@ -130,28 +155,28 @@ impl Parcels for DiskParcels {
         Ok(place)
     }
 
-    async fn place(&self, parcel: &Parcel) -> Result<PathBuf> {
-        let folder = self.shared.join(digest(parcel));
-        let place = folder.join(plain_name(&parcel.name));
-        if folder.is_dir() {
-            return Ok(place);
-        }
+    async fn place(&self, parcel: &Parcel) -> Result<Placed> {
         fs::create_dir_all(&self.shared).map_err(|error| on_disk(&error))?;
-        let time_max = Duration::from_secs(PLACING_SECONDS_MAX);
-        let _lock = lock(&folder.with_extension("lock"), "the weights", time_max).await?;
-        if folder.is_dir() {
-            return Ok(place);
+        let entry = Entry::at(self.shared.join(digest(parcel)));
+        let (late, time_max) = (
+            |_| Error::timeout("the weights did not arrive in time"),
+            Duration::from_secs(PLACING_SECONDS_MAX),
+        );
+        for _ in 0..TRIES_MAX {
+            let lock = tokio::time::timeout(time_max, entry.shared()).await;
+            let lock = lock.map_err(late)??;
+            if entry.is_there() {
+                lock.touch();
+                let path = entry.place().join(plain_name(&parcel.name));
+                return Ok(Placed::new(path, lock));
+            }
+            drop(lock);
+            let brought = tokio::time::timeout(time_max, self.bring(&entry, parcel)).await;
+            brought.map_err(late)??;
+            room::make(&self.shared, self.bytes_max, Some(&entry))?;
         }
-        let beside = Passing::create_aside(&self.shared, ".placing-").await;
-        let beside = beside.map_err(|error| on_disk(&error))?;
-        let whole = beside.path().join("whole");
-        fs::create_dir(&whole).map_err(|error| on_disk(&error))?;
-        tokio::time::timeout(time_max, self.put_down(parcel, &whole))
-            .await
-            .map_err(|_| Error::timeout("the weights did not arrive in time"))??;
-        // Whoever finds the folder later takes it for whole.
-        durable::publish(&whole, &folder).map_err(|error| on_disk(&error))?;
-        Ok(place)
+        let text = format!("the weights `{}` do not stay here", parcel.name);
+        Err(Error::unavailable(text).hint("the disk has no room for what is used at once"))
     }
 }
 
@@ -226,12 +251,12 @@ mod tests {
         fs::write(&path, &bytes).unwrap();
         let parcel = parcels.take(&path, "jobs/1/weights").await.unwrap();
         assert_eq!((parcel.name.as_str(), parcel.is_folder), ("net.pt", false));
-        let placed = parcels.place(&parcel).await.unwrap();
+        let placed = parcels.place(&parcel).await.unwrap().path;
         assert_eq!(fs::read(&placed).unwrap(), bytes);
-        assert_eq!(parcels.place(&parcel).await.unwrap(), placed);
+        assert_eq!(parcels.place(&parcel).await.unwrap().path, placed);
         fs::write(&path, "").unwrap();
         let empty = parcels.take(&path, "jobs/1/empty").await.unwrap();
-        let placed = parcels.place(&empty).await.unwrap();
+        let placed = parcels.place(&empty).await.unwrap().path;
         assert_eq!(fs::read(placed).unwrap(), b"");
     }
 
@@ -252,7 +277,7 @@ mod tests {
         assert!(parcel.is_folder);
         let again = parcels.take(&folder, "jobs/1/again").await.unwrap();
         assert_eq!(again.blob.sha256, parcel.blob.sha256, "the same bytes");
-        let placed = parcels.place(&parcel).await.unwrap();
+        let placed = parcels.place(&parcel).await.unwrap().path;
         assert!(placed.ends_with("weights"));
         for name in ["a.bin", "deep/er/b.bin", long.as_str(), "é/c"] {
             let text = fs::read_to_string(placed.join(name)).unwrap();
@@ -305,8 +330,55 @@ mod tests {
                 name: name.to_owned(),
                 ..good.clone()
             };
-            let placed = parcels.place(&named).await.unwrap();
+            let placed = parcels.place(&named).await.unwrap().path;
             assert!(placed.ends_with(NAMELESS), "{}", placed.display());
         }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_uses_makes_room_and_what_the_dead_left_goes_at_the_start() {
+        let data = tempfile::tempdir().unwrap();
+        let parcels = DiskParcels {
+            bytes_max: 1_500,
+            ..parcels(data.path())
+        };
+        let mut taken = Vec::new();
+        for name in ["a", "b", "c"] {
+            let path = data.path().join(name);
+            fs::write(&path, name.repeat(1_000)).unwrap();
+            let key = format!("jobs/{name}/weights");
+            taken.push(parcels.take(&path, &key).await.unwrap());
+        }
+        let held = parcels.place(&taken[0]).await.unwrap();
+        let let_go = parcels.place(&taken[1]).await.unwrap().path;
+        let newest = parcels.place(&taken[2]).await.unwrap();
+        assert!(
+            held.path.exists() && newest.path.exists(),
+            "they are in use"
+        );
+        assert!(!let_go.exists());
+        let again = parcels.place(&taken[1]).await.unwrap();
+        assert_eq!(fs::read(&again.path).unwrap(), "b".repeat(1_000).as_bytes());
+
+        let shared = data.path().join("parcels");
+        let on_its_way = |digest: &str| {
+            let folder = shared.join(format!(".arriving-{digest}-abcdef"));
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("half"), "x").unwrap();
+            folder
+        };
+        let (dead, lives) = (on_its_way(&"d".repeat(64)), on_its_way(&"e".repeat(64)));
+        let lock = Entry::at(shared.join("e".repeat(64)))
+            .alone()
+            .await
+            .unwrap();
+        drop((held, newest));
+        DiskParcels::new(data.path(), blobs::memory());
+        assert!(!dead.exists() && lives.exists());
+        assert!(!shared.join(format!("{}.lock", "d".repeat(64))).exists());
+        drop(lock);
+        let entry = Entry::at(shared.join("e".repeat(64)));
+        let _lock = entry.alone().await.unwrap();
+        assert!(entry.beside().is_ok() && !lives.exists());
     }
 }

@@ -350,6 +350,7 @@ impl Launcher for ProcessLauncher {
             None => self.alone(&plan).await?,
         };
         self.bound(&mut worker, spec);
+        worker.runs_in(prepared.as_ref().map(|it| it.lock_sha256.clone()));
         let Places {
             sockets, scratch, ..
         } = &self.places;

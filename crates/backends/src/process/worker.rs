@@ -43,6 +43,7 @@ pub(super) struct Worker {
     kills: Watch,
     killed_by_us: std::sync::atomic::AtomicBool,
     memory: Option<MemoryGroup>,
+    environment_sha256: Option<String>,
     /// Crossed out after the group was killed.
     record: Option<groups::Record>,
     /// While a child lives, so must the thread that forked it; and the folders it was given.
@@ -63,6 +64,7 @@ impl Worker {
             kills,
             killed_by_us: false.into(),
             memory: None,
+            environment_sha256: None,
             record: None,
             _spawner: spawner,
             _folders: Vec::new(),
@@ -88,6 +90,10 @@ impl Worker {
         memory.add(self.group)?;
         self.memory = Some(memory);
         Ok(())
+    }
+
+    pub(super) fn runs_in(&mut self, environment_sha256: Option<String>) {
+        self.environment_sha256 = environment_sha256;
     }
 
     pub(super) fn keep(&mut self, it: Arc<dyn Any + Send + Sync>) {
@@ -163,6 +169,10 @@ impl WorkerProcess for Worker {
                 .store(true, std::sync::atomic::Ordering::Relaxed);
             signal_group(self.group, Signal::KILL);
         }
+    }
+
+    fn environment_sha256(&self) -> Option<&str> {
+        self.environment_sha256.as_deref()
     }
 
     fn memory_bytes(&self) -> Option<u64> {

@@ -249,6 +249,7 @@ pub(super) fn check_version_step(version: &Version, to: &VersionState) -> Result
             State::Ready {
                 schema: same,
                 withdrawn: Some(_),
+                ..
             },
         ) if schema == same => Ok(()),
         (from, to) => Err(Error::conflict(format!(

@@ -15,10 +15,12 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use crate::archive::list;
 use onstage_core::{
     Error, Result,
     batch::TableFormat,
-    ports::{ByteSource, TableReader, TableWriter, Tables},
+    dataset::DatasetFormat,
+    ports::{ArchiveList, ByteSource, TableReader, TableWriter, Tables},
 };
 use source::{Anywhere, InOrder};
 use std::{fs::File, io, path::Path, sync::Arc};
@@ -60,6 +62,15 @@ impl Tables for FileTables {
             TableFormat::Jsonl => Box::new(jsonl_read::JsonlReader::open(in_order(source))?),
             TableFormat::Parquet => Box::new(parquet_read::ParquetReader::open(Anywhere(source))?),
         })
+    }
+
+    fn list_archive(
+        &self,
+        source: Arc<dyn ByteSource>,
+        format: DatasetFormat,
+        files_max: usize,
+    ) -> Result<ArchiveList> {
+        list::list(source, format, files_max)
     }
 
     fn create(

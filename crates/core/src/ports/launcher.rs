@@ -124,6 +124,10 @@ pub trait WorkerProcess: Send + Sync {
     fn terminate(&self);
     /// SIGKILL to the process group.
     fn kill(&self);
+    /// Of what it runs in: over the interpreter and every package with its version. None where Onstage makes no environment.
+    fn environment_sha256(&self) -> Option<&str> {
+        None
+    }
     /// Proportional set size of the process group in bytes, where the platform tells.
     fn memory_bytes(&self) -> Option<u64>;
 }

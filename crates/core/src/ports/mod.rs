@@ -29,4 +29,4 @@ pub use store::{
     Predictions, RunningJob, Schedules, StateOp, Store, Submitted, Tasks, Uploads, UsageBook,
 };
 pub use submitter::Submitter;
-pub use tables::{ByteSource, Row, TableReader, TableWriter, Tables};
+pub use tables::{ArchiveList, ArchivedFile, ByteSource, Row, TableReader, TableWriter, Tables};

@@ -1,5 +1,6 @@
 //! Parcels on their way between this host's disk and the blobs.
 
+use super::Placed;
 use crate::{Result, parcel::Parcel};
 use async_trait::async_trait;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ pub trait Parcels: Send + Sync + 'static {
     async fn take(&self, path: &Path, key: &str) -> Result<Parcel>;
     /// Puts a parcel down inside of `folder`, under its name. Errors: not found, invalid (damaged), full, unavailable.
     async fn put_down(&self, parcel: &Parcel, folder: &Path) -> Result<PathBuf>;
-    /// A parcel's place on this host, shared by all who need it: put down once, known by its digest. Nobody may change it.
-    async fn place(&self, parcel: &Parcel) -> Result<PathBuf>;
+    /// A parcel on this host, shared by all who need it: put down once, known by its digest. Nobody may change it; when all have let go of it,
+    /// it may make room for others.
+    async fn place(&self, parcel: &Parcel) -> Result<Placed>;
 }

@@ -13,7 +13,7 @@ pub trait DatasetPlace: Send + Sync + 'static {
     async fn place(&self, version: &DatasetVersion) -> Result<Placed>;
 }
 
-/// A dataset on this host: to be read, not written. It stays until this is dropped; later it may make room for others.
+/// A dataset or parcel on this host: to be read, not written. It stays until this is dropped; later it may make room for others.
 pub struct Placed {
     /// A file under its own name, or for an archive the folder of what is in it.
     pub path: PathBuf,

@@ -1,7 +1,7 @@
-//! Tables: rows out of CSV, JSON lines and Parquet files, and into them again.
+//! Tables: rows out of CSV, JSON lines and Parquet files, and into them again; and what is in an archive of files.
 //! Both directions hold one row group in memory, never the whole table.
 
-use crate::{Result, batch::TableFormat};
+use crate::{Result, batch::TableFormat, dataset::DatasetFormat};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::{ops::Range, path::Path, sync::Arc};
@@ -19,6 +19,13 @@ pub trait Tables: Send + Sync + 'static {
         source: Arc<dyn ByteSource>,
         format: TableFormat,
     ) -> Result<Box<dyn TableReader>>;
+    /// The first files of an archive, in its order; nothing is unpacked. Errors: invalid, when it is no such archive, or holds what must not be unpacked.
+    fn list_archive(
+        &self,
+        source: Arc<dyn ByteSource>,
+        format: DatasetFormat,
+        files_max: usize,
+    ) -> Result<ArchiveList>;
     /// `columns` are the output's columns in order; values of other columns are refused.
     fn create(
         &self,
@@ -26,6 +33,22 @@ pub trait Tables: Send + Sync + 'static {
         format: TableFormat,
         columns: &[String],
     ) -> Result<Box<dyn TableWriter>>;
+}
+
+/// The beginning of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ArchiveList {
+    pub files: Vec<ArchivedFile>,
+    /// How many there are, where the archive says so without being read to its end.
+    pub files_total: Option<u64>,
+    /// Whether these are all.
+    pub whole: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedFile {
+    pub path: String,
+    pub size_bytes: u64,
 }
 
 /// Bytes at rest that can be read at any place. Calls block.

@@ -299,6 +299,7 @@ fn schedule(when: When) -> Schedule {
     Schedule {
         id: "schedule-1".parse().unwrap(),
         model: "lab/age".parse().unwrap(),
+        name: None,
         kind: JobKind::Batch,
         version: None,
         request: "{}".to_owned(),

@@ -220,6 +220,7 @@ impl Builder {
                 VersionState::Ready {
                     schema,
                     withdrawn: None,
+                    environment_sha256: built.worker.environment_sha256().map(str::to_owned),
                 },
             )
             .await;

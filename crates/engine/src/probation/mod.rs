@@ -169,6 +169,7 @@ impl Probation {
         let state = VersionState::Ready {
             schema: self.to.schema.clone(),
             withdrawn: Some(withdrawn),
+            environment_sha256: self.to.version.environment_sha256().map(str::to_owned),
         };
         let store = &house.stage.parts.store;
         store

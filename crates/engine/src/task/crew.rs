@@ -70,6 +70,10 @@ impl Hands for Worker {
         Worker::ended(self).await;
     }
 
+    fn environment_sha256(&self) -> Option<String> {
+        Worker::environment_sha256(self).map(str::to_owned)
+    }
+
     async fn memory_bytes(&self) -> Option<u64> {
         Worker::memory_bytes(self).await
     }

@@ -36,7 +36,10 @@ pub(crate) fn metric(values: &BTreeMap<String, f64>, step: Option<f64>, at: Time
 }
 
 pub(crate) fn progress(progress: &Progress, at: Timestamp) -> NewEvent {
-    let data = json!({"done": progress.done, "total": progress.total, "text": progress.text});
+    let mut data = json!({"done": progress.done, "total": progress.total, "text": progress.text});
+    if let Some(used) = &progress.used {
+        data["used"] = json!(used);
+    }
     event(EventKind::Progress, at, &data)
 }
 

@@ -39,6 +39,11 @@ pub trait Hands: Send + Sync {
     /// Resolves when it is gone.
     async fn ended(&self);
 
+    /// Of the environment that it runs in, where Onstage made that.
+    fn environment_sha256(&self) -> Option<String> {
+        None
+    }
+
     /// What it uses now, where that can be told.
     async fn memory_bytes(&self) -> Option<u64> {
         None

@@ -43,14 +43,17 @@ impl Tab {
 impl Desk {
     /// A run of the job has ended.
     pub(crate) fn note(&self, job: &Job, used: Used) {
+        let key = (job.by.clone(), kind(job.spec.kind()));
+        *self.tab.sums().entry(key).or_default() += self.amounts(used);
+    }
+
+    pub(crate) fn amounts(&self, used: Used) -> Amounts {
         let memory_bytes = self.tab.memory_bytes.load(Relaxed);
         let worker = meter::job_worker(self.limits(), &self.loaded.version.config, memory_bytes);
-        let amounts = Amounts {
+        Amounts {
             runs: used.items,
             ..worker.in_time(used.time)
-        };
-        let key = (job.by.clone(), kind(job.spec.kind()));
-        *self.tab.sums().entry(key).or_default() += amounts;
+        }
     }
 
     /// Writes now and then until the task is drained. What is being written then gets done: nobody could say whether it was.

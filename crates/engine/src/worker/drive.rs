@@ -220,7 +220,12 @@ impl Drive {
                 text,
             } => {
                 if let Some(item) = self.flight.wanted(id) {
-                    item.sink.progress(Progress { done, total, text });
+                    item.sink.progress(Progress {
+                        done,
+                        total,
+                        text,
+                        used: None,
+                    });
                 }
             }
             FromWorker::Metric { id, values, step } => {

@@ -54,6 +54,7 @@ pub struct Worker {
     number: u64,
     pid: u32,
     schema: Option<Arc<ModelSchema>>,
+    environment_sha256: Option<Arc<str>>,
     orders: mpsc::UnboundedSender<Order>,
     wake: Arc<Notify>,
     ended: watch::Receiver<Option<Ended>>,
@@ -125,17 +126,19 @@ impl Worker {
             said_exit: false,
             alarm: drive::Alarm::default(),
         };
-        let tempdir = started.tempdir;
+        let (tempdir, weights) = (started.tempdir, started.weights);
         spawn("worker", async move {
             let end = drive.run().await.map_or(Ended::Stopped, Ended::Died);
             // What is left in it is worth nothing without the worker.
             let _ = tokio::fs::remove_dir_all(&tempdir).await;
+            drop(weights);
             tell.send_replace(Some(end));
         });
         Self {
             number,
             pid,
             schema: started.schema.map(Arc::new),
+            environment_sha256: started.environment_sha256.map(Arc::from),
             orders,
             wake,
             ended,
@@ -154,6 +157,11 @@ impl Worker {
     /// What it said about its model, when it was asked.
     pub fn schema(&self) -> Option<&Arc<ModelSchema>> {
         self.schema.as_ref()
+    }
+
+    /// Of what it runs in, where Onstage made that.
+    pub fn environment_sha256(&self) -> Option<&str> {
+        self.environment_sha256.as_deref()
     }
 
     /// Computes items as one microbatch, after those handed over before. Every sink hears an end, also when the worker is gone.

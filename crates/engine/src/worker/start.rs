@@ -11,7 +11,7 @@ use onstage_core::{
     config::{ModelConfig, RealtimeSection},
     model::{BuildFailure, Version},
     outcome::{Phase, Reason},
-    ports::{Exit, Preparing, WorkerSpec, not_ready},
+    ports::{Exit, Placed, Preparing, WorkerSpec, not_ready},
     schema::ModelSchema,
     wire::{FromWorker, PROTOCOL, ToWorker, from_worker::WorkerError, to_worker::Work},
 };
@@ -39,6 +39,9 @@ pub(super) struct Started {
     pub line: Line,
     pub schema: Option<ModelSchema>,
     pub tempdir: PathBuf,
+    pub environment_sha256: Option<String>,
+    /// Keeps the weights on this host.
+    pub weights: Option<Placed>,
 }
 
 /// Everything from the launch to `ready`. The environment may take as long as it takes; the worker has `startup_timeout`.
@@ -49,12 +52,14 @@ pub(super) async fn start(
     preparing: &dyn Preparing,
 ) -> Result<Started, BuildFailure> {
     let weights = placed_weights(parts, version, preparing).await?;
-    let (spec, config) = (spec(version, how, weights), &version.config.realtime);
+    let path = weights.as_ref().map(|it| it.path.clone());
+    let (spec, config) = (spec(version, how, path), &version.config.realtime);
     let process = parts
         .launcher
         .launch(&spec, preparing)
         .await
         .map_err(|error| launch_failed(error, config))?;
+    let environment_sha256 = process.environment_sha256().map(str::to_owned);
     let mut line = Line::new(process).map_err(|error| ours(&error))?;
     let limit = config.startup_timeout.0;
     let told =
@@ -67,6 +72,8 @@ pub(super) async fn start(
             line,
             schema,
             tempdir,
+            environment_sha256,
+            weights,
         }),
         Err(told) => {
             let failure = explain(line, told, config, preparing).await;
@@ -82,7 +89,7 @@ async fn placed_weights(
     parts: &Parts,
     version: &Version,
     preparing: &dyn Preparing,
-) -> Result<Option<PathBuf>, BuildFailure> {
+) -> Result<Option<Placed>, BuildFailure> {
     let Some(weights) = &version.weights else {
         return Ok(None);
     };

@@ -205,6 +205,7 @@ impl ScriptWorker {
                         });
                     }
                     item.sink.progress(Progress {
+                        used: None,
                         done: 1.0,
                         total: Some(2.0),
                         text: "half".into(),

@@ -119,6 +119,7 @@ async fn world(code: &str) -> World {
             VersionState::Ready {
                 schema,
                 withdrawn: None,
+                environment_sha256: None,
             },
         )
         .await

@@ -180,6 +180,7 @@ fn every_10_s() -> Schedule {
     let mut schedule = Schedule {
         id: "schedule-1".parse().unwrap(),
         model: "lab/age".parse().unwrap(),
+        name: None,
         kind: JobKind::Prediction,
         version: None,
         request: "{\"x\":1}".to_owned(),

@@ -101,7 +101,7 @@ async fn check_made_once(world: &World, id: &Id, story: &str) -> Job {
     assert_eq!(metrics["accuracy"], 0.9, "{story}");
     let lineage = made[0].lineage.as_ref().unwrap();
     assert_eq!((&lineage.training, lineage.runs), (id, job.run), "{story}");
-    let placed = world.parts.parcels.place(weights).await.unwrap();
+    let placed = world.parts.parcels.place(weights).await.unwrap().path;
     let text = std::fs::read_to_string(placed.join("net.txt")).unwrap();
     assert_eq!(text, "3", "{story}");
     job

@@ -316,6 +316,7 @@ async fn make_version(store: &dyn Store, id: &VersionId, schema: &Value, config:
     let ready = VersionState::Ready {
         schema: Arc::new(schema),
         withdrawn: None,
+        environment_sha256: None,
     };
     store.set_version_state(id, ready).await.unwrap();
 }

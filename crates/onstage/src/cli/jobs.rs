@@ -4,7 +4,7 @@
 use super::{batch, caller::Caller, exit::Failure, out, print, push::words, run, when};
 use crate::client::Client;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use onstage_core::{Error, Kind, Result};
+use onstage_core::{Error, Kind, Result, usage::Usd};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -310,7 +310,13 @@ fn between(from: &Value, to: &Value) -> String {
 
 fn progress(progress: &Value) -> String {
     match (progress["done"].as_f64(), progress["total"].as_f64()) {
-        (Some(done), Some(total)) => format!("{done} of {total} {}", words(progress, "text")),
+        (Some(done), Some(total)) => {
+            let cost = match progress["cost_usd"].as_f64() {
+                Some(cost) => format!(", {} so far", Usd(cost)),
+                None => String::new(),
+            };
+            format!("{done} of {total} {}{cost}", words(progress, "text"))
+        }
         (Some(done), None) => format!("{done} {}", words(progress, "text")),
         _ => String::new(),
     }

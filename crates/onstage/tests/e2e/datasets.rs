@@ -30,6 +30,13 @@ async fn a_dataset_is_brought_shown_fetched_and_removed() {
         (&folder["format"], &folder["name"]),
         (&json!("tar"), &json!("photos.tar"))
     );
+    let inside = world.ok_json(&["data", "show", "photos"]).await;
+    assert_eq!(
+        (&inside["files"], &inside["whole"]),
+        (&json!([{"path": "deep/a.txt", "size": 5}]), &json!(true))
+    );
+    let shown = world.ok(&["data", "show", "photos"]).await;
+    assert!(shown.contains("deep/a.txt"), "{shown}");
     let listed = world.ok(&["data", "ls"]).await;
     assert!(
         listed.contains("fish@v1") && listed.contains("photos@v1"),

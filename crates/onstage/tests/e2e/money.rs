@@ -53,7 +53,10 @@ async fn what_was_computed_is_added_up_and_priced() {
     let (status, job) = world.batch("dear", "t.csv", table(5), json!({})).await;
     assert_eq!(status, 202, "{job:#}");
     let path = format!("/v1/batches/{}", job["id"].as_str().unwrap());
-    world.finished(&path).await;
+    let done = world.finished(&path).await;
+    // A row is slept for 20 ms, and a millisecond is a dollar.
+    let cost = done["metrics"]["cost_usd"].as_f64().unwrap();
+    assert!(cost >= 5.0 * 20.0, "{done:#}");
     let report = usage(&world, "by=kind", 8).await;
     let kinds = runs_by(&report, "kind");
     assert_eq!(kinds, [(&json!("batch"), 5), (&json!("realtime"), 3)]);
@@ -114,11 +117,60 @@ async fn a_model_that_has_spent_its_month_sleeps_and_says_so() {
     };
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("sleeps until next month"), "{detail}");
+    let (_, model) = world.get("/v1/models/lab/dear").await;
+    let money = &model["money"];
+    assert_eq!(
+        (&money["month"], &money["run"], &money["at_limit"]),
+        (&json!(30.0), &Value::Null, &json!("sleep"))
+    );
+    assert!(
+        money["asleep"] == true && money["spent"].as_f64().unwrap() >= 30.0,
+        "{money}"
+    );
+    assert_eq!(model["readiness"]["state"], "asleep");
+    let said = model["readiness"]["text"].as_str().unwrap();
+    assert!(said.contains("sleeps until next month"), "{said}");
     let (status, job) = world.batch("dear", "t.csv", table(1), json!({})).await;
     assert_eq!((status, &job["code"]), (402, &json!("over_budget")));
     // A version that may cost more wakes it up.
     push(&world, "month = 1000000").await;
     let (status, made) = world.predict("dear", json!({"x": 1})).await;
     assert_eq!(status, 201, "{made:#}");
+    let (_, model) = world.get("/v1/models/lab/dear").await;
+    assert_eq!(
+        (&model["money"]["asleep"], &model["money"]["month"]),
+        (&json!(false), &json!(1_000_000.0))
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_batch_job_says_what_it_has_cost_while_it_runs() {
+    let world = World::with(&[DEAR]).await;
+    push(&world, "").await;
+    let (status, job) = world.batch("dear", "t.csv", table(400), json!({})).await;
+    assert_eq!(status, 202, "{job:#}");
+    let path = format!("/v1/batches/{}", job["id"].as_str().unwrap());
+    let running = world
+        .until(&path, |job| {
+            job["progress"]["cost_usd_expected"].is_number()
+        })
+        .await;
+    assert_eq!(running["status"], "processing", "{running:#}");
+    let of = |name: &str| running["progress"][name].as_f64().unwrap();
+    // A row costs 20 dollars or more, and each as much as the others.
+    assert!(
+        of("cost_usd") >= of("done") * 20.0 && of("done") < 400.0,
+        "{running:#}"
+    );
+    let each = of("cost_usd") / of("done");
+    assert!(
+        (of("cost_usd_expected") / each - 400.0).abs() < 0.01,
+        "{running:#}"
+    );
+    let told = world.events(&path).await;
+    let priced =
+        |event: &&Value| event["event"] == "progress" && event["data"]["cost_usd"].is_number();
+    assert!(told.iter().any(|event| priced(&event)), "{told:#?}");
     world.close().await;
 }

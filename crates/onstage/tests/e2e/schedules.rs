@@ -223,3 +223,59 @@ async fn two_fronts_make_one_job_a_tick_on_postgres() {
 async fn four_fronts_make_one_job_a_tick_on_mysql() {
     one_job_a_tick(Server::MySql, 4).await;
 }
+
+#[tokio::test]
+async fn a_folder_makes_changes_and_removes_its_own_schedules() {
+    let mut world = World::start().await;
+    let toml = |more: &str| format!("[model]\nname = \"echo\"\n{more}");
+    let often = toml("[schedules.often]\nevery = \"1s\"\noverlap = \"queue\"\ninput = { x = 5 }\n");
+    world.push("echo", ECHO, &[("onstage.toml", &often)]).await;
+    let by_hand = world
+        .ok_json(&["schedule", "add", "echo", "x=7", "--every", "30d"])
+        .await;
+    made_at_least(&world, 1).await;
+    let schedules = async |world: &World| {
+        let mut all = world.ok_json(&["schedule", "ls", "echo"]).await["results"].clone();
+        let all = all.as_array_mut().unwrap();
+        all.retain(|one| one["id"] != by_hand["id"]);
+        all.clone()
+    };
+    let one = schedules(&world).await.remove(0);
+    assert_eq!(
+        (&one["source"], &one["name"], &one["every"]),
+        (&json!("folder"), &json!("often"), &json!("1s"))
+    );
+    let shown = world.ok(&["schedule"]).await;
+    assert!(shown.contains("onstage.toml [schedules.often]"), "{shown}");
+    let path = format!("/v1/schedules/{}", one["id"].as_str().unwrap());
+    let told = world.until(&path, |one| one["last_job"].is_string()).await;
+    let job = format!("/v1/predictions/{}", told["last_job"].as_str().unwrap());
+    assert_eq!(world.finished(&job).await["output"], 5);
+
+    let rarely = toml("[schedules.often]\nevery = \"2d\"\ninput = { x = 6 }\n");
+    world.push("echo", ECHO, &[("onstage.toml", &rarely)]).await;
+    let changed = world.until(&path, |one| one["every"] == "2d").await;
+    assert_eq!(changed["request"], json!({"input": {"x": 6}}));
+    world
+        .ok(&["schedule", "pause", one["id"].as_str().unwrap()])
+        .await;
+    world.kill_server();
+    world.serve().await;
+    assert_eq!(world.get(&path).await.1["paused"], true);
+
+    world
+        .push("echo", ECHO, &[("onstage.toml", &toml(""))])
+        .await;
+    world.until(&path, |one| one["status"] == 404).await;
+    assert_eq!(schedules(&world).await, Vec::<Value>::new());
+    world.ok(&["rollback", "echo"]).await;
+    world.until(&path, |one| one["every"] == "2d").await;
+    let left = world
+        .get(&format!(
+            "/v1/schedules/{}",
+            by_hand["id"].as_str().unwrap()
+        ))
+        .await;
+    assert_eq!(left.0, 200);
+    world.close().await;
+}

@@ -111,6 +111,15 @@ async fn flowers_trains_on_real_data_and_its_promoted_version_knows_them() {
         })
         .await;
     assert_eq!(model["latest_version"]["state"], "ready", "{model:#}");
+    let made = &model["latest_version"];
+    let digest = made["environment_sha256"].as_str().unwrap();
+    assert_eq!(digest.len(), 64);
+    assert_eq!(made["lineage"]["environment_sha256"], digest, "{made:#}");
+    let pushed = versions(&world, "flowers").await.pop().unwrap();
+    assert_eq!(
+        (&pushed["number"], &pushed["environment_sha256"]),
+        (&json!(1), &json!(digest))
+    );
     for (lengths, species) in [
         ([5.1, 3.5, 1.4, 0.2], "setosa"),
         ([6.3, 3.3, 6.0, 2.5], "virginica"),

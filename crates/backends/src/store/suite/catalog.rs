@@ -27,18 +27,28 @@ pub(super) fn ready() -> VersionState {
             },
         }),
         withdrawn: None,
+        environment_sha256: Some("e".repeat(64)),
     }
 }
 
 fn withdrawn(schema: VersionState) -> VersionState {
-    let VersionState::Ready { schema, .. } = schema else {
+    let VersionState::Ready {
+        schema,
+        environment_sha256,
+        ..
+    } = schema
+    else {
         panic!("only a ready version can be withdrawn");
     };
     let withdrawn = Some(Withdrawn {
         why: "3 of its workers died in a row".to_owned(),
         at: at(7),
     });
-    VersionState::Ready { schema, withdrawn }
+    VersionState::Ready {
+        schema,
+        withdrawn,
+        environment_sha256,
+    }
 }
 
 /// With another schema than `ready`.
@@ -50,6 +60,7 @@ fn other() -> VersionState {
     VersionState::Ready {
         schema,
         withdrawn: None,
+        environment_sha256: None,
     }
 }
 

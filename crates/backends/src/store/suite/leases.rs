@@ -16,6 +16,7 @@ use onstage_core::{
 pub(super) async fn a_beat_keeps_phase_and_progress(store: &dyn Store) {
     let lease = claimed(store, "1").await;
     let progress = Progress {
+        used: None,
         done: 3.5,
         total: Some(7.0),
         text: "half".to_owned(),
@@ -40,6 +41,7 @@ pub(super) async fn a_beat_keeps_phase_and_progress(store: &dyn Store) {
 
 pub(super) async fn every_end_of_a_run_is_kept(store: &dyn Store) {
     let batch = RunEnd::Succeeded(JobOutput::Batch {
+        used: None,
         result: make::blob("runs/1/result"),
         counts: Counts {
             done: 9,

@@ -16,6 +16,7 @@ pub(in crate::store) fn schedule(text: &str) -> Schedule {
     let mut schedule = Schedule {
         id: id(text),
         model: name("lab/age"),
+        name: Some("nightly".to_owned()),
         kind: JobKind::Batch,
         version: Some("staging".to_owned()),
         request: "{\"table\":\"onstage://datasets/labels\"}".to_owned(),

@@ -198,6 +198,7 @@ impl Run<'_> {
             counts,
             accuracy: accuracy.then(|| counts.matched as f64 / counts.done as f64),
             rows_per_s,
+            used: Some(self.desk.amounts(self.journal.used())),
         })
     }
 

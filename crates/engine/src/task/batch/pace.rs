@@ -44,6 +44,7 @@ impl Pace {
             done: done as f64,
             total: total.map(|total| total as f64),
             text: self.text(done, total),
+            used: None,
         }
     }
 

@@ -31,7 +31,7 @@ use onstage_core::{
     batch::Counts,
     event::EventKind,
     limits::INLINE_BYTES_MAX,
-    outcome::{Failure, Phase},
+    outcome::{Failure, Phase, Progress},
     value::{Stored, Value},
 };
 use serde_json::json;
@@ -348,7 +348,10 @@ impl Pump<'_> {
         }
         let total = self.meter.total().map(|total| total.chosen);
         let now = self.desk.parts.clock.monotonic();
-        let progress = self.pace.progress(self.rows_done(), total, now);
+        let progress = Progress {
+            used: Some(self.desk.amounts(self.journal.used())),
+            ..self.pace.progress(self.rows_done(), total, now)
+        };
         self.voice.say(Phase::Running, Some(progress.clone()));
         self.journal.progress(progress);
     }

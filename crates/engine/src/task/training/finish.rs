@@ -18,7 +18,7 @@ impl Run<'_> {
     /// Takes the weights up and puts together what is to be committed.
     pub(super) async fn trained(
         &self,
-        learnt: Learnt,
+        mut learnt: Learnt,
         mut metrics: BTreeMap<String, f64>,
         took: Duration,
     ) -> Result<Trained, Ending> {
@@ -28,7 +28,7 @@ impl Run<'_> {
             parts.parcels.take(&learnt.path, &key)
         })
         .await?;
-        metrics.extend(learnt.metrics);
+        metrics.extend(std::mem::take(&mut learnt.metrics));
         let trainer = &self.desk.loaded.version;
         let mut gates = trainer.config.training.gates.clone();
         gates.extend(self.spec.gates.iter().cloned());
@@ -45,7 +45,10 @@ impl Run<'_> {
             promote_when_ready: self.spec.promote && held_back.is_none(),
             created_at: parts.clock.now(),
             weights: Some(weights.clone()),
-            lineage: Some(self.lineage(&metrics, took)),
+            lineage: Some(Lineage {
+                environment_sha256: learnt.environment_sha256,
+                ..self.lineage(&metrics, took)
+            }),
         };
         Ok(Trained {
             version,

@@ -35,6 +35,7 @@ const LIMIT_MARGIN: Duration = Duration::from_secs(60);
 struct Learnt {
     path: PathBuf,
     metrics: BTreeMap<String, f64>,
+    environment_sha256: Option<String>,
 }
 
 /// Runs a claimed training and commits its end.
@@ -149,6 +150,10 @@ impl Run<'_> {
             followed => followed?,
         };
         self.say(Phase::Uploading, "keeping the weights");
+        let learnt = Learnt {
+            environment_sha256: hands.environment_sha256(),
+            ..learnt
+        };
         let took = self.desk.parts.clock.monotonic().saturating_sub(began);
         let metrics = sink.last_metrics();
         or_halt(orders, self.trained(learnt, metrics, took)).await
@@ -189,7 +194,11 @@ fn learnt(output: &[u8], metrics: BTreeMap<String, f64>) -> Result<Learnt, Endin
         path: PathBuf,
     }
     match serde_json::from_slice::<Output>(output) {
-        Ok(Output { path }) => Ok(Learnt { path, metrics }),
+        Ok(Output { path }) => Ok(Learnt {
+            path,
+            metrics,
+            environment_sha256: None,
+        }),
         Err(_) => Err(Ending::Fail(Failure::new(
             Reason::BadOutput,
             "the worker did not say where it left the weights",

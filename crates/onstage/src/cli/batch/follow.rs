@@ -5,7 +5,7 @@ use crate::{
     cli::{bars::Bar, exit::Failure, print, push::words, when},
     client::{Client, Event, follow},
 };
-use onstage_core::{Error, Result};
+use onstage_core::{Error, Result, usage::Usd};
 use serde_json::Value;
 
 /// Failed rows that are shown; the result has all of them.
@@ -59,7 +59,17 @@ fn progress(bar: &mut Bar, data: &Value) {
     if detail.is_empty() {
         detail.push(words(data, "text").to_owned());
     }
+    detail.extend(cost(data));
     bar.detail(print::harmless(&detail.join(", ")));
+}
+
+/// `0.12 USD of about 0.80`.
+fn cost(data: &Value) -> Option<String> {
+    let so_far = Usd(data["cost_usd"].as_f64()?);
+    Some(match data["cost_usd_expected"].as_f64() {
+        Some(expected) => format!("{so_far} of about {}", Usd(expected)),
+        None => so_far.to_string(),
+    })
 }
 
 pub(super) fn tell_failure(job: &Value) -> Failure {
@@ -132,6 +142,9 @@ fn summary(job: &Value) -> String {
     if let Some(rate) = job["metrics"]["rows_per_s"].as_f64() {
         parts.push(format!("{rate:.0} rows/s"));
     }
+    if let Some(cost) = job["metrics"]["cost_usd"].as_f64() {
+        parts.push(Usd(cost).to_string());
+    }
     parts.join(", ")
 }
 
@@ -142,11 +155,14 @@ mod tests {
 
     #[test]
     fn a_job_is_summed_up_in_a_line() {
-        let job = json!({"counts": {"total": 1797, "done": 1797, "failed": 3}, "metrics": {"accuracy": 0.972, "rows_per_s": 4200.4}});
+        let job = json!({"counts": {"total": 1797, "done": 1797, "failed": 3}, "metrics": {"accuracy": 0.972, "rows_per_s": 4200.4, "cost_usd": 0.2}});
         assert_eq!(
             summary(&job),
-            "1797 rows, 3 failed, accuracy 97.2 %, 4200 rows/s"
+            "1797 rows, 3 failed, accuracy 97.2 %, 4200 rows/s, 0.20 USD"
         );
+        let far = json!({"cost_usd": 0.12, "cost_usd_expected": 0.8});
+        assert_eq!(cost(&far).unwrap(), "0.12 USD of about 0.80 USD");
+        assert_eq!(cost(&json!({"done": 3})), None);
         assert_eq!(
             summary(&json!({"counts": {"total": null, "done": 2, "failed": 0}})),
             "2 rows"

@@ -1,4 +1,4 @@
-//! `onstage data show`: the columns of a table, their types, what is missing, and its first rows.
+//! `onstage data show`: the columns of a table, their types, what is missing, and its first rows; of an archive, its files.
 //! Does not fetch the table.
 
 use crate::cli::{caller::Caller, exit::Failure, print, push::words};
@@ -38,7 +38,13 @@ pub(super) async fn run(caller: &Caller, args: &Args) -> Result<(), Failure> {
         print::line("")?;
         rows(&columns, &list(&preview, "rows"))?;
     }
+    let files = list(&preview, "files");
+    if !files.is_empty() {
+        let row = |file: &Value| vec![words(file, "path").to_owned(), file["size"].to_string()];
+        print::table(&["file", "bytes"], files.iter().map(row).collect())?;
+    }
     let total = match preview["rows_total"].as_u64() {
+        _ if preview["files"].is_array() => format!("{} files", files.len()),
         Some(total) => format!("{total} rows"),
         None => format!("{} rows seen", preview["rows_seen"]),
     };

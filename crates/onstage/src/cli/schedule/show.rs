@@ -20,9 +20,10 @@ pub(super) fn all(caller: &Caller, schedules: &[Value]) -> Result<(), Failure> {
             when(schedule),
             next(schedule),
             last(schedule),
+            from(schedule),
         ]
     };
-    let header = ["id", "model", "kind", "when", "next", "last"];
+    let header = ["id", "model", "kind", "when", "next", "last", "from"];
     print::table(&header, schedules.iter().map(row).collect())
 }
 
@@ -39,7 +40,7 @@ pub(super) fn one(caller: &Caller, schedule: &Value) -> Result<(), Failure> {
         ("next", next(schedule)),
         ("last", last(schedule)),
         ("job", words(schedule, "last_job").to_owned()),
-        ("by", words(schedule, "created_by").to_owned()),
+        ("from", from(schedule)),
     ];
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
     let row = |(name, value): (&str, String)| vec![name.to_owned(), value];
@@ -50,6 +51,14 @@ fn named(schedule: &Value) -> String {
     match schedule["version"].as_str() {
         Some(version) => format!("{}@{version}", words(schedule, "model")),
         None => words(schedule, "model").to_owned(),
+    }
+}
+
+/// Where it is written: who made it, or the table of a folder.
+fn from(schedule: &Value) -> String {
+    match schedule["name"].as_str() {
+        Some(name) => format!("onstage.toml [schedules.{name}]"),
+        None => words(schedule, "created_by").to_owned(),
     }
 }
 

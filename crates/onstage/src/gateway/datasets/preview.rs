@@ -1,5 +1,5 @@
 //! `GET …/preview`: the first rows of a version that is a table, and what is known of its columns.
-//! Does not unpack archives.
+//! Of an archive, the files that are in it; it is not unpacked.
 
 use super::in_path;
 use crate::gateway::{
@@ -9,11 +9,13 @@ use crate::gateway::{
     wire::dataset,
 };
 use http::StatusCode;
-use onstage_core::dataset::DatasetVersion;
+use onstage_core::{dataset::DatasetVersion, ports::ArchiveList};
 use serde::Deserialize;
 
 const ROWS_DEFAULT: usize = 20;
 const ROWS_MAX: usize = 200;
+/// Of an archive.
+const FILES_MAX: usize = 1_000;
 
 #[derive(Deserialize)]
 struct Query {
@@ -27,6 +29,15 @@ pub(crate) async fn run(call: Call) -> Answer {
         rows: query.rows.unwrap_or(ROWS_DEFAULT).min(ROWS_MAX),
         reads_on: true,
     };
+    if version.format.is_folder() {
+        let (list, note) = match look::into_archive(&call, &version, FILES_MAX).await {
+            Err(problem) if problem.status.is_client_error() => {
+                (ArchiveList::default(), Some(problem.detail))
+            }
+            listed => listed?,
+        };
+        return call::json(StatusCode::OK, &dataset::listed(&version, list, note));
+    }
     let looked = look(&call, &version, wish).await?;
     call::json(StatusCode::OK, &dataset::preview(&version, looked))
 }
@@ -46,7 +57,7 @@ async fn look(
     };
     let Some(format) = version.format.table() else {
         return Ok(nothing(
-            "Only CSV, JSON lines and Parquet have a preview.".to_owned(),
+            "Only CSV, JSON lines, Parquet, zip and tar have a preview.".to_owned(),
         ));
     };
     match look::look(call, &version.blob, format, wish).await {

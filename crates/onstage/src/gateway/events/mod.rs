@@ -93,7 +93,7 @@ fn written(source: &Source, events: &[Event]) -> String {
             sse(
                 event.seq,
                 event.kind.name(),
-                &wire::event::data(source.id(), event),
+                &wire::event::data(source.id(), event, source.prices()),
             )
         })
         .collect()
@@ -137,7 +137,7 @@ async fn long_poll(call: Call, subject: Subject, query: Query) -> Answer {
                 listed.push(listed_event(
                     event.seq,
                     event.kind.name(),
-                    &wire::event::data(source.id(), event),
+                    &wire::event::data(source.id(), event, source.prices()),
                 ));
                 next = event.seq;
             }

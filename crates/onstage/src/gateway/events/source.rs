@@ -16,6 +16,7 @@ use onstage_core::{
     Id, Timestamp,
     event::{Event, EventKind},
     job::{Job, JobSpec},
+    usage::Prices,
 };
 use onstage_engine::Ticket;
 use std::time::Duration;
@@ -58,6 +59,10 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    pub(crate) fn prices(&self) -> &Prices {
+        self.call.state.engine.prices()
+    }
+
     pub(crate) fn new(call: Call, subject: Subject, after: u64) -> Self {
         let id = match &subject {
             Subject::Flight(ticket) => ticket.id().clone(),

@@ -11,7 +11,8 @@ use columns::Columns;
 use onstage_core::{
     Clock, Error, Result,
     batch::TableFormat,
-    ports::{Row, TableReader, Tables},
+    dataset::DatasetVersion,
+    ports::{ArchiveList, Row, TableReader, Tables},
     value::BlobRef,
 };
 use serde_json::{Value, json};
@@ -72,6 +73,38 @@ pub(crate) async fn look(
     let looked =
         looked.map_err(|error| Error::internal("a table's reader broke").because(error))?;
     Ok(looked?)
+}
+
+/// The first files of an archive, and why these may not be all. Errors: invalid, when it is no such archive.
+pub(crate) async fn into_archive(
+    call: &Call,
+    version: &DatasetVersion,
+    files_max: usize,
+) -> Result<(ArchiveList, Option<String>), Problem> {
+    let parts = &call.state.parts;
+    let blob = &version.blob;
+    let (size, most) = (blob.size_bytes, LOOK_BYTES_MAX);
+    let window = Arc::new(Window::new(Arc::clone(&parts.blobs), blob, size, most));
+    let (tables, format) = (Arc::clone(&parts.tables), version.format);
+    let source = Arc::clone(&window);
+    let listed =
+        tokio::task::spawn_blocking(move || tables.list_archive(source, format, files_max)).await;
+    let listed =
+        listed.map_err(|error| Error::internal("an archive's reader broke").because(error))?;
+    let mib = LOOK_BYTES_MAX >> 20;
+    match listed {
+        Err(_) if window.has_refused() => Ok((
+            ArchiveList::default(),
+            Some(format!(
+                "What is in it is not known after the first {mib} MiB."
+            )),
+        )),
+        Ok(list) if !list.whole => {
+            let note = format!("These are the first {} files.", list.files.len());
+            Ok((list, Some(note)))
+        }
+        listed => Ok((listed?, None)),
+    }
 }
 
 struct Eye {

@@ -4,12 +4,12 @@
 use crate::gateway::{
     call::{self, Call},
     problem::{Answer, Problem},
-    wire::model::{Around, Model, show},
+    wire::model::{Around, Model, Money, show},
 };
 use http::StatusCode;
 use onstage_core::{
     ModelName,
-    model::{self, VersionState},
+    model::{self, VersionId, VersionState},
 };
 use onstage_engine::Readiness;
 
@@ -30,7 +30,18 @@ pub(crate) async fn find(call: &Call, name: &ModelName) -> Result<model::Model, 
 }
 
 pub(crate) async fn answer(call: &Call, status: StatusCode, model: &model::Model) -> Answer {
-    call::json(status, &shown(call, model).await?)
+    let money = match &model.live {
+        Some(live) if call.is_owner() => money(call, &model.name, live).await?,
+        _ => None,
+    };
+    let shown = shown(call, model).await?;
+    call::json(status, &Model { money, ..shown })
+}
+
+async fn money(call: &Call, name: &ModelName, live: &VersionId) -> Result<Option<Money>, Problem> {
+    let version = call.state.parts.store.version(live).await?;
+    let spent = call.state.engine.spent(name).await?;
+    Ok(version.map(|version| Money::of(name, &version.config.money, spent)))
 }
 
 pub(crate) async fn shown(call: &Call, model: &model::Model) -> Result<Model, Problem> {

@@ -17,6 +17,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<FieldProblem>(&mut all);
     add::<model::Model>(&mut all);
     add::<model::Ready>(&mut all);
+    add::<model::Money>(&mut all);
     add::<model::NewModel>(&mut all);
     add::<model::ModelChange>(&mut all);
     add::<model::Warmup>(&mut all);
@@ -43,6 +44,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<dataset::DatasetVersion>(&mut all);
     add::<dataset::DatasetPreview>(&mut all);
     add::<dataset::PreviewColumn>(&mut all);
+    add::<dataset::ArchivedFile>(&mut all);
     add::<feedback::Feedback>(&mut all);
     add::<feedback::NewFeedback>(&mut all);
     add::<feedback::NewExport>(&mut all);

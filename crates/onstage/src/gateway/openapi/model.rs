@@ -1,6 +1,8 @@
 //! The description of one model: its `Input` and `Output` in the shape that Cog's document has.
 //! Does not know the rest of the API.
 
+mod training;
+
 use crate::gateway::{
     call::{self, Call},
     predictions,
@@ -33,6 +35,9 @@ pub(crate) fn of_version(version: &Version) -> Value {
         schemas.insert("PredictionRequest".to_owned(), request());
         schemas.insert("PredictionResponse".to_owned(), response());
     }
+    if let Some(training) = schema.and_then(|schema| schema.training.as_ref()) {
+        schemas.extend(training::schemas(training));
+    }
     let title = if title.is_empty() {
         version.model.to_string()
     } else {
@@ -41,15 +46,18 @@ pub(crate) fn of_version(version: &Version) -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {"title": title, "version": format!("v{}", version.number)},
-        "paths": if schema.is_some() { paths() } else { json!({}) },
+        "paths": match schema {
+            Some(schema) => paths(schema.training.is_some()),
+            None => json!({}),
+        },
         "components": {"schemas": schemas},
     })
 }
 
-fn paths() -> Value {
+fn paths(trains: bool) -> Value {
     let reference =
         |name: &str| json!({"schema": {"$ref": format!("#/components/schemas/{name}")}});
-    json!({
+    let mut paths = json!({
         "/predictions": {"post": {
             "operationId": "predict",
             "summary": "Predict",
@@ -64,7 +72,19 @@ fn paths() -> Value {
             "summary": "Healthcheck",
             "responses": {"200": {"description": "OK"}},
         }},
-    })
+    });
+    if trains {
+        paths["/trainings"] = json!({"post": {
+            "operationId": "train",
+            "summary": "Train",
+            "requestBody": {"required": true, "content": {"application/json": reference("TrainingRequest")}},
+            "responses": {"201": {
+                "description": "Created",
+                "content": {"application/json": reference("TrainingResponse")},
+            }},
+        }});
+    }
+    paths
 }
 
 fn request() -> Value {

@@ -1,7 +1,7 @@
 //! `PATCH /v1/schedules/{id}`: pause, resume, another time, another request.
 //! Does not change whose the jobs are.
 
-use super::{check, get};
+use super::{check, get, refuse_of_folder};
 use crate::gateway::{
     body,
     call::{self, Call},
@@ -24,6 +24,9 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let mut tries = 0;
     loop {
         let mut schedule = get::find(&call).await?;
+        if !wish.only_pauses() {
+            refuse_of_folder(&schedule)?;
+        }
         if let Some(version) = &wish.version {
             versions::find::find(&call, &schedule.model, version).await?;
         }

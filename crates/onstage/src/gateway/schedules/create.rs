@@ -44,6 +44,7 @@ async fn of(call: &Call, new: &NewSchedule) -> Result<Schedule, Problem> {
     let by_cookie = call.who.as_ref().is_some_and(|who| who.by_cookie);
     let mut schedule = Schedule {
         id: call.state.parts.new_id(),
+        name: None,
         kind,
         version: new.version.clone(),
         request: check::request(kind, &new.request)?,

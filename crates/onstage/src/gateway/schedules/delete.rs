@@ -1,7 +1,7 @@
 //! `DELETE /v1/schedules/{id}`.
 //! Does not touch jobs.
 
-use super::get;
+use super::{get, refuse_of_folder};
 use crate::gateway::{
     call::{self, Call},
     problem::Answer,
@@ -9,6 +9,7 @@ use crate::gateway::{
 
 pub(crate) async fn run(call: Call) -> Answer {
     let schedule = get::find(&call).await?;
+    refuse_of_folder(&schedule)?;
     let store = &call.state.parts.store;
     store.remove_schedule(&schedule.id).await?;
     Ok(call::no_content())

@@ -10,11 +10,16 @@ mod list;
 mod submitter;
 pub(crate) use submitter::Submits;
 
-use super::table::{
-    CURSOR,
-    Gives::{Json, Nothing, Page},
-    LIMIT, Route, Takes, route,
+use super::{
+    problem::Problem,
+    table::{
+        CURSOR,
+        Gives::{Json, Nothing, Page},
+        LIMIT, Route, Takes, route,
+    },
 };
+use http::StatusCode;
+use onstage_core::schedule::Schedule;
 
 const ONE: &str = "/v1/schedules/{id}";
 
@@ -37,6 +42,21 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[400, 404, 409, 415, 422]),
         route!(DELETE ONE, Owner, "Removes a schedule; jobs that it made stay", delete::run)
             .gives(204, Nothing)
-            .errors(&[404]),
+            .errors(&[404, 409]),
     ]
+}
+
+/// What a folder asks for is changed there. Errors: 409.
+fn refuse_of_folder(schedule: &Schedule) -> Result<(), Problem> {
+    let Some(name) = &schedule.name else {
+        return Ok(());
+    };
+    let detail = format!(
+        "The folder of `{}` asks for this schedule, as `[schedules.{name}]` in its `onstage.toml`.",
+        schedule.model
+    );
+    Err(
+        Problem::new(StatusCode::CONFLICT, "schedule_of_folder", detail)
+            .hint("change it there and push the folder; it may be paused and resumed here"),
+    )
 }

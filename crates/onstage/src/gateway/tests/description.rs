@@ -112,3 +112,55 @@ async fn what_is_sent_is_what_is_described() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_that_trains_says_what_its_training_takes_and_gives() {
+    let world = World::new().await;
+    let code = "
+import enum
+import onstage as on
+
+class Zone(enum.Enum):
+    NORTH = 'n'
+
+@on.predict
+def f(zone: Zone) -> int:
+    return 1
+
+class Zone(enum.Enum):
+    EAST = 'e'
+    WEST = 'w'
+
+@on.train
+def fit(data: on.Dataset, zone: Zone, epochs: int = on.Input(default=3, ge=1)) -> str:
+    return 'w'
+";
+    world.live("lab/fish", code).await;
+    let model = world.get("/v1/models/lab/fish").send().await.is(200).json();
+    let document = &model["latest_version"]["openapi_schema"];
+    let schemas = &document["components"]["schemas"];
+    let input = &schemas["TrainingInput"];
+    assert_eq!(input["title"], "TrainingInput");
+    assert_eq!(input["required"], serde_json::json!(["data", "zone"]));
+    assert_eq!(input["properties"]["epochs"]["minimum"], 1);
+    assert_eq!(schemas["TrainingOutput"]["required"][0], "version");
+    assert!(document["paths"]["/trainings"]["post"].is_object());
+    let mut found = BTreeSet::new();
+    references(document, &mut found);
+    for reference in &found {
+        let there = document.pointer(reference.trim_start_matches('#'));
+        assert!(there.is_some(), "{reference} leads nowhere: {document:#}");
+    }
+    let text = input.to_string() + &schemas["TrainingZone"].to_string();
+    assert!(
+        text.contains("\"e\"") && !text.contains("\"n\""),
+        "{schemas:#}"
+    );
+    let check = serde_json::json!({
+        "$ref": "#/components/schemas/TrainingInput",
+        "components": document["components"],
+    });
+    let check = jsonschema::validator_for(&check).unwrap();
+    let fits = |zone: &str| check.is_valid(&serde_json::json!({"data": "fish@v1", "zone": zone}));
+    assert!(fits("e") && !fits("n"));
+}

@@ -278,3 +278,49 @@ async fn a_schedule_is_paused_when_its_token_is_gone() {
     assert_eq!(shown["pace"], "paused", "{paused:?}");
     assert!(shown["why"].as_str().unwrap().contains("`test`"), "{shown}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_folder_asks_for_is_paused_here_and_changed_there() {
+    let world = World::new().await;
+    world.live("lab/fish", CODE).await;
+    let id = make(&world, json!({})).await.is(201).json()["id"].clone();
+    let mut of_folder = record(&world, &id).await;
+    of_folder.id = "nightly-0000".parse().unwrap();
+    of_folder.name = Some("nightly".to_owned());
+    world.parts.store.add_schedule(of_folder).await.unwrap();
+    let one = format!("{ALL}/nightly-0000");
+    let shown = world.get(&one).send().await.is(200).json();
+    assert_eq!(
+        (&shown["source"], &shown["name"]),
+        (&json!("folder"), &json!("nightly"))
+    );
+    let by_hand = world
+        .get(&format!("{ALL}/{}", id.as_str().unwrap()))
+        .send()
+        .await
+        .json();
+    assert_eq!(
+        (&by_hand["source"], &by_hand["name"]),
+        (&json!("hand"), &Value::Null)
+    );
+    let refused = patch(&world, "nightly-0000", json!({"every": "2h"})).await;
+    let refused = refused.problem(409, "schedule_of_folder");
+    assert!(
+        refused["detail"]
+            .as_str()
+            .unwrap()
+            .contains("[schedules.nightly]"),
+        "{refused}"
+    );
+    let gone = world
+        .ask(Method::DELETE, &one)
+        .bearer(&world.owner)
+        .send()
+        .await;
+    gone.problem(409, "schedule_of_folder");
+    let paused = patch(&world, "nightly-0000", json!({"paused": true}))
+        .await
+        .is(200)
+        .json();
+    assert_eq!(paused["paused"], true);
+}

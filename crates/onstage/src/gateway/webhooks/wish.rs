@@ -7,7 +7,7 @@ use onstage_core::webhook::{Webhook, WebhookEvent};
 
 /// The longest address.
 const URL_BYTES_MAX: usize = 2_000;
-/// Replicate's events that are not told by webhooks here: they can be read as events of the job.
+/// Replicate's events that are not told by webhooks here: to take the words and never tell would be worse than to refuse them.
 const ELSEWHERE: [&str; 2] = ["output", "logs"];
 
 /// Who is to be told. Errors: 422, when the address is not allowed or nothing of what is asked for is told.
@@ -39,11 +39,18 @@ fn events<T: AsRef<str>>(filter: Option<&[T]>) -> Result<Vec<WebhookEvent>, Prob
         match WebhookEvent::parse(word) {
             Some(event) if !events.contains(&event) => events.push(event),
             Some(_) => {}
-            None if ELSEWHERE.contains(&word) => {}
+            None if ELSEWHERE.contains(&word) => {
+                return Err(Problem::field(
+                    "/webhook_events_filter",
+                    "`start` or `completed`",
+                    format!("`{word}`"),
+                )
+                .hint("webhooks are not told of output and logs while they come: leave the word out, and read them at `/v1/predictions/{id}/events` or in what `completed` brings"));
+            }
             None => {
                 return Err(Problem::field(
                     "/webhook_events_filter",
-                    "`start`, `output`, `logs` or `completed`",
+                    "`start` or `completed`",
                     "something else",
                 ));
             }
@@ -52,7 +59,7 @@ fn events<T: AsRef<str>>(filter: Option<&[T]>) -> Result<Vec<WebhookEvent>, Prob
     if events.is_empty() {
         return Err(Problem::field(
             "/webhook_events_filter",
-            "`start` or `completed`: output and logs are read as events of the job",
+            "`start` or `completed`",
             "neither",
         ));
     }
@@ -68,10 +75,13 @@ mod tests {
         let told = |words: &[&str]| events(Some(words)).ok();
         assert_eq!(events::<&str>(None).ok(), Some(WebhookEvent::ALL.to_vec()));
         assert_eq!(
-            told(&["completed", "completed", "logs"]),
+            told(&["completed", "completed"]),
             Some(vec![WebhookEvent::Completed])
         );
-        assert_eq!(told(&["logs", "output"]), None);
+        for elsewhere in ELSEWHERE {
+            let problem = events(Some(&["completed", elsewhere])).unwrap_err();
+            assert!(problem.hint.unwrap().contains("/events"), "{elsewhere}");
+        }
         assert_eq!(told(&["done"]), None);
         assert_eq!(told(&[]), None);
     }

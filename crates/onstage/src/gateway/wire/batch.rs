@@ -57,6 +57,9 @@ pub(crate) struct BatchProgress {
     text: String,
     rate_per_s: Option<f64>,
     eta_s: Option<f64>,
+    /// USD by the server's prices, as far as it is known: what is done has cost, and all of it will if each row costs the same.
+    cost_usd: Option<f64>,
+    cost_usd_expected: Option<f64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -65,6 +68,9 @@ pub(crate) struct BatchMetrics {
     accuracy: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows_per_s: Option<f64>,
+    /// USD by the server's prices: each row as those of the last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -152,7 +158,7 @@ pub(crate) fn show(
         partial: counts.failed > 0,
         counts,
         progress: progress(call, job),
-        metrics: metrics(&job.state),
+        metrics: metrics(call, &job.state),
         format: spec.format.name(),
         table: TableInfo {
             name: spec.table_name.clone(),
@@ -191,6 +197,7 @@ fn counts(job: &Job, so_far: Counts) -> RowCounts {
 
 fn progress(call: &Call, job: &Job) -> Option<BatchProgress> {
     let progress = job.progress.as_ref()?;
+    let prices = call.state.engine.prices();
     let running = matches!(job.state, JobState::Running { .. });
     let spent = job
         .started_at
@@ -207,26 +214,35 @@ fn progress(call: &Call, job: &Job) -> Option<BatchProgress> {
         text: progress.text.clone(),
         rate_per_s: rate,
         eta_s: eta,
+        cost_usd: prices.usd_of_rows(progress.used.as_ref(), progress.done),
+        cost_usd_expected: progress
+            .total
+            .and_then(|total| prices.usd_of_rows(progress.used.as_ref(), total)),
     })
 }
 
-fn metrics(state: &JobState) -> BatchMetrics {
+fn metrics(call: &Call, state: &JobState) -> BatchMetrics {
     match state {
         JobState::Succeeded {
             output:
                 JobOutput::Batch {
                     accuracy,
                     rows_per_s,
+                    used,
+                    counts,
                     ..
                 },
             ..
         } => BatchMetrics {
             accuracy: *accuracy,
             rows_per_s: Some(*rows_per_s),
+            cost_usd: (call.state.engine.prices())
+                .usd_of_rows(used.as_ref(), (counts.done + counts.failed) as f64),
         },
         _ => BatchMetrics {
             accuracy: None,
             rows_per_s: None,
+            cost_usd: None,
         },
     }
 }

@@ -4,6 +4,7 @@
 use super::time;
 use crate::gateway::{call::Call, look::Look};
 use onstage_core::dataset::{self, DatasetSource};
+use onstage_core::ports::ArchiveList;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -39,7 +40,7 @@ pub(crate) struct DatasetVersion {
     urls: BTreeMap<&'static str, String>,
 }
 
-/// The beginning of a version that is a table.
+/// The beginning of a version that is a table, or an archive of files.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DatasetPreview {
     reference: String,
@@ -50,10 +51,19 @@ pub(crate) struct DatasetPreview {
     /// How many rows the columns' types and counts are of.
     rows_seen: u64,
     rows_total: Option<u64>,
+    /// Of an archive: the files in it, in its order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<ArchivedFile>>,
     /// Whether that is all of it.
     whole: bool,
     /// When not: why.
     note: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ArchivedFile {
+    path: String,
+    size: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -124,7 +134,31 @@ pub(crate) fn preview(version: &dataset::DatasetVersion, look: Look) -> DatasetP
         rows: look.rows,
         rows_seen: look.rows_seen,
         rows_total: look.rows_total,
+        files: None,
         whole: look.stopped.is_none(),
         note: look.stopped,
+    }
+}
+
+/// What is in an archive; `note` says why that is not all of it.
+pub(crate) fn listed(
+    version: &dataset::DatasetVersion,
+    list: ArchiveList,
+    note: Option<String>,
+) -> DatasetPreview {
+    let files = list.files.into_iter().map(|file| ArchivedFile {
+        path: file.path,
+        size: file.size_bytes,
+    });
+    DatasetPreview {
+        reference: version.reference().to_string(),
+        format: version.format.name(),
+        columns: Vec::new(),
+        rows: Vec::new(),
+        rows_seen: 0,
+        rows_total: None,
+        files: Some(files.collect()),
+        whole: note.is_none(),
+        note,
     }
 }

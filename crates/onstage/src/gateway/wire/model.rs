@@ -4,8 +4,11 @@
 use super::{time, version::Version};
 use crate::gateway::call::Call;
 use onstage_core::{
+    ModelName,
     alias::{Alias, Aliased, Aliases},
+    config::MoneySection,
     model,
+    usage::{AtLimit, check_month},
 };
 use onstage_engine::Readiness;
 use serde::{Deserialize, Serialize};
@@ -30,6 +33,38 @@ pub(crate) struct Model {
     pub(crate) live_version_number: Option<u32>,
     /// Names that versions have, each with the version's number.
     pub(crate) aliases: BTreeMap<String, u32>,
+    /// For the owner, where one model is asked for.
+    pub(crate) money: Option<Money>,
+}
+
+/// What the model may cost, as `[money]` of the live version's `onstage.toml` says, and has cost: in USD by the server's prices.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Money {
+    /// In a calendar month, in UTC; none where there is no limit.
+    month: Option<f64>,
+    /// One batch job, training or background prediction, by estimate.
+    run: Option<f64>,
+    /// `sleep` or `warn`: what happens where `month` is reached.
+    at_limit: &'static str,
+    /// So far in this month; of the last seconds it may lack some.
+    spent: f64,
+    /// The month is used up, and the model answers nobody until the next one.
+    asleep: bool,
+}
+
+impl Money {
+    pub(crate) fn of(name: &ModelName, money: &MoneySection, spent: f64) -> Self {
+        Self {
+            month: money.month,
+            run: money.run,
+            at_limit: match money.at_limit {
+                AtLimit::Sleep => "sleep",
+                AtLimit::Warn => "warn",
+            },
+            spent,
+            asleep: check_month(name, money, spent).is_err(),
+        }
+    }
 }
 
 /// Whether it would answer now.
@@ -94,6 +129,7 @@ pub(crate) fn show(call: &Call, model: &model::Model, around: Around) -> Model {
         default_example: live.and_then(|version| default_example(model, version)),
         live_version_number: live.map(|version| version.number),
         aliases: numbers(&model.aliases),
+        money: None,
         readiness: around.readiness.into(),
         latest_version: around
             .live

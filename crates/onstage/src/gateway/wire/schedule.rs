@@ -13,6 +13,10 @@ use utoipa::ToSchema;
 pub(crate) struct Schedule {
     id: String,
     model: String,
+    /// `folder`: `[schedules]` of the model's `onstage.toml` asks for it, and only that changes it; else `hand`.
+    source: &'static str,
+    /// What the folder calls it.
+    name: Option<String>,
     /// `prediction`, `batch` or `training`.
     kind: &'static str,
     version: Option<String>,
@@ -87,6 +91,19 @@ pub(crate) struct ScheduleChange {
     pub(crate) overlap: Option<String>,
 }
 
+impl ScheduleChange {
+    pub(crate) fn only_pauses(&self) -> bool {
+        let others = [
+            &self.version,
+            &self.cron,
+            &self.timezone,
+            &self.every,
+            &self.overlap,
+        ];
+        others.iter().all(|it| it.is_none()) && self.request.is_none() && self.catch_up.is_none()
+    }
+}
+
 /// When the ticks are, in the words of the wire.
 pub(crate) struct Words {
     pub(crate) cron: Option<String>,
@@ -141,6 +158,8 @@ pub(crate) fn show(call: &Call, of: &schedule::Schedule) -> Schedule {
     Schedule {
         id: of.id.to_string(),
         model: of.model.to_string(),
+        source: of.name.as_ref().map_or("hand", |_| "folder"),
+        name: of.name.clone(),
         kind: of.kind.name(),
         version: of.version.clone(),
         request: serde_json::from_str(&of.request).unwrap_or_default(),

@@ -51,6 +51,8 @@ pub(crate) struct Version {
     #[schema(value_type = Object)]
     config: Value,
     logs_tail: String,
+    /// Over the interpreter and every installed package with its version; of the environment that the version was tried in.
+    environment_sha256: Option<String>,
     weights: Option<Weights>,
     lineage: Option<Lineage>,
     /// What its training measured last.
@@ -81,6 +83,7 @@ pub(crate) struct Lineage {
     parameters: Value,
     seed: u64,
     code_sha256: String,
+    /// Of the environment that the training ran in.
     environment_sha256: Option<String>,
     /// The training that it went on from.
     resumed: Option<String>,
@@ -149,6 +152,7 @@ pub(crate) fn show(
                 version.model, version.id
             )),
         }),
+        environment_sha256: version.environment_sha256().map(str::to_owned),
         lineage: version.lineage.as_ref().map(lineage),
         metrics: metrics(version),
     }
