@@ -92,7 +92,7 @@ case "${1:-build}" in
   bench) debian wrk valgrind; exit 0 ;;
 esac
 
-debian chromium openssl
+debian chromium openssl faketime
 debian_idle postgresql mariadb-server-core mariadb-client-core nginx-light
 python_tools
 torch_python

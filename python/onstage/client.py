@@ -17,86 +17,19 @@ import urllib.request
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 
 from onstage.files import File, media_type_of
+from onstage.refusal import ApiError, refused
+from onstage.running import WAIT_SECONDS_MAX, PredictionFailed, Running, Schedule
 from onstage.shapes.loose import anything
 from onstage.tables import Table
 from onstage.wire import Outgoing
 
-WAIT_SECONDS_MAX = 20
+__all__ = ["ApiError", "Client", "PredictionFailed", "Running", "Schedule"]
+
 REQUEST_SECONDS_MAX = 120
 INLINE_BYTES_MAX = 256 << 10
 WHOLE_BYTES_MAX = 64 << 20
 TRIES_MAX = 5
 RETRY_SECONDS_MAX = 30.0
-FINAL = ("succeeded", "failed", "canceled")
-
-
-class ApiError(Exception):
-    """The server refused; `status`, `code`, `hint` and `problem` say why."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        self.status = status
-        self.problem = dict(problem)
-        self.code = problem.get("code")
-        self.hint = problem.get("hint")
-        said = problem.get("detail") or problem.get("title") or f"the server answered {status}"
-        super().__init__(f"{said}" + (f"\nhint: {self.hint}" if self.hint else ""))
-
-
-class PredictionFailed(Exception):
-    """A prediction or batch job ended without an answer; `record` is what the server keeps of it."""
-
-    def __init__(self, record: Mapping[str, Any]) -> None:
-        self.record = dict(record)
-        super().__init__(str(record.get("error") or record.get("reason") or record.get("status")))
-
-
-class Running:
-    """A prediction, batch job or training on the server."""
-
-    def __init__(self, client: Client, record: Dict[str, Any]) -> None:
-        self._client = client
-        self.record = record
-
-    @property
-    def id(self) -> str:
-        return str(self.record["id"])
-
-    @property
-    def status(self) -> str:
-        return str(self.record["status"])
-
-    @property
-    def output(self) -> Any:
-        return self.record.get("output")
-
-    def refresh(self, wait: int = 0) -> Running:
-        """Ask again; `wait` seconds for it to end."""
-        url = self.record["urls"]["get"]
-        self.record = self._client.call("GET", url + (f"?wait={wait}" if wait else ""))
-        return self
-
-    def wait(self, timeout: Optional[float] = None) -> Running:
-        """Wait until it has ended. Raises PredictionFailed or TimeoutError."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while self.status not in FINAL:
-            left = WAIT_SECONDS_MAX if until is None else until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"`{self.id}` is still {self.status}")
-            self.refresh(max(1, min(WAIT_SECONDS_MAX, int(left))))
-        if self.status != "succeeded":
-            raise PredictionFailed(self.record)
-        return self
-
-    def cancel(self) -> Running:
-        self.record = self._client.call("POST", self.record["urls"]["cancel"])
-        return self
-
-    def result(self) -> bytes:
-        """The table that a batch job has made."""
-        return self._client.fetch(self.record["urls"]["result"])
-
-    def __repr__(self) -> str:
-        return f"<onstage run {self.id} {self.status}>"
 
 
 class Client:
@@ -150,6 +83,53 @@ class Client:
         body = {"input": {key: self.to_json(value) for key, value in inputs.items()}, **fields}
         route = f"{self._path(name)}/versions/{urllib.parse.quote(version)}/trainings"
         return Running(self, self.call("POST", route, body))
+
+    def schedule(
+        self,
+        model: str,
+        inputs: Optional[Mapping[str, Any]] = None,
+        /,
+        *,
+        table: Any = None,
+        train: bool = False,
+        cron: Optional[str] = None,
+        timezone: Optional[str] = None,
+        every: Optional[str] = None,
+        **fields: Any,
+    ) -> Schedule:
+        """Have a prediction of `inputs`, with `train=True` a training, or a batch job of a `table` made by the clock.
+
+        When: `cron="30 6 * * mon-fri"` by the clocks of `timezone="Europe/Zurich"`, or `every="1h"`. A table is a
+        dataset by its name (`"labels"`, of which each tick takes the newest version) or a file. The version of
+        `"lab/age@staging"` is looked up at every tick. `fields` are the schedule's `overlap="queue"`,
+        `catch_up=False` and `paused=True`; others go with the job: `promote=True`, `seed=1`.
+        """
+        if table is not None and (inputs or train):
+            raise ValueError("a schedule has a table, or inputs: a batch job takes its inputs from the table")
+        own: Dict[str, Any] = {name: fields.pop(name) for name in ("overlap", "catch_up", "paused") if name in fields}
+        what: Dict[str, Any]
+        if table is not None:
+            kind, what = "batch", {"table": self._table_of(table)}
+        else:
+            kind = "training" if train else "prediction"
+            what = {"input": {name: self.to_json(value) for name, value in (inputs or {}).items()}}
+        name, _, version = model.partition("@")
+        wish: Dict[str, Any] = {
+            "model": self._full_name(name),
+            "version": version or None,
+            "kind": kind,
+            "request": {**what, **fields},
+            "cron": cron,
+            "timezone": timezone,
+            "every": every,
+            **own,
+        }
+        return Schedule(self, self.call("POST", "/v1/schedules", wish))
+
+    def schedules(self, model: Optional[str] = None) -> List[Schedule]:
+        """Every schedule, or those of one model, newest first."""
+        query = f"?model={urllib.parse.quote(self._full_name(model))}" if model else ""
+        return [Schedule(self, record) for record in self._pages(f"/v1/schedules{query}")]
 
     def models(self) -> List[Dict[str, Any]]:
         """Every model that this token may see."""
@@ -244,6 +224,11 @@ class Client:
             return [self._with_files(inner, outgoing) for inner in value]
         return value
 
+    def _table_of(self, table: Any) -> str:
+        if isinstance(table, str):
+            return f"onstage://datasets/{table}"
+        return self.upload(Table(table))
+
     def _pages(self, path: Optional[str]) -> Iterator[Dict[str, Any]]:
         while path:
             page = self.call("GET", path)
@@ -286,9 +271,8 @@ class Client:
                 with urllib.request.urlopen(request, timeout=REQUEST_SECONDS_MAX) as answer:
                     return bytes(answer.read())
             except urllib.error.HTTPError as error:
-                refused = _refused(error)
                 if error.code not in (429, 503) or attempt == TRIES_MAX:
-                    raise refused from None
+                    raise refused(error) from None
                 time.sleep(_pause(error.headers.get("Retry-After"), attempt))
             except (http.client.HTTPException, OSError) as error:
                 # What breaks off after the request was sent does not come as a `URLError`.
@@ -297,14 +281,6 @@ class Client:
                     raise ConnectionError(f"`{self.url}` cannot be reached: {reason}") from None
                 time.sleep(_pause(None, attempt))
         raise AssertionError("the last try returns or raises")
-
-
-def _refused(error: urllib.error.HTTPError) -> ApiError:
-    try:
-        problem: Union[Dict[str, Any], Any] = json.loads(error.read())
-    except (ValueError, http.client.HTTPException, OSError):
-        problem = {}
-    return ApiError(error.code, problem if isinstance(problem, dict) else {})
 
 
 def _pause(asked: Optional[str], attempt: int) -> float:

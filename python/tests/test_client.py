@@ -28,6 +28,12 @@ class Stand(http.server.BaseHTTPRequestHandler):
     def do_PUT(self):
         self.serve()
 
+    def do_PATCH(self):
+        self.serve()
+
+    def do_DELETE(self):
+        self.serve()
+
     def serve(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.seen.append((self.command, self.path, self.headers, body))
@@ -243,3 +249,69 @@ def test_an_alias_names_a_version(server, tmp_path):
     assert server.seen[-1][:2] == ("PUT", "/v1/models/lab/age/aliases/staging")
     assert json.loads(server.seen[-1][3]) == {"version": 3}
     assert server.client.aliases("lab/age") == {"staging": 3}
+
+
+def schedule_record(**fields):
+    urls = {"get": "/v1/schedules/s1"}
+    return {"id": "s1", "said": "every hour", "next_at": "2026-01-01T00:00:00Z", "urls": urls, **fields}
+
+
+def test_a_schedule_makes_any_kind_of_job(server, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("x\n1\n")
+    server.answers = [(201, schedule_record(), {})] * 3 + [(201, {"id": "f1"}, {}), (201, schedule_record(), {})]
+    client = server.client
+    assert client.schedule("lab/age@staging", {"n": 5}, every="1h", overlap="queue").next_at == "2026-01-01T00:00:00Z"
+    client.schedule("lab/age", {"data": "labels"}, train=True, cron="@daily", timezone="Europe/Zurich", promote=True)
+    client.schedule("lab/age", table="labels@v3", every="1d", paused=True)
+    client.schedule("lab/age", table=table, every="1d")
+    paths = [path for _, path, _, _ in server.seen]
+    assert paths == ["/v1/schedules"] * 3 + ["/v1/files", "/v1/schedules"]
+    wishes = [json.loads(body) for _, path, _, body in server.seen if path == "/v1/schedules"]
+    prediction, training, batch, of_file = wishes
+    assert prediction == {
+        "model": "lab/age",
+        "version": "staging",
+        "kind": "prediction",
+        "request": {"input": {"n": 5}},
+        "cron": None,
+        "timezone": None,
+        "every": "1h",
+        "overlap": "queue",
+    }
+    assert (training["kind"], training["timezone"]) == ("training", "Europe/Zurich")
+    assert training["request"] == {"input": {"data": "labels"}, "promote": True}
+    assert (batch["kind"], batch["paused"]) == ("batch", True)
+    assert batch["request"] == {"table": "onstage://datasets/labels@v3"}
+    assert of_file["request"] == {"table": "onstage://files/f1"}
+    with pytest.raises(ValueError, match="table"):
+        client.schedule("lab/age", {"n": 5}, table="labels", every="1h")
+
+
+def test_a_schedule_is_listed_paused_run_and_removed(server):
+    ran = schedule_record(urls={"get": "/v1/schedules/s1", "last_job": "/v1/jobs/p1"})
+    server.answers = [
+        (200, {"results": [schedule_record()], "next": "/v1/schedules?model=lab%2Fage&cursor=2"}, {}),
+        (200, {"results": [schedule_record()], "next": None}, {}),
+        (200, schedule_record(next_at=None), {}),
+        (200, schedule_record(), {}),
+        (200, ran, {}),
+        (200, {"id": "p1", "urls": {"record": "/v1/predictions/p1"}}, {}),
+        (200, record("succeeded", output=7), {}),
+        (204, b"", {}),
+    ]
+    one, _ = server.client.schedules("lab/age")
+    assert server.seen[0][1] == "/v1/schedules?model=lab/age"
+    assert one.last_job() is None
+    assert one.pause().next_at is None
+    assert one.resume().next_at is not None
+    assert one.run().wait().output == 7
+    one.remove()
+    assert [(method, path, json.loads(body or "null")) for method, path, _, body in server.seen[2:]] == [
+        ("PATCH", "/v1/schedules/s1", {"paused": True}),
+        ("PATCH", "/v1/schedules/s1", {"paused": False}),
+        ("POST", "/v1/schedules/s1/run", None),
+        ("GET", "/v1/jobs/p1", None),
+        ("GET", "/v1/predictions/p1", None),
+        ("DELETE", "/v1/schedules/s1", None),
+    ]

@@ -28,6 +28,11 @@ test('a table goes through, failed rows are named and can be retried', async ({ 
   const failed = page.getByRole('region', { name: 'Rows that failed', exact: true });
   await expect(failed.locator('tbody tr')).toHaveCount(2);
   await expect(failed).toContainText('501');
+  const answers = page.getByRole('region', { name: 'Answers', exact: true });
+  await expect(answers.locator('tbody tr').nth(1)).toContainText('%');
+  await expect(answers.getByText('50 loaded so far')).toBeVisible();
+  await answers.getByRole('button', { name: 'Load more' }).click();
+  await expect(answers.getByText('100 loaded so far')).toBeVisible();
   await accessible(page);
   await shot(page, 'batch-done');
   const download = page.waitForEvent('download');

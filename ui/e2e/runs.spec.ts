@@ -1,6 +1,6 @@
 // Owns the walk through history: list, filter, permalink, rerun; and through versions. Must not know models.
 import { push, STORY } from './models';
-import { accessible, expect, result, run, shot, test } from './walk';
+import { accessible, expect, noSideScroll, result, run, shot, test } from './walk';
 
 test('runs are listed, filtered, opened and run again', async ({ page }) => {
   await page.goto('m/lab/activity');
@@ -59,4 +59,19 @@ test('versions can be made live and rolled back', async ({ page, playwright, bas
   const newest = page.locator('.version', { hasText: `v${second}` });
   await newest.getByRole('button', { name: 'Make live' }).click();
   await expect(live).toContainText(`v${second}`);
+
+  await page.getByLabel('First version').selectOption({ label: `v${first}` });
+  await page.getByLabel('Second version').selectOption({ label: `v${second} (live)` });
+  const both = page.getByRole('region', { name: 'The same input for both' });
+  // As many as it takes to the word by which the versions differ.
+  await both.locator('[data-field="in_words"] input[type=number]').fill('19');
+  await both.locator('[data-field="in_pause_ms"] input[type=number]').fill('0');
+  await both.getByRole('button', { name: 'Run on both' }).click();
+  await expect(both.getByRole('region', { name: `Answer of v${first}` })).toContainText('answered first');
+  await expect(both.getByRole('region', { name: `Answer of v${second}` })).toContainText('answered again-');
+  await accessible(page);
+  await both.scrollIntoViewIfNeeded();
+  await shot(page, 'versions-both');
+  await page.setViewportSize({ width: 390, height: 800 });
+  await noSideScroll(page);
 });

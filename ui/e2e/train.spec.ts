@@ -1,4 +1,4 @@
-// Owns the walk through a training: bring data, start, watch the lines, promote, retry, cancel. Must not know
+// Owns the walk through a training: bring data, start, watch the lines, make live, retry, cancel. Must not know
 // how a training is run.
 import { readFileSync } from 'node:fs';
 import { accessible, expect, noSideScroll, shot, test, type Page } from './walk';
@@ -41,7 +41,7 @@ test('data comes in, a training is watched, and its version goes live', async ({
   await expect(metrics.locator('figcaption')).toContainText(['accuracy', 'loss']);
   await accessible(page);
   await shot(page, 'training-done');
-  await made.getByRole('button', { name: 'Promote' }).click();
+  await made.getByRole('button', { name: 'Make live' }).click();
   await expect(made.getByText('Live', { exact: true })).toBeVisible({ timeout: TRAIN_MS_MAX });
 });
 

@@ -49,7 +49,7 @@ pub struct Version {
     /// The examples beside the model, as JSON text of `[{"name", "input", "output"?, "tolerance"?}, …]`.
     pub examples: String,
     pub state: VersionState,
-    /// Whether to promote this version as soon as it is ready.
+    /// Whether this version goes live as soon as it is ready.
     pub promote_when_ready: bool,
     pub created_at: Timestamp,
     /// What its workers are given as `ctx.weights`.

@@ -4,6 +4,7 @@
 mod cron;
 pub mod folder;
 mod when;
+mod words;
 mod zone;
 
 #[cfg(test)]

@@ -58,6 +58,14 @@ impl Upload {
         needed.max(PART_BYTES_MIN)
     }
 
+    /// Under which key its parts are put together: under its own id, so that completing it twice makes one file.
+    pub fn whole_key(&self) -> String {
+        match self.dataset {
+            Some(_) => format!("datasets/{}", self.id),
+            None => format!("files/{}", self.id),
+        }
+    }
+
     pub fn parts(&self) -> u32 {
         self.size_bytes.div_ceil(self.part_bytes.max(1)) as u32
     }

@@ -127,6 +127,7 @@ impl Engine {
         let work = dispatch::run(
             parts.clone(),
             to_dispatch,
+            settings.rest(),
             nudge.clone(),
             started.clone(),
             stop.clone(),
@@ -135,7 +136,14 @@ impl Engine {
         let to_reaper = reaper::Settings {
             sole_front: settings.sole_front.then(|| settings.incarnation.clone()),
         };
-        let work = reaper::run(parts.clone(), to_reaper, nudge, started, stop.clone());
+        let work = reaper::run(
+            parts.clone(),
+            to_reaper,
+            settings.rest(),
+            nudge,
+            started,
+            stop.clone(),
+        );
         spawn("reaper", work);
         spawn("sweeper", reaper::sweep(parts.clone(), stop.clone()));
         if let Some(post) = settings.post.clone() {
@@ -148,11 +156,11 @@ impl Engine {
     pub fn start_schedules(&self, submitter: Arc<dyn Submitter>) {
         let (nudge, stop) = (self.0.schedules_nudge.clone(), self.0.stop.clone());
         let house = &self.0.house;
-        let parts = house.stage.parts.clone();
+        let (parts, rest) = (house.stage.parts.clone(), house.stage.settings.rest());
         let catalog = house.catalog.clone();
         let work = folder_schedules::run(parts.clone(), catalog, nudge.clone(), stop.clone());
         spawn("schedules of folders", work);
-        spawn("schedules", schedules::run(parts, submitter, nudge, stop));
+        spawn("schedules", schedules::run(parts, submitter, nudge, rest, stop));
     }
 
     /// A schedule was made or changed: they are looked at at once.

@@ -97,6 +97,18 @@ pub struct Settings {
     pub post: Option<Arc<dyn Post>>,
 }
 
+/// How often loops look at the store while nothing goes on, beside what this front does and says: other fronts do not.
+const REST: Duration = Duration::from_secs(5);
+/// And where there is no other front. What may still be late by so much is what the hour brings: a repetition that was
+/// put off, a schedule after the host slept.
+const REST_ALONE: Duration = Duration::from_secs(15);
+
+impl Settings {
+    pub(crate) fn rest(&self) -> Duration {
+        if self.sole_front { REST_ALONE } else { REST }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get() as u32);

@@ -11,10 +11,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How long a look may be away: so late is a schedule seen that was made at another front.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The least time between two looks.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// Between two looks while the store does not answer.
+const AWAY_PAUSE: Duration = Duration::from_secs(5);
 /// Schedules looked after at the same time.
 const AT_ONCE: u32 = 16;
 /// Nobody else makes the job of a tick while this front is at it, unless it takes longer than this.
@@ -24,25 +24,28 @@ const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// Tries against others who change the same schedule.
 const TRIES_MAX: u32 = 10;
 
+/// Looks when a tick is due, at every nudge and at least once in `rest`: so late is a schedule seen that was made at
+/// another front.
 pub(crate) async fn run(
     parts: Parts,
     submitter: Arc<dyn Submitter>,
     nudged: Arc<Notify>,
+    rest: Duration,
     stop: CancellationToken,
 ) {
     let mut failing = false;
     loop {
         let wait = match turn(&parts, &*submitter).await {
-            Ok(wait) => {
+            Ok(next) => {
                 failing = false;
-                wait
+                next.map_or(rest, |next| next.clamp(LOOK_PAUSE, rest))
             }
             Err(error) => {
                 if !failing {
                     tracing::warn!(%error, "schedules cannot be looked after now; it is tried again");
                 }
                 failing = true;
-                LOOK_EVERY
+                AWAY_PAUSE
             }
         };
         tokio::select! {
@@ -53,8 +56,8 @@ pub(crate) async fn run(
     }
 }
 
-/// One look; answers how long the next one has time.
-pub async fn turn(parts: &Parts, submitter: &dyn Submitter) -> Result<Duration> {
+/// One look; answers when the next tick is due, as far as is known.
+pub async fn turn(parts: &Parts, submitter: &dyn Submitter) -> Result<Option<Duration>> {
     let now = parts.clock.now();
     let soonest = parts.store.soonest_schedules(AT_ONCE).await?;
     let is_due = |schedule: &Schedule| schedule.due_at().is_some_and(|due| due <= now);
@@ -65,12 +68,11 @@ pub async fn turn(parts: &Parts, submitter: &dyn Submitter) -> Result<Duration> 
         outcome?;
     }
     // Where something was due, its next tick may be the soonest of all.
-    let next = later.iter().find_map(Schedule::due_at).filter(|_| !any_due);
-    Ok(match next {
-        _ if any_due => LOOK_PAUSE,
-        Some(next) => next.since(parts.clock.now()).clamp(LOOK_PAUSE, LOOK_EVERY),
-        None => LOOK_EVERY,
-    })
+    if any_due {
+        return Ok(Some(Duration::ZERO));
+    }
+    let next = later.iter().find_map(Schedule::due_at);
+    Ok(next.map(|next| next.since(parts.clock.now())))
 }
 
 async fn tick(

@@ -1,5 +1,5 @@
 // Owns the list of API routes the page uses, one function each. Must not know how answers are shown.
-import { fetchJson, send, type Ask } from './http';
+import { fetchJson, send } from './http';
 import type {
   Account,
   Batch,
@@ -14,6 +14,8 @@ import type {
   Page,
   Prediction,
   Preview,
+  Schedule,
+  ScheduleTicks,
   Training,
   TrainingSeries,
   UsageReport,
@@ -21,6 +23,11 @@ import type {
 } from './types';
 
 const enc = encodeURIComponent;
+/** A list: its first page, or the one behind a link that the server gave. */
+const listOf =
+  <T>(path: string) =>
+  (next?: string): Promise<Page<T>> =>
+    fetchJson(next ?? path);
 const modelPath = (owner: string, name: string): string => `v1/models/${enc(owner)}/${enc(name)}`;
 const query = (values: Record<string, string | undefined>): string => {
   const pairs = Object.entries(values).filter((pair): pair is [string, string] => Boolean(pair[1]));
@@ -32,12 +39,12 @@ export const login = (secret: { password: string } | { token: string }): Promise
   fetchJson('v1/login', { json: secret, keepOn401: true });
 export const logout = (): Promise<void> => fetchJson('v1/logout', { method: 'POST', keepOn401: true });
 
-export const models = (): Promise<Page<Model>> => fetchJson('v1/models?limit=200');
+export const models = listOf<Model>('v1/models?limit=100');
 export const model = (owner: string, name: string): Promise<Model> => fetchJson(modelPath(owner, name));
 export const warmup = (owner: string, name: string): Promise<unknown> =>
   fetchJson(`${modelPath(owner, name)}/warmup`, { method: 'POST' });
-export const versions = (owner: string, name: string): Promise<Page<Version>> =>
-  fetchJson(`${modelPath(owner, name)}/versions?limit=100`);
+export const versions = (owner: string, name: string) =>
+  listOf<Version>(`${modelPath(owner, name)}/versions?limit=50`);
 export const version = (owner: string, name: string, id: string): Promise<Version> =>
   fetchJson(`${modelPath(owner, name)}/versions/${enc(id)}`);
 export const promote = (owner: string, name: string, id: string): Promise<Model> =>
@@ -57,19 +64,26 @@ export const removeAlias = (owner: string, name: string, alias: string): Promise
 export const compare = (owner: string, name: string, ids: string[]): Promise<Comparison> =>
   fetchJson(`${modelPath(owner, name)}/compare${query({ versions: ids.join(',') })}`);
 
-export const predictPath = (owner: string, name: string): string => `${modelPath(owner, name)}/predictions`;
+export interface AskedModel {
+  owner: string;
+  name: string;
+  /** The live one when there is none. */
+  version?: string;
+}
+/** Where a prediction is asked for, and what is sent there. */
+export const predictAsk = ({ owner, name, version }: AskedModel, input: Record<string, unknown>) =>
+  version
+    ? { path: 'v1/predictions', json: { version: `${owner}/${name}@${version}`, input } }
+    : { path: `${modelPath(owner, name)}/predictions`, json: { input } };
 export const prediction = (id: string): Promise<Prediction> => fetchJson(`v1/predictions/${enc(id)}`);
-export const predictions = (filter: {
-  model?: string;
-  status?: string;
-  mine?: string;
-}): Promise<Page<Prediction>> => fetchJson(`v1/predictions${query({ ...filter, limit: '50' })}`);
+export const predictions = (filter: { model?: string; status?: string; mine?: string }) =>
+  listOf<Prediction>(`v1/predictions${query({ ...filter, limit: '50' })}`);
 export const cancelPrediction = (id: string): Promise<Prediction> =>
   fetchJson(`v1/predictions/${enc(id)}/cancel`, { method: 'POST' });
 export const eventsPath = (id: string): string => `v1/predictions/${enc(id)}/events`;
 
-export const batches = (filter: { model?: string }): Promise<Page<Batch>> =>
-  fetchJson(`v1/batches${query({ ...filter, limit: '50' })}`);
+export const batches = (filter: { model?: string }) =>
+  listOf<Batch>(`v1/batches${query({ ...filter, limit: '50' })}`);
 export const batch = (id: string): Promise<Batch> => fetchJson(`v1/batches/${enc(id)}`);
 export const preview = (owner: string, name: string, table: File): Promise<Preview> => {
   const form = new FormData();
@@ -91,18 +105,19 @@ export const retryBatch = (id: string): Promise<Batch> =>
   fetchJson(`v1/batches/${enc(id)}/retry`, { json: { only: 'failed' } });
 export const batchEventsPath = (id: string): string => `v1/batches/${enc(id)}/events`;
 export const batchResultPath = (id: string): string => `v1/batches/${enc(id)}/result`;
-export const failedItems = (id: string): Promise<Page<BatchItem>> =>
-  fetchJson(`v1/batches/${enc(id)}/items?status=failed&limit=100`);
+export const items = (id: string, status: 'succeeded' | 'failed') =>
+  listOf<BatchItem>(`v1/batches/${enc(id)}/items?status=${status}&limit=50`);
 
 export interface TrainingStart {
   input: Record<string, unknown>;
   promote?: boolean;
   gates?: string[];
+  seed?: number;
+  destination?: string;
 }
 export const startTraining = (version: Version, start: TrainingStart): Promise<Training> =>
   fetchJson(`v1/models/${version.model}/versions/${enc(version.id)}/trainings`, { json: start });
-export const trainings = (model: string): Promise<Page<Training>> =>
-  fetchJson(`v1/trainings${query({ model, limit: '50' })}`);
+export const trainings = (model: string) => listOf<Training>(`v1/trainings${query({ model, limit: '50' })}`);
 export const training = (id: string): Promise<Training> => fetchJson(`v1/trainings/${enc(id)}`);
 export const trainingMetrics = (id: string): Promise<TrainingSeries> =>
   fetchJson(`v1/trainings/${enc(id)}/metrics`);
@@ -115,10 +130,10 @@ export const retryTraining = (id: string): Promise<Training> =>
 
 const datasetVersionPath = (name: string, version: number | 'newest'): string =>
   `v1/datasets/${enc(name)}/versions/${version}`;
-export const datasets = (): Promise<Page<Dataset>> => fetchJson('v1/datasets?limit=200');
+export const datasets = listOf<Dataset>('v1/datasets?limit=50');
 export const dataset = (name: string): Promise<Dataset> => fetchJson(`v1/datasets/${enc(name)}`);
-export const datasetVersions = (name: string): Promise<Page<DatasetVersion>> =>
-  fetchJson(`v1/datasets/${enc(name)}/versions?limit=200`);
+export const datasetVersions = (name: string) =>
+  listOf<DatasetVersion>(`v1/datasets/${enc(name)}/versions?limit=50`);
 export const datasetPreview = (name: string, version: number | 'newest'): Promise<DatasetPreview> =>
   fetchJson(`${datasetVersionPath(name, version)}/preview?rows=50`);
 export const datasetContentPath = (name: string, version: number): string =>
@@ -130,14 +145,35 @@ export const deleteDatasetVersion = (name: string, version: number): Promise<voi
 export const datasetPutPath = (name: string, file: string): string =>
   `v1/datasets/${enc(name)}${query({ filename: file })}`;
 
+export const schedules = (model?: string) => listOf<Schedule>(`v1/schedules${query({ model, limit: '50' })}`);
+export interface ScheduleWhen {
+  cron?: string;
+  timezone?: string;
+  every?: string;
+}
+export interface NewSchedule extends ScheduleWhen {
+  model: string;
+  kind: Schedule['kind'];
+  version?: string;
+  request: Record<string, unknown>;
+  overlap?: Schedule['overlap'];
+  catch_up?: boolean;
+}
+export const makeSchedule = (wish: NewSchedule): Promise<Schedule> =>
+  fetchJson('v1/schedules', { json: wish });
+export const previewSchedule = ({ cron, timezone, every }: ScheduleWhen): Promise<ScheduleTicks> =>
+  fetchJson(`v1/schedules/preview${query({ cron, timezone, every })}`);
+export const pauseSchedule = (id: string, paused: boolean): Promise<Schedule> =>
+  fetchJson(`v1/schedules/${enc(id)}`, { method: 'PATCH', json: { paused } });
+export const runSchedule = (id: string): Promise<Schedule> =>
+  fetchJson(`v1/schedules/${enc(id)}/run`, { method: 'POST' });
+export const deleteSchedule = (id: string): Promise<void> =>
+  fetchJson(`v1/schedules/${enc(id)}`, { method: 'DELETE' });
+
 export const usage = (by: string, since: string, until: string): Promise<UsageReport> =>
   fetchJson(`v1/usage${query({ by, since, until })}`);
 
 export const giveFeedback = (prediction: string, draft: FeedbackDraft): Promise<Feedback> =>
   fetchJson(`v1/predictions/${enc(prediction)}/feedback`, { json: draft });
-export const feedback = (model: string): Promise<Page<Feedback>> =>
-  fetchJson(`v1/feedback${query({ model, limit: '100' })}`);
+export const feedback = (model: string) => listOf<Feedback>(`v1/feedback${query({ model, limit: '50' })}`);
 export const feedbackCsvPath = (model: string): string => `v1/feedback${query({ model, format: 'csv' })}`;
-
-/** The next page of any list, by the link the server gave. */
-export const more = <T>(next: string, ask?: Ask): Promise<Page<T>> => fetchJson(next, ask);

@@ -237,6 +237,40 @@ export interface DatasetPreview {
   note: string | null;
 }
 
+/** A job that is made again at every tick. */
+export interface Schedule {
+  id: string;
+  model: string;
+  kind: 'prediction' | 'batch' | 'training';
+  version: string | null;
+  request: Record<string, unknown>;
+  cron: string | null;
+  timezone: string | null;
+  every: string | null;
+  /** `at 06:30, Monday to Friday` */
+  said: string;
+  catch_up: boolean;
+  overlap: 'skip' | 'queue';
+  paused: boolean;
+  paused_because: string | null;
+  next_at: string | null;
+  last: {
+    at: string;
+    outcome: 'made' | 'missed' | 'overlap' | 'refused' | 'denied';
+    job: string | null;
+    error: string | null;
+  } | null;
+  last_job: string | null;
+  created_by: string;
+  created_at: string;
+}
+
+export interface ScheduleTicks {
+  said: string;
+  timezone: string | null;
+  next: string[];
+}
+
 export interface UsageAmounts {
   runs: number;
   compute_s: number;

@@ -1,53 +1,33 @@
-// Owns the upload of one file with its progress. Must not know what the file is for.
-import { address } from './http';
-import { Problem } from './problem';
+// Owns the upload of one file with its progress: small ones in one request, large ones in parts that a lost
+// connection does not undo. Must not know what the file is for.
 import { datasetPutPath } from './calls';
-import type { DatasetVersion, ProblemBody, StoredFile } from './types';
+import { sendParts } from './parts';
+import { sent, type OnSending } from './sending';
+import type { DatasetVersion, StoredFile } from './types';
 
-type OnProgress = (fraction: number) => void;
+/** Larger files go in parts. */
+const WHOLE_BYTES_MAX = 64 * 1024 * 1024;
 
-export function upload(file: File, onProgress: OnProgress, signal: AbortSignal): Promise<StoredFile> {
+export async function upload(file: File, onSending: OnSending, signal: AbortSignal): Promise<StoredFile> {
+  if (goesOn(file)) return sendParts<StoredFile>(file, undefined, onSending, signal);
   const form = new FormData();
   form.append('content', file, file.name);
-  return sent<StoredFile>('POST', 'v1/files', form, onProgress, signal);
+  return sent<StoredFile>('POST', 'v1/files', form, (bytes, of) => onSending(part(bytes, of)), signal);
 }
 
 /** A new version of a dataset; the newest one when it has the same bytes already. */
-export const uploadDataset = (name: string, file: File, onProgress: OnProgress, signal: AbortSignal) =>
-  sent<DatasetVersion>('PUT', datasetPutPath(name, file.name), file, onProgress, signal);
-
-/** fetch() cannot tell how far an upload has come, so this is the one place that uses XMLHttpRequest. */
-function sent<T>(
-  method: string,
-  path: string,
-  body: FormData | File,
-  onProgress: OnProgress,
+export async function uploadDataset(
+  name: string,
+  file: File,
+  onSending: OnSending,
   signal: AbortSignal,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open(method, address(path));
-    request.setRequestHeader('accept', 'application/json');
-    request.upload.onprogress = (e) => onProgress(e.lengthComputable ? e.loaded / e.total : 0);
-    request.onload = () => {
-      const answer = parse(request.responseText);
-      if (request.status >= 200 && request.status < 300) resolve(answer as T);
-      else reject(new Problem(answer as ProblemBody, request.status));
-    };
-    request.onerror = () =>
-      reject(
-        new Problem({ detail: 'The upload was cut off. Drop the file again to retry.', retryable: true }, 0),
-      );
-    request.onabort = () => reject(new DOMException('upload canceled', 'AbortError'));
-    signal.addEventListener('abort', () => request.abort());
-    request.send(body);
-  });
+): Promise<DatasetVersion> {
+  if (goesOn(file)) return sendParts<DatasetVersion>(file, name, onSending, signal);
+  const path = datasetPutPath(name, file.name);
+  return sent<DatasetVersion>('PUT', path, file, (bytes, of) => onSending(part(bytes, of)), signal);
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return {};
-  }
-}
+/** Whether what was broken off is not sent again. */
+export const goesOn = (file: File): boolean => file.size > WHOLE_BYTES_MAX;
+
+const part = (bytes: number, of: number) => ({ sent: of ? bytes / of : 0, cut: false });

@@ -15,6 +15,7 @@ const BatchPage = lazy(() => import('../pages/batchjob'));
 const TrainingPage = lazy(() => import('../pages/training'));
 const DatasetsPage = lazy(() => import('../pages/datasets'));
 const DatasetPage = lazy(() => import('../pages/dataset'));
+const SchedulesPage = lazy(() => import('../pages/schedules'));
 const UsagePage = lazy(() => import('../pages/usage'));
 const NotFound = lazy(() => import('../pages/notfound'));
 
@@ -49,6 +50,7 @@ export function App() {
                   <Route path="/trainings/:id">{(p) => <TrainingPage key={p.id} id={p.id} />}</Route>
                   <Route path="/datasets" component={DatasetsPage} />
                   <Route path="/datasets/:name">{(p) => <DatasetPage key={p.name} name={p.name} />}</Route>
+                  <Route path="/schedules" component={SchedulesPage} />
                   <Route path="/usage" component={UsagePage} />
                   <Route component={NotFound} />
                 </Switch>

@@ -48,6 +48,7 @@ export function Shell({ children }: { children: ReactNode }) {
 const OWNERS_PAGES = [
   { path: '/', label: 'Models', holds: /^\/(m\/|runs\/|batches\/|trainings\/|$)/ },
   { path: '/datasets', label: 'Datasets', holds: /^\/datasets/ },
+  { path: '/schedules', label: 'Schedules', holds: /^\/schedules/ },
   { path: '/usage', label: 'Usage', holds: /^\/usage/ },
 ];
 

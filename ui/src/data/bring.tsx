@@ -4,15 +4,19 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useId, useRef, useState } from 'react';
 import { asProblem, type Problem } from '../api/problem';
 import type { Dataset, DatasetVersion } from '../api/types';
-import { uploadDataset } from '../api/upload';
-import { Bar, ProblemNotice } from '../parts/bits';
+import { SENDING_FIRST, type Sending } from '../api/sending';
+import { goesOn, uploadDataset } from '../api/upload';
+import { ProblemNotice } from '../parts/bits';
 import { DropZone } from '../parts/dropzone';
 import { bytes } from '../parts/format';
+import { SendingBar } from '../parts/sending';
 import { nameOfFile, wrongName } from './names';
 import '../style/data.css';
 
 interface BringProps {
   known: Dataset[];
+  /** There are others as well. */
+  knowsSome?: boolean;
   /** The dataset that gets a version; asked for when absent. */
   into?: string;
   onDone: (version: DatasetVersion) => void;
@@ -42,8 +46,9 @@ export function Bring(props: BringProps) {
 }
 
 function useSending(onDone: (version: DatasetVersion) => void) {
-  const [sent, setSent] = useState<number | null>(null);
+  const [sending, setSending] = useState<Sending | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
+  const [stopped, setStopped] = useState(false);
   const abort = useRef<AbortController | null>(null);
   const queries = useQueryClient();
   useEffect(() => () => abort.current?.abort(), []);
@@ -51,8 +56,9 @@ function useSending(onDone: (version: DatasetVersion) => void) {
     const controller = new AbortController();
     abort.current = controller;
     setProblem(null);
-    setSent(0);
-    uploadDataset(name, file, setSent, controller.signal)
+    setStopped(false);
+    setSending(SENDING_FIRST);
+    uploadDataset(name, file, setSending, controller.signal)
       .then((version) => {
         void queries.invalidateQueries({ queryKey: ['datasets'] });
         void queries.invalidateQueries({ queryKey: ['dataset', name] });
@@ -60,21 +66,29 @@ function useSending(onDone: (version: DatasetVersion) => void) {
         onDone(version);
       })
       .catch((error: unknown) => {
-        setSent(null);
-        if (!controller.signal.aborted) setProblem(asProblem(error));
+        setSending(null);
+        if (controller.signal.aborted) setStopped(true);
+        else setProblem(asProblem(error));
       });
   };
-  return { sent, problem, send, stop: () => abort.current?.abort() };
+  return { sending, stopped, problem, send, stop: () => abort.current?.abort() };
 }
 
-function Send({ known, into, onDone, file, onBack }: BringProps & { file: File; onBack: () => void }) {
+function Send({
+  known,
+  knowsSome,
+  into,
+  onDone,
+  file,
+  onBack,
+}: BringProps & { file: File; onBack: () => void }) {
   const id = useId();
   const [name, setName] = useState(into ?? nameOfFile(file.name));
-  const { sent, problem, send, stop } = useSending(onDone);
+  const { sending, stopped, problem, send, stop } = useSending(onDone);
   const wrong = wrongName(name);
   const there = known.find((d) => d.name === name);
   const start = (): void => {
-    if (!wrong && sent === null) send(name, file);
+    if (!wrong && !sending) send(name, file);
   };
   return (
     <div className="bring">
@@ -88,7 +102,7 @@ function Send({ known, into, onDone, file, onBack }: BringProps & { file: File; 
             id={id}
             className="input"
             value={name}
-            disabled={sent !== null}
+            disabled={sending !== null}
             autoComplete="off"
             aria-invalid={wrong ? true : undefined}
             aria-describedby={`${id}-said`}
@@ -101,30 +115,33 @@ function Send({ known, into, onDone, file, onBack }: BringProps & { file: File; 
             }}
           />
           <span id={`${id}-said`} className={wrong ? 'field-error' : 'fine'}>
-            {wrong ?? (there ? `Adds a version to ${name}; the ones before stay.` : 'A new dataset.')}
+            {wrong ??
+              (there
+                ? `Adds a version to ${name}; the ones before stay.`
+                : knowsSome
+                  ? 'A new dataset, or a version of the one that has this name.'
+                  : 'A new dataset.')}
           </span>
         </div>
       )}
       {problem && <ProblemNotice problem={problem} again={start} />}
-      {sent !== null && (
-        <div>
-          <span className="fine" role="status">
-            {sent < 1 ? `Uploading… ${Math.round(sent * 100)} %` : 'All is sent; the server is storing it.'}
-          </span>
-          <Bar done={sent} total={1} label="Upload" />
-        </div>
+      {stopped && (
+        <p className="fine" role="status">
+          It was stopped. {goesOn(file) ? 'Upload goes on where it was.' : ''}
+        </p>
       )}
+      {sending && <SendingBar sending={sending} />}
       <div className="row">
         <button
           type="button"
           className="button small primary"
-          disabled={Boolean(wrong) || sent !== null}
+          disabled={Boolean(wrong) || sending !== null}
           onClick={start}
         >
           Upload
         </button>
-        <button type="button" className="button small" onClick={sent === null ? onBack : stop}>
-          {sent === null ? 'Another file' : 'Stop'}
+        <button type="button" className="button small" onClick={sending ? stop : onBack}>
+          {sending ? 'Stop' : 'Another file'}
         </button>
       </div>
     </div>

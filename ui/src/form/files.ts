@@ -1,5 +1,6 @@
 // Owns how a chosen file becomes an input value: small ones travel inside it, large ones are uploaded first.
 // Must not know widgets.
+import type { OnSending } from '../api/sending';
 import { upload } from '../api/upload';
 import { bytes, mediaWords, sentence } from '../parts/format';
 
@@ -18,16 +19,12 @@ const behind = new Map<string, File>();
 /** The file that a preview address stands for. */
 export const fileBehind = (show: string): File | undefined => behind.get(show);
 
-export async function choose(
-  file: File,
-  onProgress: (fraction: number) => void,
-  signal: AbortSignal,
-): Promise<Chosen> {
+export async function choose(file: File, onSending: OnSending, signal: AbortSignal): Promise<Chosen> {
   const show = URL.createObjectURL(file);
   behind.set(show, file);
   const facts = { show, name: file.name, size: file.size };
   if (file.size <= INLINE_BYTES_MAX) return { ...facts, value: await dataUrl(file) };
-  const stored = await upload(file, onProgress, signal);
+  const stored = await upload(file, onSending, signal);
   return { ...facts, value: `onstage://files/${stored.id}` };
 }
 
@@ -95,3 +92,27 @@ export function csvOfText(text: string): string | undefined {
 }
 
 const cell = (text: string): string => (/[",]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
+
+/** The same input with its files kept on the server, so that it is small. */
+export async function uploaded(value: unknown): Promise<Record<string, unknown>> {
+  return (await outOfLine(value)) as Record<string, unknown>;
+}
+
+async function outOfLine(value: unknown): Promise<unknown> {
+  if (typeof value === 'string' && value.startsWith('data:')) return keptFile(value);
+  if (Array.isArray(value)) return Promise.all(value.map(outOfLine));
+  if (value === null || typeof value !== 'object') return value;
+  const entries = Object.entries(value).map(async ([key, item]) => [key, await outOfLine(item)] as const);
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+async function keptFile(url: string): Promise<string> {
+  const comma = url.indexOf(',');
+  const [media = '', ...how] = url.slice('data:'.length, comma).split(';');
+  const rest = url.slice(comma + 1);
+  const text = how.includes('base64') ? atob(rest) : decodeURIComponent(rest);
+  const bytes = Uint8Array.from(text, (c) => c.charCodeAt(0));
+  const file = new File([bytes], `input.${media.split('/')[1] ?? 'bin'}`, { type: media });
+  const stored = await upload(file, () => undefined, new AbortController().signal);
+  return `onstage://files/${stored.id}`;
+}

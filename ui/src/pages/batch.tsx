@@ -1,20 +1,23 @@
 // Owns the Batch tab: a table in, columns mapped to inputs, start; and the batch jobs there were. Must not
 // know how a batch job is watched.
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { batches, preview as getPreview, startBatch } from '../api/calls';
 import { asProblem, type Problem } from '../api/problem';
 import type { Batch, Model, Preview, Schema, StoredFile, Version } from '../api/types';
+import { SENDING_FIRST } from '../api/sending';
 import { upload } from '../api/upload';
 import { ordered } from '../form/schema';
 import { Grid } from '../grid/grid';
 import { csvOf, headLength } from '../grid/table';
 import { DownloadText } from '../output/download';
-import { Bar, Notice, ProblemNotice, Skeleton } from '../parts/bits';
+import { Notice, ProblemNotice, Skeleton } from '../parts/bits';
 import { DropZone } from '../parts/dropzone';
 import { ago, bytes, count, fullTime, number, summary } from '../parts/format';
 import { useNow } from '../parts/hooks';
+import { More, useListed } from '../parts/listed';
+import { SendingBar } from '../parts/sending';
 import { isFinal } from '../run/view';
 import { BatchBadge } from './batchbadge';
 import { mapComplete, mappingOf, refusedTable, rowsThrough, templateOf } from './mapping';
@@ -109,7 +112,7 @@ function DropTable({ onFile, model, version, schemas }: BatchTabProps & { onFile
 /** The upload and the preview run side by side: the preview needs only the head of the file. */
 function usePrepared(model: Model, table: File) {
   const [stored, setStored] = useState<StoredFile | null>(null);
-  const [sent, setSent] = useState(0);
+  const [sending, setSending] = useState(SENDING_FIRST);
   const [preview, setPreview] = useState<Preview | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const { owner, name } = model;
@@ -118,14 +121,14 @@ function usePrepared(model: Model, table: File) {
     const failed = (error: unknown): void => {
       if (!controller.signal.aborted) setProblem(asProblem(error));
     };
-    upload(table, setSent, controller.signal).then(setStored).catch(failed);
+    upload(table, setSending, controller.signal).then(setStored).catch(failed);
     headOf(table)
       .then((head) => getPreview(owner, name, head))
       .then((next) => !controller.signal.aborted && setPreview(next))
       .catch(failed);
     return () => controller.abort();
   }, [table, owner, name]);
-  return { stored, sent, preview, problem };
+  return { stored, sending, preview, problem };
 }
 
 async function headOf(table: File): Promise<File> {
@@ -135,7 +138,7 @@ async function headOf(table: File): Promise<File> {
 }
 
 function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: File; onBack: () => void }) {
-  const { stored, sent, preview, problem } = usePrepared(model, table);
+  const { stored, sending, preview, problem } = usePrepared(model, table);
   const [edited, setEdited] = useState<Record<string, string> | null>(null);
   const [label, setLabel] = useState('');
   const [, go] = useLocation();
@@ -169,12 +172,7 @@ function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: Fil
         </button>
       </div>
       {refused && <ProblemNotice problem={refused} />}
-      {!stored && !refused && (
-        <div>
-          <span className="fine">Uploading… {Math.round(sent * 100)} %</span>
-          <Bar done={sent} total={1} label="Upload" />
-        </div>
-      )}
+      {!stored && !refused && <SendingBar sending={sending} />}
       {!preview && !refused && <Skeleton lines={5} label="Reading the first rows" />}
       {preview && (
         <>
@@ -264,17 +262,16 @@ const withoutColumn = (input: Schema | undefined): string =>
 function Past({ model }: { model: Model }) {
   const path = `${model.owner}/${model.name}`;
   const now = useNow(15_000);
-  const { data } = useQuery({
-    queryKey: ['batches', path],
-    queryFn: () => batches({ model: path }),
-    refetchInterval: (q) => (q.state.data?.results.some((b) => !isFinal(b.status)) ? REFRESH_BUSY_MS : false),
+  const list = useListed(['batches', path], batches({ model: path }), {
+    refreshMs: (rows) => (rows.some((b) => !isFinal(b.status)) ? REFRESH_BUSY_MS : false),
   });
-  if (!data?.results.length) return null;
+  if (list.problem && !list.loaded) return <ProblemNotice problem={list.problem} again={list.again} />;
+  if (!list.rows.length) return null;
   return (
     <section aria-label="Batch jobs">
       <h2>Batch jobs</h2>
       <ul className="rows">
-        {data.results.map((b) => (
+        {list.rows.map((b) => (
           <li key={b.id}>
             <Link href={`/batches/${b.id}`} className="rows-item">
               <BatchBadge batch={b} />
@@ -287,6 +284,7 @@ function Past({ model }: { model: Model }) {
           </li>
         ))}
       </ul>
+      <More list={list} />
     </section>
   );
 }

@@ -3,16 +3,18 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useLocation } from 'wouter';
 import { at } from '../app/base';
-import { batch as getBatch, batchResultPath, cancelBatch, failedItems, retryBatch } from '../api/calls';
+import { batch as getBatch, batchResultPath, cancelBatch, items, retryBatch } from '../api/calls';
 import { asProblem } from '../api/problem';
 import type { Batch, BatchItem } from '../api/types';
 import { Bar, Notice, PageProblem, ProblemNotice, Said, Skeleton } from '../parts/bits';
 import { between, duration, fullTime, number, summary } from '../parts/format';
 import { useNow, useTitle } from '../parts/hooks';
 import { AgainIcon, DownloadIcon } from '../parts/icons';
+import { More, useListed } from '../parts/listed';
 import { toastError } from '../parts/toasts';
 import { isFinal } from '../run/view';
 import { BatchBadge } from './batchbadge';
+import { AnsweredRows } from './batchrows';
 import { rowsThrough } from './mapping';
 import { etaWords } from '../run/waiting';
 import { phaseWords, queueWords, reasonWords, shortCode } from '../run/words';
@@ -22,6 +24,7 @@ import '../style/grid.css';
 import '../style/run.css';
 
 const REFRESH_MS = 800;
+const REFRESH_FAILED_MS = 2_000;
 
 export default function BatchPage({ id }: { id: string }) {
   const query = useQuery({
@@ -54,6 +57,7 @@ export default function BatchPage({ id }: { id: string }) {
       <div className="stack-wide">
         {isFinal(batch.status) ? <Finished batch={batch} /> : <Running batch={batch} />}
         {(batch.counts?.failed ?? 0) > 0 && <FailedRows batch={batch} />}
+        {isFinal(batch.status) && (batch.counts?.done ?? 0) > 0 && <AnsweredRows id={batch.id} />}
       </div>
     </>
   );
@@ -179,19 +183,17 @@ function resultName(batch: Batch): string {
 function FailedRows({ batch }: { batch: Batch }) {
   const [, go] = useLocation();
   const over = isFinal(batch.status);
-  const query = useQuery({
-    queryKey: ['failed', batch.id, over ? 'over' : batch.counts?.failed],
-    queryFn: () => failedItems(batch.id),
-    placeholderData: (before) => before,
+  const list = useListed(['failed', batch.id, over], items(batch.id, 'failed'), {
+    refreshMs: () => (over ? false : REFRESH_FAILED_MS),
+    keeps: true,
   });
   const retry = useMutation({
     mutationFn: () => retryBatch(batch.id),
     onSuccess: (next) => go(`/batches/${next.id}`),
     onError: toastError,
   });
-  if (query.error)
-    return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
-  if (!query.data) return <Skeleton lines={3} />;
+  if (list.problem && !list.loaded) return <ProblemNotice problem={list.problem} again={list.again} />;
+  if (!list.loaded) return <Skeleton lines={3} />;
   return (
     <section className="stack" aria-label="Failed rows">
       <div className="row row-ends">
@@ -207,14 +209,14 @@ function FailedRows({ batch }: { batch: Batch }) {
           </button>
         )}
       </div>
-      <FailedTable items={query.data.results} />
-      {query.data.next && <p className="fine">The first 100 are shown. The result has them all.</p>}
+      <FailedTable rows={list.rows} />
+      <More list={list} />
     </section>
   );
 }
 
-/** At most a hundred rows, whose reasons are sentences: they wrap, unlike the cells of a grid. */
-function FailedTable({ items }: { items: BatchItem[] }) {
+/** Reasons are sentences: they wrap, unlike the cells of a grid. */
+function FailedTable({ rows }: { rows: BatchItem[] }) {
   return (
     // The box scrolls where a word is too long, so it takes the focus.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
@@ -228,7 +230,7 @@ function FailedTable({ items }: { items: BatchItem[] }) {
           </tr>
         </thead>
         <tbody>
-          {items.map((item) => (
+          {rows.map((item) => (
             <tr key={item.index}>
               <td>{number(item.index + 1)}</td>
               <td>

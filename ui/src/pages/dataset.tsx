@@ -20,6 +20,7 @@ import { Confirm } from '../parts/confirm';
 import { ago, bytes, count, fullTime } from '../parts/format';
 import { copy, useNow, useTitle } from '../parts/hooks';
 import { DownloadIcon } from '../parts/icons';
+import { More, useListed } from '../parts/listed';
 import { toast } from '../parts/toasts';
 import '../style/lists.css';
 import '../style/model.css';
@@ -29,16 +30,13 @@ export default function DatasetPage({ name }: { name: string }) {
   const [chosen, setChosen] = useState<number | null>(null);
   const [brings, setBrings] = useState(false);
   const query = useQuery({ queryKey: ['dataset', name], queryFn: () => getDataset(name) });
-  const list = useQuery({
-    queryKey: ['dataset', name, 'versions'],
-    queryFn: () => datasetVersions(name),
-  });
+  const list = useListed(['dataset', name, 'versions'], datasetVersions(name));
   const removal = useRemoval(name, () => setChosen(null));
   const found = query.data;
   if (query.error && !found)
     return <PageProblem problem={asProblem(query.error)} again={() => void query.refetch()} />;
   if (!found) return <Skeleton lines={8} />;
-  const versions = list.data?.results ?? [found.newest];
+  const versions = list.loaded ? list.rows : [found.newest];
   const shown = versions.find((v) => v.version === chosen) ?? versions[0] ?? found.newest;
   return (
     <>
@@ -91,6 +89,8 @@ export default function DatasetPage({ name }: { name: string }) {
           last={found.versions === 1}
         />
         <Versions versions={versions} shown={shown.version} onShow={setChosen} />
+        {list.problem && !list.loaded && <ProblemNotice problem={list.problem} again={list.again} />}
+        <More list={list} />
       </div>
     </>
   );

@@ -1,21 +1,20 @@
 // Owns the list of datasets, and the way a new one comes in. Must not know what is in them.
-import { useQuery } from '@tanstack/react-query';
 import { Link, useLocation } from 'wouter';
 import { datasets } from '../api/calls';
-import { asProblem } from '../api/problem';
 import type { Dataset } from '../api/types';
 import { Bring } from '../data/bring';
 import { ProblemNotice, Skeleton } from '../parts/bits';
 import { ago, bytes, count, fullTime } from '../parts/format';
 import { useNow, useTitle } from '../parts/hooks';
+import { More, useListed } from '../parts/listed';
 import '../style/lists.css';
 import '../style/model.css';
 
 export default function DatasetsPage() {
   useTitle('Datasets');
   const [, go] = useLocation();
-  const query = useQuery({ queryKey: ['datasets'], queryFn: datasets });
-  const known = query.data?.results ?? [];
+  const list = useListed(['datasets'], datasets);
+  const known = list.rows;
   return (
     <>
       <header className="page-head">
@@ -27,19 +26,21 @@ export default function DatasetsPage() {
       </header>
       <div className="stack-wide datasets">
         <section className="panel" aria-label="New dataset">
-          <Bring known={known} onDone={(version) => go(`/datasets/${version.dataset}`)} />
+          <Bring
+            known={known}
+            knowsSome={list.hasMore}
+            onDone={(version) => go(`/datasets/${version.dataset}`)}
+          />
         </section>
-        {query.error && <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />}
-        {query.isPending && <Skeleton lines={5} />}
+        {list.problem && !list.loaded && <ProblemNotice problem={list.problem} again={list.again} />}
+        {!list.loaded && !list.problem && <Skeleton lines={5} />}
         {known.length > 0 && <List list={known} />}
-        {query.data && known.length === 0 && (
+        {list.loaded && known.length === 0 && (
           <p className="fine">
             No datasets yet. From a terminal: <code>onstage data put NAME FILE</code>
           </p>
         )}
-        {query.data?.next && (
-          <p className="fine">The first 200 are shown; the command line lists them all.</p>
-        )}
+        <More list={list} />
       </div>
     </>
   );

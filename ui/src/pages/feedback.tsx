@@ -1,22 +1,20 @@
 // Owns the Feedback tab: everything people said for the owner, one's own words for everyone else. Must not
 // know how feedback is given.
-import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { at } from '../app/base';
 import { feedback, feedbackCsvPath, prediction, predictions } from '../api/calls';
-import { asProblem } from '../api/problem';
-import type { Feedback, Model } from '../api/types';
+import type { Feedback, Model, Page, Prediction } from '../api/types';
 import { useAccount } from '../app/session';
 import { Grid } from '../grid/grid';
 import { isScores, topScore } from '../output/kind';
 import { Empty, ProblemNotice, Skeleton } from '../parts/bits';
 import { count, fullTime, summary } from '../parts/format';
 import { DownIcon, DownloadIcon, UpIcon } from '../parts/icons';
+import { More, useListed, type PageOf } from '../parts/listed';
 import { isFinal } from '../run/view';
 import { shortCode } from '../run/words';
 import '../style/lists.css';
 
-const OWN_RUNS_MAX = 40;
 const COLUMNS = ['rating', 'reason', 'comment', 'correction', 'output', 'input', 'created_at', 'who'];
 const LABELS = {
   rating: 'Rating',
@@ -33,15 +31,12 @@ export default function FeedbackTab({ model }: { model: Model }) {
   const account = useAccount();
   const path = `${model.owner}/${model.name}`;
   const owner = account?.role === 'owner';
-  const query = useQuery({
-    queryKey: ['feedback', path, owner],
-    queryFn: () => (owner ? feedback(path).then((page) => page.results) : ownFeedback(path)),
+  const list = useListed(['feedback', path, owner], owner ? feedback(path) : ownFeedback(path), {
     enabled: account !== undefined,
   });
-  if (query.error)
-    return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
-  if (!query.data) return <Skeleton lines={6} />;
-  if (!query.data.length) {
+  if (list.problem && !list.loaded) return <ProblemNotice problem={list.problem} again={list.again} />;
+  if (!list.loaded) return <Skeleton lines={6} />;
+  if (!list.rows.length && !list.hasMore) {
     return (
       <Empty title={owner ? 'Nobody has said anything yet' : 'You have not said anything yet'}>
         <p>
@@ -50,11 +45,11 @@ export default function FeedbackTab({ model }: { model: Model }) {
       </Empty>
     );
   }
-  const rows = query.data.map(rowOf);
+  const rows = list.rows.map(rowOf);
   return (
     <section className="stack" aria-label="Feedback">
       <div className="row row-ends">
-        <span>{owner ? praise(query.data) : 'What you said about results of this model.'}</span>
+        <span>{owner ? praise(list.rows, list.hasMore) : ownWords(list.rows)}</span>
         {owner && (
           <a
             className="button small"
@@ -73,6 +68,7 @@ export default function FeedbackTab({ model }: { model: Model }) {
         render={RENDER}
         heightMax={600}
       />
+      <More list={list} />
     </section>
   );
 }
@@ -115,12 +111,16 @@ function said(value: unknown): string {
   return isScores(value) ? topScore(value) : summary(value, 120);
 }
 
-async function ownFeedback(model: string): Promise<Feedback[]> {
-  const page = await predictions({ model, mine: 'true' });
-  // Lists of runs come without what was said about them; the newest runs are asked one by one.
-  const recent = page.results.filter((run) => isFinal(run.status)).slice(0, OWN_RUNS_MAX);
-  const runs = await Promise.all(recent.map((run) => (run.feedback ? run : prediction(run.id))));
-  return runs.flatMap((run) =>
+const ownFeedback =
+  (model: string): PageOf<Feedback> =>
+  async (next) =>
+    saidOn(await predictions({ model, mine: 'true' })(next));
+
+/** Lists of runs come without what was said about them: each run of the page is asked for. */
+async function saidOn(page: Page<Prediction>): Promise<Page<Feedback>> {
+  const over = page.results.filter((run) => isFinal(run.status));
+  const runs = await Promise.all(over.map((run) => (run.feedback ? run : prediction(run.id))));
+  const results = runs.flatMap((run) =>
     run.feedback
       ? [
           {
@@ -133,10 +133,17 @@ async function ownFeedback(model: string): Promise<Feedback[]> {
         ]
       : [],
   );
+  return { ...page, results };
 }
 
-function praise(items: Feedback[]): string {
+function praise(items: Feedback[], hasMore: boolean): string {
   const good = items.filter((i) => i.rating === 1).length;
   const bad = items.filter((i) => i.rating === -1).length;
-  return `Feedback on ${count(items.length, 'run')}: ${good} good, ${bad} not good`;
+  const what = hasMore ? 'The newest feedback,' : 'Feedback';
+  return `${what} on ${count(items.length, 'run')}: ${good} good, ${bad} not good`;
 }
+
+const ownWords = (items: Feedback[]): string =>
+  items.length
+    ? 'What you said about results of this model.'
+    : 'Nothing was said about your newest runs of this model.';

@@ -1,8 +1,6 @@
 // Owns the first page: every model as a card. Must not know how a model is used.
-import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { models } from '../api/calls';
-import { asProblem } from '../api/problem';
 import type { Model } from '../api/types';
 import { at } from '../app/base';
 import { useAccount } from '../app/session';
@@ -10,6 +8,7 @@ import { Badge, Empty, ProblemNotice } from '../parts/bits';
 import { count, plainText } from '../parts/format';
 import { useTitle } from '../parts/hooks';
 import { ArrowIcon } from '../parts/icons';
+import { More, useListed } from '../parts/listed';
 import { readinessWords } from '../run/words';
 
 const REFRESH_MS = 10_000;
@@ -17,13 +16,9 @@ const REFRESH_MS = 10_000;
 export default function Gallery() {
   useTitle('Models');
   const account = useAccount();
-  const { data, error, refetch } = useQuery({
-    queryKey: ['models'],
-    queryFn: models,
-    refetchInterval: REFRESH_MS,
-  });
-  if (error && !data) return <ProblemNotice problem={asProblem(error)} again={() => void refetch()} />;
-  if (data && data.results.length === 0) return <FirstModel owner={account?.role !== 'stakeholder'} />;
+  const list = useListed(['models'], models, { refreshMs: () => REFRESH_MS });
+  if (list.problem && !list.loaded) return <ProblemNotice problem={list.problem} again={list.again} />;
+  if (list.loaded && list.rows.length === 0) return <FirstModel owner={account?.role !== 'stakeholder'} />;
   return (
     <>
       <header className="page-head">
@@ -33,11 +28,12 @@ export default function Gallery() {
           how.
         </p>
       </header>
-      <ul className="cards" aria-busy={!data}>
-        {data
-          ? data.results.map((model) => <Card key={`${model.owner}/${model.name}`} model={model} />)
+      <ul className="cards" aria-busy={!list.loaded}>
+        {list.loaded
+          ? list.rows.map((model) => <Card key={`${model.owner}/${model.name}`} model={model} />)
           : [0, 1, 2].map((i) => <li key={i} className="card card-empty" aria-hidden="true" />)}
       </ul>
+      <More list={list} />
     </>
   );
 }

@@ -18,6 +18,7 @@ const load = {
   feedback: () => import('./feedback'),
   train: () => import('./train'),
   versions: () => import('./versions'),
+  schedule: () => import('./schedule'),
 };
 const Try = lazy(load.try);
 const BatchTab = lazy(load.batch);
@@ -25,6 +26,7 @@ const Runs = lazy(load.runs);
 const FeedbackTab = lazy(load.feedback);
 const TrainTab = lazy(load.train);
 const Versions = lazy(load.versions);
+const ScheduleTab = lazy(load.schedule);
 const MarkdownText = lazy(() => import('../output/markdown'));
 
 const REFRESH_AWAKE_MS = 15_000;
@@ -38,6 +40,7 @@ const TABS = [
   { path: 'feedback', label: 'Feedback', ownerOnly: false },
   { path: 'train', label: 'Train', ownerOnly: true },
   { path: 'versions', label: 'Versions', ownerOnly: true },
+  { path: 'schedule', label: 'Schedule', ownerOnly: true },
 ];
 
 export default function ModelPage({ owner, name, tab }: { owner: string; name: string; tab: string }) {
@@ -99,6 +102,7 @@ function open(tab: string, model: Model): ReactNode {
   if (!version) return <NoVersion model={model} />;
   if (tab === 'batch') return <BatchTab model={model} version={version} schemas={schemasOf(version)} />;
   if (tab === 'train') return <TrainTab model={model} version={version} />;
+  if (tab === 'schedule') return <ScheduleTab model={model} version={version} schemas={schemasOf(version)} />;
   if (tab === 'try') return <Try model={model} version={version} schemas={schemasOf(version)} />;
   return <Notice tone="calm" title="There is no such tab." />;
 }

@@ -1,14 +1,13 @@
 // Owns the Runs tab: the history of one model, by status. Must not know how a run is shown.
-import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { more, predictions } from '../api/calls';
-import { asProblem } from '../api/problem';
+import { predictions } from '../api/calls';
 import type { Model, Prediction } from '../api/types';
 import { Badge, Empty, ProblemNotice, Skeleton } from '../parts/bits';
 import { ago, between, count, duration, fullTime, sentence, summary } from '../parts/format';
 import { isRows, isScores, kindOf, topScore } from '../output/kind';
 import { useNow } from '../parts/hooks';
+import { More, useListed } from '../parts/listed';
 import { isFinal } from '../run/view';
 import { reasonWords, sourceWords, STATUS_WORDS } from '../run/words';
 import '../style/lists.css';
@@ -31,18 +30,9 @@ export const toneOf = (status: string): string =>
 export default function Runs({ model }: { model: Model }) {
   const [status, setStatus] = useState('');
   const path = `${model.owner}/${model.name}`;
-  const query = useInfiniteQuery({
-    queryKey: ['runs', path, status],
-    queryFn: ({ pageParam }) =>
-      pageParam ? more<Prediction>(pageParam) : predictions({ model: path, status }),
-    initialPageParam: '',
-    getNextPageParam: (last) => last.next,
-    refetchInterval: (q) =>
-      q.state.data?.pages.some((p) => p.results.some((r) => !isFinal(r.status)))
-        ? REFRESH_BUSY_MS
-        : REFRESH_CALM_MS,
+  const list = useListed(['runs', path, status], predictions({ model: path, status }), {
+    refreshMs: (runs) => (runs.some((r) => !isFinal(r.status)) ? REFRESH_BUSY_MS : REFRESH_CALM_MS),
   });
-  const rows = query.data?.pages.flatMap((page) => page.results) ?? [];
   return (
     <section aria-label="Runs">
       <div className="chips" role="group" aria-label="Show runs by status">
@@ -58,11 +48,9 @@ export default function Runs({ model }: { model: Model }) {
           </button>
         ))}
       </div>
-      {query.error && !query.data && (
-        <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />
-      )}
-      {query.isPending && <Skeleton lines={6} />}
-      {query.data && rows.length === 0 && (
+      {list.problem && !list.loaded && <ProblemNotice problem={list.problem} again={list.again} />}
+      {!list.loaded && !list.problem && <Skeleton lines={6} />}
+      {list.loaded && list.rows.length === 0 && (
         <Empty title={status ? 'None of this kind' : 'No runs yet'}>
           {!status && (
             <p>
@@ -72,17 +60,8 @@ export default function Runs({ model }: { model: Model }) {
           )}
         </Empty>
       )}
-      {rows.length > 0 && <RunsTable rows={rows} />}
-      {query.hasNextPage && (
-        <button
-          type="button"
-          className="button"
-          onClick={() => void query.fetchNextPage()}
-          disabled={query.isFetchingNextPage}
-        >
-          Show older runs
-        </button>
-      )}
+      {list.rows.length > 0 && <RunsTable rows={list.rows} />}
+      <More list={list} />
     </section>
   );
 }

@@ -11,9 +11,11 @@ import { Grid } from '../grid/grid';
 import { Empty, ProblemNotice, Skeleton } from '../parts/bits';
 import { ago, between, fullTime, summary } from '../parts/format';
 import { useNow } from '../parts/hooks';
+import { More, useListed } from '../parts/listed';
 import { isFinal } from '../run/view';
 import { TrainingBadge } from '../train/badge';
 import { measured } from '../train/view';
+import { asked, NO_WISHES, TrainingWishes } from '../train/wishes';
 import '../style/run.css';
 import '../style/train.css';
 
@@ -61,17 +63,11 @@ function NewTraining({ version, start }: { version: Version; start: Values }) {
   );
   const input = schemas.Input ?? {};
   const [values, setValues] = useState<Values>(() => withDefaults(fitting(start, input), input));
-  const [promote, setPromote] = useState(false);
-  const [gates, setGates] = useState('');
+  const [wishes, setWishes] = useState(NO_WISHES);
   const [, go] = useLocation();
   const queries = useQueryClient();
   const begin = useMutation({
-    mutationFn: (next: Values) =>
-      startTraining(version, {
-        input: next,
-        promote,
-        gates: promote ? gates.split(/[\n,;]+/).flatMap((gate) => gate.trim() || []) : [],
-      }),
+    mutationFn: (next: Values) => startTraining(version, { input: next, ...asked(wishes) }),
     onSuccess: (made) => {
       void queries.invalidateQueries({ queryKey: ['trainings'] });
       go(`/trainings/${made.id}`);
@@ -97,28 +93,7 @@ function NewTraining({ version, start }: { version: Version; start: Values }) {
           onChange={setValues}
           onSubmit={(next) => begin.mutate(next)}
         >
-          <div className="after-training">
-            <label className="check">
-              <input type="checkbox" checked={promote} onChange={(e) => setPromote(e.target.checked)} />
-              <span>Make the new version live when it is ready</span>
-            </label>
-            {promote && (
-              <div className="stack-tight">
-                <label htmlFor="gates">Only if it reaches</label>
-                <input
-                  id="gates"
-                  className="input"
-                  value={gates}
-                  autoComplete="off"
-                  placeholder="accuracy >= 0.95"
-                  onChange={(e) => setGates(e.target.value)}
-                />
-                <span className="fine">
-                  Several with commas. What its <code>onstage.toml</code> asks for counts too.
-                </span>
-              </div>
-            )}
-          </div>
+          <TrainingWishes model={version.model} value={wishes} onChange={setWishes} />
           <div className="form-foot">
             <button type="submit" className="button primary" disabled={begin.isPending}>
               {begin.isPending ? 'Starting…' : 'Train'}
@@ -132,18 +107,16 @@ function NewTraining({ version, start }: { version: Version; start: Values }) {
 
 function Past({ model }: { model: Model }) {
   const path = `${model.owner}/${model.name}`;
-  const query = useQuery({
-    queryKey: ['trainings', path],
-    queryFn: () => trainings(path),
-    refetchInterval: (q) => (q.state.data?.results.some((t) => !isFinal(t.status)) ? REFRESH_BUSY_MS : false),
+  const list = useListed(['trainings', path], trainings(path), {
+    refreshMs: (rows) => (rows.some((t) => !isFinal(t.status)) ? REFRESH_BUSY_MS : false),
   });
-  if (query.error)
-    return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
-  if (!query.data?.results.length) return null;
+  if (list.problem && !list.loaded) return <ProblemNotice problem={list.problem} again={list.again} />;
+  if (!list.rows.length) return null;
   return (
     <section className="stack" aria-label="Trainings">
       <h2>Trainings</h2>
-      <PastTable list={query.data.results} />
+      <PastTable list={list.rows} />
+      <More list={list} />
     </section>
   );
 }

@@ -1,5 +1,5 @@
-// Owns the Versions tab for owners: which is live, what became of the others, promote and roll back. Must
-// not know how versions are built.
+// Owns the Versions tab for owners: which is live, what became of the others, make live and roll back.
+// Must not know how versions are built.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { promote, rollback, versionLogs, versions } from '../api/calls';
@@ -8,6 +8,7 @@ import type { Model, Version } from '../api/types';
 import { Badge, Empty, ProblemNotice, Skeleton } from '../parts/bits';
 import { ago, fullTime } from '../parts/format';
 import { useNow } from '../parts/hooks';
+import { More, useListed } from '../parts/listed';
 import { toast, toastError } from '../parts/toasts';
 import { Aliases } from './aliases';
 import { Compare } from '../train/compare';
@@ -18,11 +19,8 @@ const REFRESH_BUILDING_MS = 1_500;
 
 export default function Versions({ model }: { model: Model }) {
   const queries = useQueryClient();
-  const query = useQuery({
-    queryKey: ['versions', model.owner, model.name],
-    queryFn: () => versions(model.owner, model.name),
-    refetchInterval: (q) =>
-      q.state.data?.results.some((v) => v.state === 'building') ? REFRESH_BUILDING_MS : false,
+  const pages = useListed(['versions', model.owner, model.name], versions(model.owner, model.name), {
+    refreshMs: (rows) => (rows.some((v) => v.state === 'building') ? REFRESH_BUILDING_MS : false),
   });
   const change = useMutation({
     mutationFn: (id: string | null) =>
@@ -34,10 +32,9 @@ export default function Versions({ model }: { model: Model }) {
     },
     onError: toastError,
   });
-  if (query.error)
-    return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
-  if (!query.data) return <Skeleton lines={5} />;
-  const list = query.data.results.filter((v) => v.state !== 'deleted');
+  if (pages.problem && !pages.loaded) return <ProblemNotice problem={pages.problem} again={pages.again} />;
+  if (!pages.loaded) return <Skeleton lines={5} />;
+  const list = pages.rows;
   if (!list.length) {
     return (
       <Empty title="No versions">
@@ -75,6 +72,7 @@ export default function Versions({ model }: { model: Model }) {
           />
         ))}
       </ul>
+      <More list={pages} />
       <Compare model={model} list={list} />
     </section>
   );

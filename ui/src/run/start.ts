@@ -1,6 +1,6 @@
 // Owns the start of a prediction: one request whose answer is the event stream, a finished record, or a
 // promise of one. Must not know the form or the screen.
-import { eventsPath, predictPath, prediction } from '../api/calls';
+import { eventsPath, predictAsk, prediction, type AskedModel } from '../api/calls';
 import { followLog, isStream, readStream, type OnEvent } from '../api/follow';
 import { send } from '../api/http';
 import type { Prediction } from '../api/types';
@@ -16,14 +16,14 @@ export interface Watcher {
 }
 
 export async function startRun(
-  owner: string,
-  name: string,
+  asked: AskedModel,
   input: Record<string, unknown>,
   watcher: Watcher,
   signal: AbortSignal,
 ): Promise<void> {
-  const response = await send(predictPath(owner, name), {
-    json: { input },
+  const { path, json } = predictAsk(asked, input);
+  const response = await send(path, {
+    json,
     headers: { accept: 'text/event-stream, application/json;q=0.5' },
     signal,
   });

@@ -13,7 +13,8 @@ export interface Run {
   view: RunView | null;
   problem: Problem | null;
   busy: boolean;
-  start: (owner: string, name: string, input: Record<string, unknown>) => void;
+  /** On the live version, or on the one that is named. */
+  start: (owner: string, name: string, input: Record<string, unknown>, version?: string) => void;
   watch: (id: string) => void;
   cancel: () => void;
   clear: () => void;
@@ -79,7 +80,8 @@ export function useRun(): Run {
   }, [waitsFor, put]);
 
   const start = useCallback<Run['start']>(
-    (owner, name, input) => go((watcher, signal) => startRun(owner, name, input, watcher, signal)),
+    (owner, name, input, version) =>
+      go((watcher, signal) => startRun({ owner, name, version }, input, watcher, signal)),
     [go],
   );
   const watch = useCallback((id: string) => go((watcher, signal) => watchRun(id, watcher, signal)), [go]);

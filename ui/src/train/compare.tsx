@@ -1,11 +1,12 @@
-// Owns two versions side by side: what each learned from what, and what differs. Must not know how they were
-// made.
+// Owns two versions side by side: what each learned from what, what differs, and what they answer. Must not know
+// how they were made.
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { compare } from '../api/calls';
 import { asProblem } from '../api/problem';
 import type { Comparison, Model, Version } from '../api/types';
 import { ProblemNotice, Skeleton } from '../parts/bits';
+import { Both } from './both';
 import { comparedRows, type ComparedRow } from './compared';
 import '../style/train.css';
 
@@ -15,18 +16,20 @@ export function Compare({ model, list }: { model: Model; list: Version[] }) {
   const other = ready.find((v) => v !== live);
   const [left, setLeft] = useState<string | null>(null);
   const [right, setRight] = useState<string | null>(null);
-  // Versions that only were pushed have nothing that could be compared.
-  if (!live || !other || !ready.some((v) => v.lineage)) return null;
-  const ids = [left ?? live.id, right ?? other.id];
+  if (!live || !other) return null;
+  const ids: [string, string] = [left ?? live.id, right ?? other.id];
+  // Versions that only were pushed differ in their code and their answers alone.
+  const trained = ready.some((v) => v.lineage);
   return (
     <section className="panel compare" aria-label="Compare versions">
       <h2>Compare two versions</h2>
       <div className="row">
-        <Pick label="First version" list={ready} value={ids[0] ?? ''} onPick={setLeft} />
+        <Pick label="First version" list={ready} value={ids[0]} onPick={setLeft} />
         <span>with</span>
-        <Pick label="Second version" list={ready} value={ids[1] ?? ''} onPick={setRight} />
+        <Pick label="Second version" list={ready} value={ids[1]} onPick={setRight} />
       </div>
-      <Compared model={model} ids={ids} />
+      {trained && <Compared model={model} ids={ids} />}
+      <Both model={model} ids={ids} />
     </section>
   );
 }

@@ -68,7 +68,7 @@ export function NewVersion({ training, trained }: { training: Training; trained:
             disabled={change.isPending}
             onClick={() => change.mutate()}
           >
-            Promote
+            Make live
           </button>
         )}
         {version?.live && (

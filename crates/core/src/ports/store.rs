@@ -12,7 +12,7 @@ use crate::{
     event::{Event, NewEvent},
     feedback::{Feedback, FeedbackFilter},
     file::File,
-    job::{Job, JobFilter, JobKind, Lease, NewJob},
+    job::{Idempotency, Job, JobFilter, JobKind, Lease, NewJob},
     lifecycle::{Beat, RetryPolicy, RunEnd},
     model::{Model, NewVersion, Version, VersionId, VersionState},
     outcome::Failure,
@@ -144,6 +144,8 @@ pub struct Finished {
 pub trait Jobs: Send + Sync + 'static {
     /// Durable when answered. Conflict when the idempotency key was used with another body; not found when its model is gone.
     async fn submit(&self, new: NewJob) -> Result<Submitted>;
+    /// The job that was submitted with the key, while that is known. Conflict when it was used with another body.
+    async fn submission(&self, key: &Idempotency, now: Timestamp) -> Result<Option<Job>>;
     async fn job(&self, id: &Id) -> Result<Option<Job>>;
     async fn jobs(&self, filter: &JobFilter, page: Page) -> Result<Listed<Job>>;
     /// Jobs that ended within a span of time and may have left blobs behind, as little of each as a sweep needs, ordered by their end:

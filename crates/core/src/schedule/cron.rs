@@ -20,13 +20,13 @@ const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 pub struct Cron {
     text: String,
     /// A bit for each value that fits.
-    minutes: u64,
-    hours: u64,
-    days: u64,
-    months: u64,
-    weekdays: u64,
-    any_day: bool,
-    any_weekday: bool,
+    pub(super) minutes: u64,
+    pub(super) hours: u64,
+    pub(super) days: u64,
+    pub(super) months: u64,
+    pub(super) weekdays: u64,
+    pub(super) any_day: bool,
+    pub(super) any_weekday: bool,
 }
 
 /// A field: what it is called, its values and their names.

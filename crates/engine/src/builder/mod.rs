@@ -1,4 +1,4 @@
-//! The builder: takes versions in state building to ready or failed, and promotes those that asked for it.
+//! The builder: takes versions in state building to ready or failed, and makes those live that asked for it.
 //! Holds no truth: a front that dies while it builds leaves a version in state building, and the next front builds it again.
 
 mod examples;

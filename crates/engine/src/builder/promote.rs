@@ -1,4 +1,4 @@
-//! Promotion of a version that became ready: one record change, by compare-and-set.
+//! How a version that became ready is made live: one record change, by compare-and-set.
 //! Does not move traffic; the catalog's watcher sees the record.
 
 use crate::parts::Parts;
@@ -28,7 +28,7 @@ pub(super) async fn promote(parts: &Parts, version: &Version) -> Result<()> {
         }
     }
     Err(Error::busy(format!(
-        "model `{}` changes too often to be promoted",
+        "model `{}` changes too often for a version to go live",
         version.model
     )))
 }

@@ -25,9 +25,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// How often dispatch looks when nobody nudges it, while there is work or a task.
-const LOOK_EVERY_MS: u64 = 500;
-/// And while there is neither: whoever submits on this front nudges it.
-const LOOK_IDLE_MS: u64 = 5_000;
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Looks after the last work that are as frequent as during it: a job that failed comes back after a pause.
 const LOOKS_AFTER_WORK: u32 = 20;
 /// Between two looks at least: many who submit at the same time are one nudge.
@@ -50,11 +48,12 @@ pub struct Settings {
     pub tasks_total_max: u32,
 }
 
-/// Looks at every nudge and in between, until `stop`; `started` tells the reaper that there is something to watch.
+/// Looks at every nudge and in between, every `rest` while there is neither work nor a task, until `stop`; `started` tells the reaper that there is something to watch.
 /// Running tasks are left alone at the end: they need no front.
 pub async fn run(
     parts: Parts,
     settings: Settings,
+    rest: Duration,
     nudge: Arc<Notify>,
     started: Arc<Notify>,
     stop: CancellationToken,
@@ -66,7 +65,7 @@ pub async fn run(
     let mut failing = false;
     let mut idle_looks = LOOKS_AFTER_WORK;
     loop {
-        let mut wait_ms = LOOK_EVERY_MS;
+        let mut wait = LOOK_EVERY;
         let next = tokio::time::Instant::now() + LOOK_PAUSE;
         match dispatch.turn().await {
             Ok(look) => {
@@ -79,7 +78,7 @@ pub async fn run(
                     started.notify_one();
                 }
                 if idle_looks > LOOKS_AFTER_WORK {
-                    wait_ms = LOOK_IDLE_MS;
+                    wait = rest;
                 }
             }
             Err(error) if !failing => {
@@ -92,7 +91,7 @@ pub async fn run(
             () = stop.cancelled() => return,
             () = nudge.notified() => {}
             () = dispatch.room.notified() => {}
-            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
+            () = tokio::time::sleep(wait) => {}
         }
         tokio::time::sleep_until(next).await;
     }

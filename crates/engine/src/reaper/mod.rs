@@ -8,7 +8,7 @@ mod watch;
 
 use forget::Forgetter;
 pub use sweep::{Sweeper, sweep_list};
-pub use uploads::{clear_upload, sweep_uploads};
+pub use uploads::{clear_parts, clear_whole, sweep_uploads};
 pub use watch::{Expiry, LEASE_S, Watch, Why};
 
 use crate::{
@@ -31,9 +31,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// How often the reaper looks while something runs: a task that died on this host is noticed within this time.
-const LOOK_EVERY_MS: u64 = 500;
-/// And while nothing does: dispatch says when it has started a task.
-const LOOK_IDLE_MS: u64 = 5_000;
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A small write that takes longer than this says that beats cannot be written in time.
 const WRITE_MAX: Duration = Duration::from_secs(2);
 /// How long a task that does not beat is given to end.
@@ -49,11 +47,12 @@ pub struct Settings {
     pub sole_front: Option<Incarnation>,
 }
 
-/// Looks every half second until `stop`, while something runs; `started` says that it does, `nudge` wakes dispatch
-/// when a job waits again.
+/// Looks every half second while something runs, else every `rest`, until `stop`; `started` says that something does,
+/// `nudge` wakes dispatch when a job waits again.
 pub async fn run(
     parts: Parts,
     settings: Settings,
+    rest: Duration,
     nudge: Arc<Notify>,
     started: Arc<Notify>,
     stop: CancellationToken,
@@ -73,7 +72,7 @@ pub async fn run(
         tokio::select! {
             () = stop.cancelled() => return,
             () = started.notified() => {}
-            () = tokio::time::sleep(Duration::from_millis(reaper.look_ms())) => {}
+            () = tokio::time::sleep(if reaper.busy { LOOK_EVERY } else { rest }) => {}
         }
     }
 }
@@ -115,14 +114,6 @@ impl Reaper {
             watch: Watch::default(),
             ended: BTreeMap::new(),
             busy: true,
-        }
-    }
-
-    fn look_ms(&self) -> u64 {
-        if self.busy {
-            LOOK_EVERY_MS
-        } else {
-            LOOK_IDLE_MS
         }
     }
 

@@ -1,4 +1,5 @@
-//! What waits to be recorded, within bounds: the oldest that may be dropped goes first.
+//! What waits to be recorded, within bounds. Of a load that is more than can be written, one in so many is taken in:
+//! those that are kept are spread evenly, and the others go while their memory is still in the processor's cache.
 //! Pure; does not know what a record is.
 
 use std::collections::VecDeque;
@@ -33,6 +34,8 @@ pub(super) struct Buffer<T> {
     always: VecDeque<Held<T>>,
     bytes: usize,
     always_bytes: usize,
+    /// Sampled ones since the last that was taken in.
+    came: usize,
 }
 
 impl<T> Buffer<T> {
@@ -44,6 +47,7 @@ impl<T> Buffer<T> {
             always: VecDeque::new(),
             bytes: 0,
             always_bytes: 0,
+            came: 0,
         }
     }
 
@@ -57,8 +61,11 @@ impl<T> Buffer<T> {
             || self.always_bytes >= self.bounds.bytes.saturating_mul(2)
     }
 
-    /// Answers what had to go for it.
+    /// Answers what had to go for it, which may be itself.
     pub(super) fn add(&mut self, it: T, worth: Worth, bytes: usize) -> Vec<T> {
+        if worth == Worth::Sampled && !self.is_chosen() {
+            return vec![it];
+        }
         self.bytes += bytes;
         if worth == Worth::Always {
             self.always_bytes += bytes;
@@ -92,8 +99,26 @@ impl<T> Buffer<T> {
         group
     }
 
+    /// Whether the next sampled one is taken in.
+    fn is_chosen(&mut self) -> bool {
+        let of = |held: usize, most: usize| held.saturating_mul(8) / most.max(1);
+        let held = of(self.may_go(), self.bounds.items).max(of(self.bytes, self.bounds.bytes));
+        let one_in = match held {
+            0..6 => 1,
+            6 => 4,
+            _ => 16,
+        };
+        self.came = (self.came + 1) % one_in;
+        self.came == 0
+    }
+
     fn is_over(&self) -> bool {
-        self.sampled.len() + self.failed.len() > self.bounds.items || self.bytes > self.bounds.bytes
+        self.may_go() > self.bounds.items || self.bytes > self.bounds.bytes
+    }
+
+    /// Of how many some may be dropped.
+    fn may_go(&self) -> usize {
+        self.sampled.len() + self.failed.len()
     }
 
     fn queue(&mut self, worth: Worth) -> &mut VecDeque<Held<T>> {
@@ -117,10 +142,10 @@ mod tests {
     fn the_oldest_sampled_goes_first_then_the_oldest_failed_and_never_what_was_promised() {
         let mut buffer = buffer(2, 1_000);
         assert!(buffer.add(1, Always, 1).is_empty());
-        assert!(buffer.add(2, Failed, 1).is_empty());
-        assert!(buffer.add(3, Sampled, 1).is_empty());
-        assert_eq!(buffer.add(4, Failed, 1), [3]);
-        assert_eq!(buffer.add(5, Failed, 1), [2]);
+        assert!(buffer.add(2, Sampled, 1).is_empty());
+        assert!(buffer.add(3, Failed, 1).is_empty());
+        assert_eq!(buffer.add(4, Failed, 1), [2]);
+        assert_eq!(buffer.add(5, Failed, 1), [3]);
         assert_eq!(buffer.take(9), [1, 4, 5]);
         assert_eq!(buffer.len(), 0);
     }
@@ -138,5 +163,23 @@ mod tests {
         assert!(buffer.is_full(), "twice the bytes are promised");
         assert_eq!(buffer.take(9), [4, 5]);
         assert!(!buffer.is_full());
+    }
+
+    #[test]
+    fn the_fuller_it_is_the_fewer_of_many_alike_are_taken_in() {
+        let mut buffer = buffer(800, 1_000_000);
+        let taken_in = |buffer: &mut Buffer<u32>, count: u32| {
+            let before = buffer.len();
+            for it in 0..count {
+                buffer.add(it, Sampled, 1);
+            }
+            buffer.len() - before
+        };
+        assert_eq!(taken_in(&mut buffer, 600), 600, "a burst is kept whole");
+        assert_eq!(taken_in(&mut buffer, 400), 100);
+        assert_eq!(taken_in(&mut buffer, 160), 10);
+        assert!(buffer.add(1, Failed, 1).is_empty(), "only of many alike");
+        let taken = buffer.take(300).len();
+        assert_eq!((taken, taken_in(&mut buffer, 100)), (300, 100));
     }
 }

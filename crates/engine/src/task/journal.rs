@@ -182,15 +182,16 @@ impl Journal {
         self.buffer().entries.push(Entry::Chunk(index, output, at));
     }
 
-    /// Whether something other than the run's start waits to be written, or is being written: a store may well finish
-    /// first what was begun later.
+    /// Whether something other than the run's start waits to be written, the end of a long log included, or is being written:
+    /// a store may well finish first what was begun later.
     pub(crate) fn has_news(&self) -> bool {
         if self.writing.try_lock().is_err() {
             return true;
         }
         let is_news =
             |entry: &Entry| !matches!(entry, Entry::Event(event) if event.kind == EventKind::Start);
-        self.buffer().entries.iter().any(is_news)
+        let buffer = self.buffer();
+        buffer.keep.holds_back() || buffer.entries.iter().any(is_news)
     }
 
     /// Writes what there is. While the store is away nothing is lost, it is written later. Errors: lost.

@@ -51,6 +51,11 @@ impl LogKeep {
         if first { Keep::FirstLater } else { Keep::Later }
     }
 
+    /// Whether there are lines to be shown at the end.
+    pub(crate) fn holds_back(&self) -> bool {
+        !self.tail.is_empty()
+    }
+
     /// The lines held back, with the gap marked; empty when nothing was.
     pub(crate) fn take_tail(&mut self) -> String {
         let mut text = String::with_capacity(self.tail_bytes + 80);
@@ -90,7 +95,9 @@ mod tests {
                 Keep::Later => {}
             }
         }
+        assert!(keep.holds_back());
         let tail = keep.take_tail();
+        assert!(!keep.holds_back());
         let held = tail.lines().count() - 1;
         assert_eq!(announced, 1);
         assert!(tail.ends_with("line 99999\n"));

@@ -10,7 +10,7 @@ use onstage_core::{
     event::{Event, NewEvent},
     feedback::{Feedback, FeedbackFilter},
     file::File,
-    job::{Job, JobFilter, JobKind, Lease, NewJob},
+    job::{Idempotency, Job, JobFilter, JobKind, Lease, NewJob},
     lifecycle::{Beat, RetryPolicy, RunEnd},
     model::{Model, NewVersion, Version, VersionId, VersionState},
     outcome::Failure,
@@ -152,6 +152,7 @@ through!(Catalog {
 });
 through!(Jobs {
     submit(new: NewJob) -> Result<Submitted>;
+    submission(key: &Idempotency, now: Timestamp) -> Result<Option<Job>>;
     job(id: &Id) -> Result<Option<Job>>;
     jobs(filter: &JobFilter, page: Page) -> Result<Listed<Job>>;
     finished(completed: Range<Timestamp>, page: Page) -> Result<Listed<Finished>>;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod batches;
+mod clocks;
 mod crew;
 mod cutting;
 mod fronts;

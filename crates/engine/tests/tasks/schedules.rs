@@ -9,9 +9,14 @@ use onstage_core::{
     people::{Principal, Role},
     ports::{Page, Store, Submitter},
     schedule::{Overlap, Pace, Schedule, TickFate, When, tick_key},
+    task::Incarnation,
     value::Stored,
 };
-use onstage_engine::{Parts, schedules};
+use onstage_engine::{
+    Parts,
+    reaper::{self, Reaper},
+    schedules,
+};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -321,4 +326,66 @@ async fn a_tick_waits_for_the_job_before_unless_jobs_may_queue() {
         fronts.schedule(&schedule).await.last_job.as_ref(),
         Some(job)
     );
+}
+
+/// A clock that is set wrong and right again makes up for no tick twice, whatever it is set to.
+#[tokio::test]
+async fn a_clock_that_jumps_fires_no_tick_twice() {
+    const HOUR: i64 = 3_600_000;
+    let schedule = every_10_s();
+    let fronts = Fronts::new(&schedule).await;
+    fronts.later(30 * 24 * HOUR);
+    let jumps = [HOUR, -HOUR, -HOUR / 6, 24 * HOUR, -24 * HOUR, HOUR / 6];
+    let mut random = entropy();
+    for look in 0..600 {
+        random =
+            random.rotate_right(7) ^ u128::from(look as u32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        fronts.later((random % 15_000) as i64);
+        if look % 9 == 0 {
+            fronts.later(jumps[(random >> 64) as usize % jumps.len()]);
+        }
+        fronts.look(&[Fate::Well, Fate::Well]).await;
+    }
+    let made = fronts.made.lock().unwrap().clone();
+    for (tick, jobs) in &made {
+        assert_eq!(jobs.len(), 1, "the tick at {tick:?} has made {jobs:?}");
+    }
+    assert_eq!(fronts.jobs().await.len(), made.len());
+    assert!(made.len() > 20, "{} ticks", made.len());
+}
+
+/// What a job holds up is free when its run is known to be dead and nothing repeats it, however the run ended.
+#[tokio::test]
+async fn a_job_whose_tasks_die_holds_up_no_tick_for_ever() {
+    let schedule = Schedule {
+        overlap: Overlap::Skip,
+        ..every_10_s()
+    };
+    let fronts = Fronts::new(&schedule).await;
+    fronts.later(10_000);
+    fronts.look(&[Fate::Well]).await;
+    let job = fronts.jobs().await.first().unwrap().clone();
+    let mut reaper = Reaper::new(fronts.world.parts.clone(), reaper::Settings::default());
+    let mut deaths = 0;
+    while !fronts.world.job(&job).await.state.is_final() {
+        assert_eq!(fronts.jobs().await.len(), 1, "it is held up meanwhile");
+        let version = onstage_core::model::VersionId("a".repeat(64));
+        let owner = Incarnation(format!("task-{deaths}"));
+        // After a pause, which grows.
+        fronts.later(60_000);
+        let claimed = fronts
+            .store()
+            .claim(&version, &owner, 1, fronts.clock.now())
+            .await;
+        assert_eq!(claimed.unwrap().len(), 1);
+        while reaper.turn().await.unwrap() == 0 {
+            fronts.later(1_000);
+            fronts.look(&[Fate::Well]).await;
+        }
+        deaths += 1;
+        assert!(deaths < 20, "it is repeated for ever");
+    }
+    fronts.later(10_000);
+    fronts.look(&[Fate::Well]).await;
+    assert_eq!(fronts.jobs().await.len(), 2, "after {deaths} deaths");
 }

@@ -180,7 +180,7 @@ async fn list(caller: &Caller, client: &Client, args: &List) -> Result<(), Failu
         return Ok(());
     }
     let rows = jobs.iter().map(|job| row(caller, job)).collect();
-    print::table(&["id", "kind", "model", "status", "made", "rows"], rows)
+    print::table(&["id", "kind", "model", "status", "made", "progress"], rows)
 }
 
 fn row(caller: &Caller, job: &Value) -> Vec<String> {
@@ -193,7 +193,10 @@ fn row(caller: &Caller, job: &Value) -> Vec<String> {
         format!("{}{version}", words(job, "model")),
         state(job),
         when::ago(&job["created_at"], caller.now()),
-        counts(&job["counts"]),
+        match is_final(job) {
+            true => String::new(),
+            false => progress(&job["progress"]),
+        },
     ]
 }
 
@@ -270,14 +273,7 @@ fn show(caller: &Caller, record: &Value) -> Result<(), Failure> {
             between(&record["started_at"], &record["completed_at"]),
         ),
         ("rows", counts(&record["counts"])),
-        (
-            "progress",
-            if is_final(record) {
-                String::new()
-            } else {
-                progress(&record["progress"])
-            },
-        ),
+        ("progress", row(caller, record)[5].clone()),
         ("waiting", words(&record["queue"], "text").to_owned()),
         ("input", compact(&record["input"])),
         ("output", compact(&record["output"])),

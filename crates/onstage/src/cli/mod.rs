@@ -99,7 +99,7 @@ enum Verb {
     Alias(alias::Args),
     /// Compare versions of a model
     Compare(compare::Args),
-    /// Make a version the live one
+    /// Make a version live: the one that answers
     Promote(promote::Args),
     /// Go back to the version that was live before
     Rollback(rollback::Args),
@@ -240,6 +240,7 @@ mod tests {
             "onstage schedule add age x=3 --every 1h",
             "onstage schedule add age@staging --table labels --cron @daily --zone Europe/Zurich --overlap queue",
             "onstage schedule add age --train data=labels epochs=5 --promote --gate accuracy>=0.9 --cron @weekly --no-catch-up",
+            "onstage schedule run 01abcdefgh",
             "onstage schedule pause 01abcdefgh",
             "onstage schedule rm 01abcdefgh",
             "onstage data put labels fish.csv --format csv",

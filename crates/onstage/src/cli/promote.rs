@@ -1,10 +1,10 @@
-//! `onstage promote`: makes a version the live one.
+//! `onstage promote`: makes a version live.
 //! Does not build it.
 
 use super::{caller::Caller, exit::Failure, print};
 use serde_json::{Value, json};
 
-/// Make a version the live one
+/// Make a version live: the one that answers
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The model: `age` or `lab/age`

@@ -29,6 +29,8 @@ enum Verb {
     Add(add::Args),
     /// Show one schedule
     Show(One),
+    /// Make its job now, beside its ticks
+    Run(One),
     /// No ticks until it is resumed
     Pause(One),
     /// Ticks again, from the next one on
@@ -59,6 +61,10 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
         Some(Verb::Show(one)) => {
             let path = format!("/v1/schedules/{}", one.id);
             show::one(caller, &caller.client()?.get(&path).await?)
+        }
+        Some(Verb::Run(one)) => {
+            let path = format!("/v1/schedules/{}/run", one.id);
+            show::one(caller, &caller.client()?.post(&path, &json!({})).await?)
         }
         Some(Verb::Pause(one)) => set_paused(caller, &one, true).await,
         Some(Verb::Resume(one)) => set_paused(caller, &one, false).await,

@@ -93,10 +93,7 @@ impl Client {
         let ours = url
             .strip_prefix(&target.url)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || rest.starts_with('?'));
-        let request = self
-            .http
-            .request(method, url)
-            .header("onstage-source", "cli");
+        let request = self.http.request(method, url);
         match &target.token {
             Some(token) if ours => request.bearer_auth(token),
             _ => request,

@@ -42,7 +42,7 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) params: Vec<(String, String)>,
     body: Mutex<Body>,
-    held: Held,
+    held: Mutex<Held>,
     pub(crate) seen: Seen,
 }
 
@@ -64,7 +64,7 @@ impl Call {
             params,
             // A body can be sent to another thread but not shared; the lock is never contended.
             body: Mutex::new(body),
-            held: Held::default(),
+            held: Mutex::default(),
             seen,
         }
     }
@@ -74,9 +74,11 @@ impl Call {
         std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Books bytes of its body that are kept in memory until it is answered. Errors: 503 when all requests together hold too much.
-    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Problem> {
-        self.held.grow(&self.state.bodies, bytes)
+    /// Books bytes that are kept in memory for it until it is answered: of its body, and of blobs that it names.
+    /// Errors: 503 when all requests together hold too much; 413 when it alone does.
+    pub(crate) fn hold(&self, bytes: usize) -> Result<(), Problem> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.grow(&self.state.bodies, bytes)
     }
 
     /// The same request without its body, for an answer that outlives the handler.
@@ -89,7 +91,7 @@ impl Call {
             headers: self.headers.clone(),
             params: self.params.clone(),
             body: Mutex::default(),
-            held: Held::default(),
+            held: Mutex::default(),
             seen: self.seen.clone(),
         }
     }

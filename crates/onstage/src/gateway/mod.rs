@@ -5,6 +5,7 @@ mod accept;
 mod aliases;
 mod auth;
 mod batches;
+mod blobs;
 mod body;
 mod call;
 mod cog;

@@ -19,9 +19,11 @@ pub(crate) struct Problem {
     /// A whole sentence; names the field at fault.
     pub(crate) detail: String,
     pub(crate) hint: Option<String>,
-    pub(crate) errors: Vec<FieldProblem>,
+    pub(crate) errors: Box<[FieldProblem]>,
     pub(crate) retryable: bool,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What went wrong inside; for the log only.
+    fault: Option<Box<Error>>,
 }
 
 /// One thing that is wrong with the input.
@@ -55,9 +57,10 @@ impl Problem {
             code,
             detail: detail.into(),
             hint: None,
-            errors: Vec::new(),
+            errors: Box::default(),
             retryable: false,
             headers: Vec::new(),
+            fault: None,
         }
     }
 
@@ -143,17 +146,25 @@ impl Problem {
             "invalid_input",
             format!("The field `{name}` should be {expected}, but it is {got}."),
         );
-        problem.errors = vec![FieldProblem {
+        problem.errors = Box::new([FieldProblem {
             pointer: pointer.to_owned(),
             expected: expected.to_owned(),
             got,
-        }];
+        }]);
         problem
+    }
+
+    /// Says on the log what the answer does not, under the request's id.
+    pub(crate) fn log(&self, request_id: &str) {
+        if let Some(error) = &self.fault {
+            tracing::error!(request_id, %error, "a request failed for a fault of ours");
+        }
     }
 
     /// The answer in the words of the protocol that the path belongs to.
     pub(crate) fn into_response_at(self, path: &str, request_id: &str) -> Response {
         if path == "/v2" || path.starts_with("/v2/") {
+            self.log(request_id);
             self.into_inference_error()
         } else {
             self.into_response(request_id)
@@ -183,6 +194,7 @@ impl Problem {
     }
 
     pub(crate) fn into_response(self, request_id: &str) -> Response {
+        self.log(request_id);
         let body = ProblemBody {
             r#type: format!("urn:onstage:problem:{}", self.code),
             title: title(self.status),
@@ -200,10 +212,9 @@ impl Problem {
 }
 
 impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
+    fn from(mut error: Error) -> Self {
         let (status, code) = status_and_code(error.kind);
         let mut problem = if matches!(error.kind, Kind::Internal) {
-            tracing::error!(%error, "a request failed for a fault of ours");
             Self::new(
                 status,
                 code,
@@ -212,9 +223,12 @@ impl From<Error> for Problem {
         } else {
             Self::new(status, code, sentence(&error.to_string()))
         };
-        problem.hint = error.hint;
+        problem.hint = error.hint.take();
         if error.kind.retryable() {
             problem = problem.retry_after(Duration::from_secs(1));
+        }
+        if matches!(error.kind, Kind::Internal) {
+            problem.fault = Some(Box::new(error));
         }
         problem
     }
@@ -271,6 +285,10 @@ pub(crate) fn whole_seconds(wait: Duration) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
 
     #[test]
     fn every_kind_has_its_own_status_and_secrets_stay_inside() {
@@ -282,6 +300,41 @@ mod tests {
         let hidden = Problem::from(Error::internal("the password is swordfish"));
         assert!(!hidden.detail.contains("swordfish"));
         assert_eq!(hidden.status, 500);
+    }
+
+    #[test]
+    fn the_request_id_leads_to_the_log_line() {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&log);
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || Kept(Arc::clone(&kept)))
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for path in ["/v1/models", "/v2/models"] {
+                let problem = Problem::from(Error::internal("the disk is upside down"));
+                problem.into_response_at(path, "r7");
+            }
+        });
+        let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+        assert_eq!(log.lines().count(), 2, "{log}");
+        for line in log.lines() {
+            assert!(
+                line.contains("r7") && line.contains("upside down"),
+                "{line}"
+            );
+        }
+    }
+
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]

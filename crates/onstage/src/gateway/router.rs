@@ -4,7 +4,7 @@
 use super::{
     auth::{self, Who},
     call::{Call, Seen, own_host},
-    hosts,
+    hosts, page,
     problem::{Answer, Problem},
     state::State,
     table::{self, Access, Run},
@@ -15,7 +15,7 @@ use axum::{
     response::Response,
     routing::{MethodFilter, MethodRouter},
 };
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use onstage_core::people::Role;
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -36,12 +36,13 @@ pub(crate) fn build(state: &State) -> Router {
         let slot = paths.entry(route.path).or_default();
         *slot = std::mem::take(slot).on(filter, handler);
     }
+    let state = state.clone();
     paths
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| {
             router.route(path, methods)
         })
-        .fallback(missing)
+        .fallback(move |request| missing(state.clone(), request))
         .method_not_allowed_fallback(wrong_method)
 }
 
@@ -107,11 +108,30 @@ fn read_params(params: Params) -> Result<Vec<(String, String)>, Problem> {
         .collect())
 }
 
-async fn missing(mut request: Request) -> Response {
-    let seen = seen(request.extensions_mut());
+/// Programs are told as everywhere; people get the page, which knows more of ways on.
+async fn missing(state: State, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let seen = seen(&mut parts.extensions);
+    if is_person(&parts) {
+        let call = Call::new(state, None, parts, Vec::new(), body, seen);
+        return page::nowhere(&call);
+    }
     Problem::not_found("There is nothing at this path.")
         .hint("`/openapi.json` lists what there is")
-        .into_response_at(request.uri().path(), &seen.request_id)
+        .into_response_at(parts.uri.path(), &seen.request_id)
+}
+
+fn is_person(parts: &http::request::Parts) -> bool {
+    let accepts = parts.headers.get(header::ACCEPT);
+    let html = accepts.is_some_and(|accepts| {
+        accepts
+            .to_str()
+            .is_ok_and(|accepts| accepts.contains("text/html"))
+    });
+    let of_programs = ["/v1", "/v2", "/assets"]
+        .iter()
+        .any(|area| parts.uri.path().starts_with(area));
+    html && parts.method == Method::GET && !of_programs
 }
 
 async fn wrong_method(mut request: Request) -> Response {

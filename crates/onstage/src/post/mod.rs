@@ -40,7 +40,6 @@ pub(crate) struct Poster {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Fn() -> u128 + Send + Sync>,
-    secret: OnceCell<String>,
     tls: OnceCell<TlsConnector>,
 }
 
@@ -65,7 +64,6 @@ impl Poster {
             store,
             clock,
             entropy,
-            secret: OnceCell::new(),
             tls: OnceCell::new(),
         }
     }
@@ -154,11 +152,9 @@ impl Post for Poster {
         }
     }
 
+    /// Read each time: another front may have made it at the same moment, and only what is kept counts.
     async fn secret(&self) -> Result<String> {
-        self.secret
-            .get_or_try_init(|| self.read_or_make())
-            .await
-            .cloned()
+        self.read_or_make().await
     }
 }
 
@@ -229,5 +225,22 @@ mod tests {
             parsed("https://anything.net/", &allowed(&[], true)).is_err(),
             "off until allowed"
         );
+    }
+
+    #[tokio::test]
+    async fn of_two_that_make_the_secret_the_one_that_is_kept_counts() {
+        use onstage_backends::{clock, store};
+        let store = store::open("memory:").await.unwrap();
+        let poster = Poster::new(
+            allowed(&[], false),
+            store.clone(),
+            Arc::new(clock::SystemClock::new()),
+            Arc::new(clock::entropy),
+        );
+        let made = poster.secret().await.unwrap();
+        assert_eq!(poster.secret().await.unwrap(), made);
+        let other = StateOp::Put("\"whsec_b3RoZXI=\"".to_owned());
+        store.state(SPACE, SECRET_KEY, other).await.unwrap();
+        assert_eq!(poster.secret().await.unwrap(), "whsec_b3RoZXI=");
     }
 }

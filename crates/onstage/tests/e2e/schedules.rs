@@ -74,7 +74,7 @@ async fn a_schedule_is_added_told_paused_and_resumed() {
     made_at_least(&world, 2).await;
     let shown = world.ok(&["schedule", "ls", "echo"]).await;
     assert!(
-        shown.contains("lab/echo@v1") && shown.contains("every 1s"),
+        shown.contains("lab/echo@v1") && shown.contains("every second"),
         "{shown}"
     );
     let job = world.get(&format!("/v1/schedules/{id}")).await.1["last_job"].clone();

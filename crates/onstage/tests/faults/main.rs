@@ -10,6 +10,7 @@
 mod actor;
 mod batching;
 mod callers;
+mod clocks;
 mod crashes;
 #[path = "../e2e/databases.rs"]
 #[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
@@ -20,14 +21,19 @@ mod failover;
 mod frames;
 mod fronts;
 mod gauges;
+mod halves;
+mod handles;
 mod hangs;
 mod kills;
 mod load;
 mod memory;
 mod outage;
 mod postgres;
+mod power;
+mod prints;
 mod restarts;
 mod rolls;
+mod soak;
 mod sockets;
 mod stops;
 mod streams;

@@ -1,16 +1,15 @@
 // Owns the input for a dataset: one that is there, in one of its versions, or a new one. Must not know what
 // it is for.
-import { useQuery } from '@tanstack/react-query';
 import type { WidgetProps } from '@rjsf/utils';
 import { useState } from 'react';
 import { datasets, datasetVersions } from '../../api/calls';
-import { asProblem } from '../../api/problem';
 import type { Dataset } from '../../api/types';
 import { Bring } from '../../data/bring';
 import { partsOf } from '../../data/names';
 import { Preview } from '../../data/preview';
 import { ProblemNotice } from '../../parts/bits';
 import { bytes } from '../../parts/format';
+import { useListed } from '../../parts/listed';
 import { described } from './plain';
 import '../../style/data.css';
 
@@ -18,15 +17,15 @@ export function DatasetPick(props: WidgetProps) {
   const { id, onChange, disabled } = props;
   const [looks, setLooks] = useState(false);
   const [brings, setBrings] = useState(false);
-  const query = useQuery({ queryKey: ['datasets'], queryFn: datasets });
-  const known = query.data?.results ?? [];
+  const list = useListed(['datasets'], datasets, { whole: true });
+  const known = list.rows;
   const value = typeof props.value === 'string' ? props.value : '';
   const { name, version } = partsOf(value);
   const chosen = known.find((d) => d.name === name);
-  const none = query.data !== undefined && known.length === 0;
+  const none = list.loaded && known.length === 0;
   return (
     <div className="pick-data">
-      {query.error && <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />}
+      {list.problem && <ProblemNotice problem={list.problem} again={list.again} />}
       <div className="pick-row">
         <select
           {...described(props)}
@@ -36,7 +35,7 @@ export function DatasetPick(props: WidgetProps) {
           disabled={disabled}
           onChange={(e) => onChange(e.target.value || undefined)}
         >
-          <option value="">{none ? 'No datasets yet' : query.isPending ? 'Looking…' : 'Choose…'}</option>
+          <option value="">{none ? 'No datasets yet' : !list.loaded ? 'Looking…' : 'Choose…'}</option>
           {name && !chosen && <option value={name}>{name}</option>}
           {known.map((d) => (
             <option key={d.name} value={d.name}>
@@ -83,11 +82,9 @@ function PickVersion(props: {
   onChange: (value: string) => void;
 }) {
   const { dataset, version, disabled, onChange } = props;
-  const query = useQuery({
-    queryKey: ['dataset', dataset.name, 'versions'],
-    queryFn: () => datasetVersions(dataset.name),
-  });
-  const older = query.data?.results ?? [];
+  const older = useListed(['dataset', dataset.name, 'versions'], datasetVersions(dataset.name), {
+    whole: true,
+  }).rows;
   return (
     <select
       className="input"

@@ -1,8 +1,8 @@
 // Owns the input for files of any kind: drop, choose, paste, camera, drawing, preview. Must not know the API.
 import type { WidgetProps } from '@rjsf/utils';
 import { lazy, Suspense, useRef, useState, type ClipboardEvent, type DragEvent } from 'react';
-import { Bar } from '../../parts/bits';
 import { CameraIcon, PenIcon, UploadIcon } from '../../parts/icons';
+import { SendingBar } from '../../parts/sending';
 import { ACCEPT, csvOfPaste } from '../files';
 import { Preview } from './preview';
 import { useFile, type FileState } from './useFile';
@@ -83,7 +83,7 @@ function FileField(props: WidgetProps & { kind: string }) {
         disabled={disabled}
         onChange={(e) => file.take(e.target.files?.[0])}
       />
-      {file.sent === null && !file.value ? (
+      {!file.sending && !file.value ? (
         <button
           type="button"
           className="drop-invite"
@@ -122,11 +122,10 @@ function FileField(props: WidgetProps & { kind: string }) {
 }
 
 function Held({ kind, file }: { kind: string; file: FileState }) {
-  if (file.sent !== null) {
+  if (file.sending) {
     return (
       <div className="drop-sending">
-        <span className="fine">Uploading… {Math.round(file.sent * 100)} %</span>
-        <Bar done={file.sent} total={1} label="Upload" />
+        <SendingBar sending={file.sending} />
       </div>
     );
   }

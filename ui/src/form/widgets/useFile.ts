@@ -1,5 +1,6 @@
 // Owns the state of one chosen file: being sent, held, shown, removed. Must not know how it is drawn.
 import { useEffect, useRef, useState } from 'react';
+import { SENDING_FIRST, type Sending } from '../../api/sending';
 import { resolveLink } from '../../app/base';
 import { bytes } from '../../parts/format';
 import { toast, toastError } from '../../parts/toasts';
@@ -7,8 +8,8 @@ import { accepts, choose, nameOf, type Chosen } from '../files';
 
 export interface FileState {
   value: string;
-  /** How much of it is sent, from 0 to 1; null when nothing is being sent. */
-  sent: number | null;
+  /** Null when nothing is being sent. */
+  sending: Sending | null;
   show: string | null;
   name: string;
   facts: string;
@@ -23,7 +24,7 @@ export function useFile(
 ): FileState {
   const value = typeof given === 'string' ? given : '';
   const [chosen, setChosen] = useState<Chosen | null>(null);
-  const [sent, setSent] = useState<number | null>(null);
+  const [sending, setSending] = useState<Sending | null>(null);
   const abort = useRef<AbortController | null>(null);
   useEffect(() => () => abort.current?.abort(), []);
 
@@ -36,25 +37,25 @@ export function useFile(
     abort.current?.abort();
     const controller = new AbortController();
     abort.current = controller;
-    setSent(0);
-    choose(file, setSent, controller.signal)
+    setSending(SENDING_FIRST);
+    choose(file, setSending, controller.signal)
       .then((next) => {
         setChosen(next);
         onChange(next.value);
       })
       .catch((error: unknown) => !controller.signal.aborted && toastError(error))
-      .finally(() => abort.current === controller && setSent(null));
+      .finally(() => abort.current === controller && setSending(null));
   };
   const clear = (): void => {
     abort.current?.abort();
     setChosen(null);
-    setSent(null);
+    setSending(null);
     onChange(undefined);
   };
   const own = chosen?.value === value ? chosen : null;
   return {
     value,
-    sent,
+    sending,
     show: own ? own.show : resolveLink(value),
     name: own ? own.name : nameOf(value),
     facts: own ? `${own.name}, ${bytes(own.size)}` : nameOf(value),

@@ -9,7 +9,7 @@ use onstage_core::{
     batch::Chunk,
     event::{Event, NewEvent},
     fair::{self, Urgency, Waiting},
-    job::{Job, JobFilter, JobKind, JobState, Lease, NewJob},
+    job::{Idempotency, Job, JobFilter, JobKind, JobState, Lease, NewJob},
     lifecycle::{self, Beat, RetryPolicy, RunEnd},
     model::VersionId,
     outcome::Failure,
@@ -27,7 +27,9 @@ use std::{
 impl Jobs for MemoryStore {
     async fn submit(&self, new: NewJob) -> Result<Submitted> {
         let mut state = self.lock();
-        if let Some(job) = state.submitted_before(&new)? {
+        if let Some(key) = &new.idempotency
+            && let Some(job) = state.submitted_before(key, new.created_at)?
+        {
             return Ok(Submitted { job, new: false });
         }
         if state.jobs.contains_key(&new.id) {
@@ -56,6 +58,10 @@ impl Jobs for MemoryStore {
         }
         state.jobs.insert(job.id.clone(), job.clone());
         Ok(Submitted { job, new: true })
+    }
+
+    async fn submission(&self, key: &Idempotency, now: Timestamp) -> Result<Option<Job>> {
+        self.lock().submitted_before(key, now)
     }
 
     async fn job(&self, id: &Id) -> Result<Option<Job>> {
@@ -331,13 +337,10 @@ impl Jobs for MemoryStore {
 
 impl State {
     /// The job of an earlier submission with the same key.
-    fn submitted_before(&self, new: &NewJob) -> Result<Option<Job>> {
-        let Some(key) = &new.idempotency else {
-            return Ok(None);
-        };
+    fn submitted_before(&self, key: &Idempotency, now: Timestamp) -> Result<Option<Job>> {
         let place = (key.scope.clone(), key.key.clone());
         let known = self.keys.get(&place);
-        match known.filter(|known| rules::key_is_known(known.created_at, new.created_at)) {
+        match known.filter(|known| rules::key_is_known(known.created_at, now)) {
             None => Ok(None),
             Some(known) if known.body_sha256 != key.body_sha256 => Err(rules::other_body(key)),
             Some(known) => Ok(self.jobs.get(&known.job).cloned()),

@@ -119,10 +119,20 @@ pub(super) async fn insert_once(
     insert: InsertStatement,
     key: &[&'static str],
 ) -> Result<bool> {
+    insert_new(transaction, insert, key, 1).await
+}
+
+/// Inserts rows whose keys are new; false when one is not, and then the transaction has some of them.
+pub(super) async fn insert_new(
+    transaction: &DatabaseTransaction,
+    insert: InsertStatement,
+    key: &[&'static str],
+    rows: usize,
+) -> Result<bool> {
     let backend = transaction.get_database_backend();
     let insert = once(backend, insert, key);
     match transaction.execute(&insert).await.map_err(store_error) {
-        Ok(result) => Ok(result.rows_affected() == 1),
+        Ok(result) => Ok(result.rows_affected() == rows as u64),
         Err(error) if backend == DbBackend::MySql && error.kind == Kind::Conflict => Ok(false),
         Err(error) => Err(error),
     }

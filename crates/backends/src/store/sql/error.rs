@@ -60,3 +60,10 @@ fn kind_of_cause(cause: &sqlx::Error) -> Kind {
         _ => Kind::Internal,
     }
 }
+
+/// The same error for one more who waited for the same write; what caused it is told once.
+pub(super) fn copy_of(error: &Error) -> Error {
+    let mut copy = Error::new(error.kind, error.to_string());
+    copy.hint.clone_from(&error.hint);
+    copy
+}

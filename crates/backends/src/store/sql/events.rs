@@ -1,7 +1,12 @@
 //! The numbered event logs of jobs in SQL.
 //! Must not know what an event says.
 
-use super::{error::store_error, row, shares, transition};
+use super::{
+    Writes,
+    error::store_error,
+    gather::{Gatherer, in_powers},
+    row, shares, transition,
+};
 use crate::store::rules;
 use onstage_core::{
     Error, Id, Result,
@@ -12,58 +17,129 @@ use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order, QueryResult,
     sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement},
 };
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 const COLUMNS: [&str; 5] = ["job", "seq", "kind", "at", "data_json"];
 /// Rows in one insert, below the limit that databases have on bound values.
 const INSERT_ROWS_MAX: usize = 500;
 
-/// Numbers come from a counter in the job's row, so that two writers never get the same.
+/// Under a lease. Numbers come from a counter in the job's row, so that two writers never get the same.
 pub(super) async fn append(
     transaction: &DatabaseTransaction,
     job: &Id,
-    lease: Option<&Lease>,
+    lease: &Lease,
     events: &[NewEvent],
 ) -> Result<u64> {
-    if let Some(lease) = lease {
-        let found = transition::read(transaction, &lease.job).await?;
-        let found = found.ok_or_else(|| rules::lease_on_nothing(lease))?;
-        shares::check_lease(transaction, &found.job, lease).await?;
+    let found = transition::read(transaction, &lease.job).await?;
+    let found = found.ok_or_else(|| rules::lease_on_nothing(lease))?;
+    shares::check_lease(transaction, &found.job, lease).await?;
+    let events: Vec<&NewEvent> = events.iter().collect();
+    let added = events.len() as u64;
+    let before = append_to(transaction, &[(job, events)]).await?;
+    let before = before.get(job).ok_or_else(|| rules::no_job(job))?;
+    Ok(before + added)
+}
+
+/// What is said of one job without a lease.
+pub(super) type Said = (Id, Vec<NewEvent>);
+
+/// Writes together what is said at the same moment, of one job or of many.
+pub(super) fn gatherer(writes: Arc<Writes>) -> Gatherer<Said, u64> {
+    Gatherer::start(move |group| {
+        let writes = writes.clone();
+        Box::pin(async move {
+            let written = writes.write(group, |transaction, group| {
+                Box::pin(append_all(transaction, group))
+            });
+            written.await
+        })
+    })
+}
+
+/// All of it, or nothing; answers the last number after each.
+async fn append_all(transaction: &DatabaseTransaction, group: &[Said]) -> Result<Vec<u64>> {
+    let mut of_jobs: BTreeMap<&Id, Vec<&NewEvent>> = BTreeMap::new();
+    for (job, events) in group {
+        of_jobs.entry(job).or_default().extend(events);
     }
-    let before = last_number(transaction, job).await?;
-    if events.is_empty() {
-        return Ok(before);
+    let of_jobs: Vec<(&Id, Vec<&NewEvent>)> = of_jobs.into_iter().collect();
+    let mut numbers = HashMap::new();
+    for some in in_powers(&of_jobs) {
+        numbers.extend(append_to(transaction, some).await?);
     }
-    let last = before + events.len() as u64;
-    let update = Query::update()
-        .table("jobs")
-        .value("events", row::int(last))
-        .and_where(Expr::col("id").eq(job.as_str()))
-        .and_where(Expr::col("events").eq(row::int(before)))
-        .take();
-    let taken = transaction.execute(&update).await.map_err(store_error)?;
-    if taken.rows_affected() != 1 {
-        return Err(Error::unavailable(format!(
-            "somebody else wrote events of job `{job}` at the same moment"
-        )));
+    let mut last = Vec::with_capacity(group.len());
+    for (job, events) in group {
+        let number = numbers.get_mut(job).ok_or_else(|| rules::no_job(job))?;
+        *number += events.len() as u64;
+        last.push(*number);
     }
-    insert(transaction, job, before, events).await?;
     Ok(last)
 }
 
-async fn insert(
+/// Answers each job's last number before.
+async fn append_to(
     transaction: &DatabaseTransaction,
-    job: &Id,
-    before: u64,
-    events: &[NewEvent],
-) -> Result<()> {
-    let mut seq = before;
-    for some in events.chunks(INSERT_ROWS_MAX) {
+    of_jobs: &[(&Id, Vec<&NewEvent>)],
+) -> Result<HashMap<Id, u64>> {
+    let before = last_numbers(transaction, of_jobs.iter().map(|(job, _)| *job)).await?;
+    let mut grown: BTreeMap<usize, Vec<&Id>> = BTreeMap::new();
+    let mut rows = Vec::new();
+    for (job, events) in of_jobs {
+        let number = before.get(*job).ok_or_else(|| rules::no_job(job))?;
+        rows.extend(
+            (number + 1..)
+                .zip(events)
+                .map(|(seq, event)| (*job, seq, *event)),
+        );
+        if !events.is_empty() {
+            grown.entry(events.len()).or_default().push(job);
+        }
+    }
+    for (by, jobs) in grown {
+        grow(transaction, &jobs, by).await?;
+    }
+    insert(transaction, &rows).await?;
+    Ok(before)
+}
+
+async fn last_numbers<'a>(
+    transaction: &DatabaseTransaction,
+    jobs: impl Iterator<Item = &'a Id>,
+) -> Result<HashMap<Id, u64>> {
+    let select = Query::select()
+        .columns(["id", "events"])
+        .from("jobs")
+        .and_where(Expr::col("id").is_in(jobs.map(Id::as_str)))
+        .order_by("id", Order::Asc)
+        .lock(LockType::Update)
+        .take();
+    let rows = transaction.query_all(&select).await.map_err(store_error)?;
+    rows.iter()
+        .map(|found| Ok((row::id(found)?, row::count(found, "events")?)))
+        .collect()
+}
+
+/// The rows are locked, or this is the only one who writes.
+async fn grow(transaction: &DatabaseTransaction, jobs: &[&Id], by: usize) -> Result<()> {
+    let update = Query::update()
+        .table("jobs")
+        .value("events", Expr::col("events").add(by as i64))
+        .and_where(Expr::col("id").is_in(jobs.iter().map(|job| job.as_str())))
+        .take();
+    transaction.execute(&update).await.map_err(store_error)?;
+    Ok(())
+}
+
+async fn insert(transaction: &DatabaseTransaction, rows: &[(&Id, u64, &NewEvent)]) -> Result<()> {
+    for some in rows.chunks(INSERT_ROWS_MAX) {
         let mut insert = Query::insert().into_table("events").columns(COLUMNS).take();
-        for event in some {
-            seq += 1;
+        for (job, seq, event) in some {
             insert.values_panic([
                 job.as_str().into(),
-                row::int(seq).into(),
+                row::int(*seq).into(),
                 event.kind.name().into(),
                 event.at.0.into(),
                 row::plain(&event.data).into(),
@@ -72,17 +148,6 @@ async fn insert(
         transaction.execute(&insert).await.map_err(store_error)?;
     }
     Ok(())
-}
-
-async fn last_number(transaction: &DatabaseTransaction, job: &Id) -> Result<u64> {
-    let select = Query::select()
-        .column("events")
-        .from("jobs")
-        .and_where(Expr::col("id").eq(job.as_str()))
-        .lock(LockType::Update)
-        .take();
-    let found = transaction.query_one(&select).await.map_err(store_error)?;
-    row::count(&found.ok_or_else(|| rules::no_job(job))?, "events")
 }
 
 pub(super) fn after(job: &Id, after: u64, limit: u32) -> SelectStatement {

@@ -22,7 +22,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
 };
@@ -34,6 +34,8 @@ const PAGES_MAX: u32 = 200;
 struct Small {
     store: SqlStore,
     writing: DatabaseConnection,
+    /// Those that were opened anew.
+    again: Arc<Mutex<Vec<DatabaseConnection>>>,
     pages_max: Arc<AtomicU32>,
 }
 
@@ -45,25 +47,27 @@ async fn small_store(path: &Path) -> Small {
     limit_pages(&writing, PAGES_MAX).await;
     let readers = sqlite::connect_readers(path).await.unwrap();
     let pages_max = Arc::new(AtomicU32::new(PAGES_MAX));
-    let (path, limit) = (path.to_owned(), pages_max.clone());
+    let again = Arc::new(Mutex::new(Vec::new()));
+    let (path, limit, opened) = (path.to_owned(), pages_max.clone(), again.clone());
     // A connection that is opened anew finds the disk as small as it is.
     let reopen = move || {
         let (path, pages_max) = (path.clone(), limit.load(Relaxed));
+        let opened = opened.clone();
         async move {
             let again = sqlite::connect_writer(&path, sqlite::Durability::Full).await?;
             limit_pages(&again, pages_max).await;
+            opened.lock().unwrap().push(again.clone());
             Ok(again)
         }
         .boxed()
     };
-    let store = SqlStore {
-        readers,
-        writer: Writes::One(Writer::start(writing.clone(), Box::new(reopen))),
-    };
+    let writer = Writer::start(writing.clone(), Box::new(reopen));
+    let store = SqlStore::new(readers, Writes::One(writer));
     models(&store).await;
     Small {
         store,
         writing,
+        again,
         pages_max,
     }
 }
@@ -77,11 +81,13 @@ impl Small {
     /// There is room again.
     async fn grow(&self) {
         self.pages_max.store(100_000, Relaxed);
-        // Best effort: the store may have closed this connection.
-        let _ = self
-            .writing
-            .execute_unprepared("PRAGMA max_page_count = 100000")
-            .await;
+        let again = self.again.lock().unwrap().clone();
+        for connection in again.iter().chain([&self.writing]) {
+            // Best effort: the store has closed some of them.
+            let _ = connection
+                .execute_unprepared("PRAGMA max_page_count = 100000")
+                .await;
+        }
     }
 }
 

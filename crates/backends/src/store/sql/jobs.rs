@@ -4,7 +4,9 @@
 use super::{
     SqlStore, chunks, damage,
     error::{ends_transaction, store_error},
-    events, job_row, row, shares, submit, trainings, transition,
+    events,
+    gather::in_powers,
+    job_row, row, shares, submit, trainings, transition,
 };
 use crate::store::rules;
 use async_trait::async_trait;
@@ -12,7 +14,7 @@ use onstage_core::{
     Error, Id, Kind, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
-    job::{Job, JobFilter, JobKind, Lease, NewJob},
+    job::{Idempotency, Job, JobFilter, JobKind, Lease, NewJob},
     lifecycle::{self, Beat, RetryPolicy, RunEnd},
     model::VersionId,
     outcome::Failure,
@@ -25,15 +27,26 @@ use sea_orm::{
     ConnectionTrait, DatabaseTransaction,
     sea_query::{Expr, ExprTrait, LockType, Query},
 };
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 #[async_trait]
 impl Jobs for SqlStore {
     async fn submit(&self, new: NewJob) -> Result<Submitted> {
+        if submit::may_share(&new) {
+            return super::in_time(self.submissions.write(new)).await;
+        }
         self.write(new, |transaction, new| {
             Box::pin(submit::submit(transaction, new.clone()))
         })
         .await
+    }
+
+    async fn submission(&self, key: &Idempotency, now: Timestamp) -> Result<Option<Job>> {
+        let known = self.one(&submit::by_key(key)).await?;
+        match submit::job_of(known.as_ref(), key, now)? {
+            Some(id) => self.job(&id).await,
+            None => Ok(None),
+        }
     }
 
     async fn job(&self, id: &Id) -> Result<Option<Job>> {
@@ -250,9 +263,12 @@ impl Jobs for SqlStore {
         lease: Option<&Lease>,
         events: Vec<NewEvent>,
     ) -> Result<u64> {
-        let values = (job.clone(), lease.cloned(), events);
+        let Some(lease) = lease else {
+            return super::in_time(self.events.write((job.clone(), events))).await;
+        };
+        let values = (job.clone(), lease.clone(), events);
         self.write(values, |transaction, (job, lease, events)| {
-            Box::pin(events::append(transaction, job, lease.as_ref(), events))
+            Box::pin(events::append(transaction, job, lease, events))
         })
         .await
     }
@@ -294,9 +310,17 @@ async fn finish_all(
     let mut order: Vec<usize> = (0..ends.len()).collect();
     order.sort_by_key(|place| &ends[*place].0.job);
     let mut outcomes: Vec<Option<Result<Job>>> = ends.iter().map(|_| None).collect();
+    let mut read = HashMap::new();
+    for some in in_powers(&order) {
+        let jobs = some.iter().map(|place| &ends[*place].0.job);
+        read.extend(transition::read_all(transaction, jobs).await?);
+    }
     for place in order {
         let (lease, end) = &ends[place];
-        match finish(transaction, lease, end, policy, jitter, now).await {
+        let rule = |job: &mut Job| lifecycle::finish(job, lease, end.clone(), policy, jitter, now);
+        let read = read.remove(&lease.job);
+        let moved = transition::under_lease_as_read(transaction, read, lease, rule).await;
+        match moved.map(|(job, ())| job) {
             Err(error) if ends_transaction(&error) => return Err(error),
             // After an error of its own, PostgreSQL would take back silently what went well before.
             Err(error)

@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod feedback;
 mod files;
+mod gather;
 #[cfg(test)]
 mod golden_test;
 #[cfg(test)]
@@ -57,13 +58,14 @@ pub(super) use sqlite::{Durability, linked_version as sqlite_version};
 use crate::fail::{self, Moment};
 use error::store_error;
 use futures::{FutureExt, future::BoxFuture};
-use onstage_core::{Error, Result};
+use gather::Gatherer;
+use onstage_core::{Error, Result, job::NewJob, ports::Submitted};
 use pooled::Pooled;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, QueryResult,
     sea_query::SelectStatement,
 };
-use std::{future::Future, path::Path, time::Duration};
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
 use writer::Writer;
 
 /// How long any call may take, queueing and waiting for other processes' locks included.
@@ -75,7 +77,9 @@ const READ_TRIES_MAX: u32 = 4;
 /// Readers in a pool, and who writes.
 pub(super) struct SqlStore {
     readers: DatabaseConnection,
-    writer: Writes,
+    writes: Arc<Writes>,
+    submissions: Gatherer<NewJob, Submitted>,
+    events: Gatherer<events::Said, u64>,
 }
 
 /// SQLite lets one write at a time, so that one connection takes what is queued together; a server lets many.
@@ -103,10 +107,8 @@ async fn of_file(
         let path = path.clone();
         async move { sqlite::connect_writer(&path, durability).await }.boxed()
     };
-    Ok(SqlStore {
-        readers,
-        writer: Writes::One(Writer::start(writing, Box::new(reopen))),
-    })
+    let writer = Writer::start(writing, Box::new(reopen));
+    Ok(SqlStore::new(readers, Writes::One(writer)))
 }
 
 /// Opens the store on the database server that `url` names, with its tables brought up to date.
@@ -116,13 +118,20 @@ pub(super) async fn open_server(url: &str) -> Result<SqlStore> {
     // What this connection was told for making tables ends with it.
     making.close().await.map_err(store_error)?;
     let pool = server::connect(url).await?;
-    Ok(SqlStore {
-        readers: pool.clone(),
-        writer: Writes::Many(Pooled::new(pool)),
-    })
+    Ok(SqlStore::new(pool.clone(), Writes::Many(Pooled::new(pool))))
 }
 
 impl SqlStore {
+    fn new(readers: DatabaseConnection, writes: Writes) -> Self {
+        let writes = Arc::new(writes);
+        Self {
+            readers,
+            submissions: submit::gatherer(writes.clone()),
+            events: events::gatherer(writes.clone()),
+            writes,
+        }
+    }
+
     async fn one(&self, select: &SelectStatement) -> Result<Option<QueryResult>> {
         Ok(self.all(select).await?.into_iter().next())
     }
@@ -150,13 +159,25 @@ impl SqlStore {
         F: for<'a> Fn(&'a DatabaseTransaction, &'a V) -> BoxFuture<'a, Result<T>>,
         F: Send + Sync + 'static,
     {
+        self.writes.write(values, work).await
+    }
+}
+
+impl Writes {
+    async fn write<V, T, F>(&self, values: V, work: F) -> Result<T>
+    where
+        V: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Fn(&'a DatabaseTransaction, &'a V) -> BoxFuture<'a, Result<T>>,
+        F: Send + Sync + 'static,
+    {
         let point = fail::name_of::<F>();
         let work = work::over(values, work);
         fail::at(point, Moment::Before);
         let outcome = in_time(async {
-            match &self.writer {
-                Writes::One(writer) => writer.write(work).await,
-                Writes::Many(pooled) => pooled.write(work).await,
+            match self {
+                Self::One(writer) => writer.write(work).await,
+                Self::Many(pooled) => pooled.write(work).await,
             }
         })
         .await;

@@ -154,7 +154,8 @@ impl SqlStore {
             .counted(own_ahead(job), fair::PLACES_COUNTED_MAX)
             .await?;
         let (mut others, mut after) = (Vec::new(), None);
-        while others.len() < fair::PLACES_COUNTED_MAX as usize {
+        // Far back already: nobody asks how much farther others put it.
+        while own < fair::PLACES_COUNTED_MAX && others.len() < fair::PLACES_COUNTED_MAX as usize {
             let next = turns::next_person(&job.version, lane, after.as_ref());
             let Some(found) = self.one(&next).await? else {
                 break;

@@ -243,7 +243,7 @@ async fn postgres_and_mysql_tables_of_a_newer_onstage_are_refused() {
 async fn postgres_and_mysql_take_back_a_write_that_panics() {
     for place in [places::postgres().await, places::mysql().await] {
         let store = opened(&place).await;
-        assert!(matches!(store.writer, Writes::Many(_)));
+        assert!(matches!(*store.writes, Writes::Many(_)));
         store.submit(new_job("1")).await.unwrap();
         let broken = store.write((), |transaction, ()| {
             Box::pin(async move {

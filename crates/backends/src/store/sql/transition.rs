@@ -8,9 +8,10 @@ use onstage_core::{
     job::{Job, JobKind, JobState, Lease},
 };
 use sea_orm::{
-    ConnectionTrait,
+    ConnectionTrait, Order,
     sea_query::{Expr, ExprTrait, LockType, Query, UpdateStatement},
 };
+use std::collections::HashMap;
 
 /// How often a move is tried again after somebody else was first.
 const TRIES_MAX: u32 = 8;
@@ -24,8 +25,21 @@ pub(super) async fn under_lease<T>(
 where
     T: Send,
 {
+    under_lease_as_read(connection, None, lease, rule).await
+}
+
+/// As `under_lease`, of a job that may have been read in this transaction.
+pub(super) async fn under_lease_as_read<T>(
+    connection: &impl ConnectionTrait,
+    read: Option<job_row::Read>,
+    lease: &Lease,
+    rule: impl Fn(&mut Job) -> Result<T> + Send,
+) -> Result<(Job, T)>
+where
+    T: Send,
+{
     let gone = || rules::lease_on_nothing(lease);
-    moved(connection, &lease.job, gone, rule).await
+    moved(connection, read, &lease.job, gone, rule).await
 }
 
 /// Moves a job by its id.
@@ -34,17 +48,21 @@ pub(super) async fn by_id<T: Send>(
     id: &Id,
     rule: impl Fn(&mut Job) -> Result<T> + Send,
 ) -> Result<(Job, T)> {
-    moved(connection, id, || rules::no_job(id), rule).await
+    moved(connection, None, id, || rules::no_job(id), rule).await
 }
 
 async fn moved<T: Send>(
     connection: &impl ConnectionTrait,
+    mut known: Option<job_row::Read>,
     id: &Id,
     gone: impl Fn() -> Error + Send,
     rule: impl Fn(&mut Job) -> Result<T> + Send,
 ) -> Result<(Job, T)> {
     for _ in 0..TRIES_MAX {
-        let before = read(connection, id).await?.ok_or_else(&gone)?;
+        let before = match known.take() {
+            Some(known) => known,
+            None => read(connection, id).await?.ok_or_else(&gone)?,
+        };
         let mut job = before.job.clone();
         let answer = rule(&mut job)?;
         if job == before.job || write(connection, &before, &job).await? {
@@ -67,6 +85,21 @@ pub(super) async fn read(
         .take();
     let row = connection.query_one(&select).await.map_err(store_error)?;
     row.as_ref().map(job_row::read).transpose()
+}
+
+/// As `read`, many at once. Those that are gone or cannot be read are left out.
+pub(super) async fn read_all<'a>(
+    connection: &impl ConnectionTrait,
+    ids: impl Iterator<Item = &'a Id>,
+) -> Result<HashMap<Id, job_row::Read>> {
+    let select = job_row::select()
+        .and_where(Expr::col("id").is_in(ids.map(Id::as_str)))
+        .order_by("id", Order::Asc)
+        .lock(LockType::Update)
+        .take();
+    let rows = connection.query_all(&select).await.map_err(store_error)?;
+    let read = rows.iter().filter_map(|row| job_row::read(row).ok());
+    Ok(read.map(|read| (read.job.id.clone(), read)).collect())
 }
 
 /// Writes `after` if the row is still as `before` was read: the compare-and-set. False when somebody else was first.

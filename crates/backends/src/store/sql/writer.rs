@@ -3,7 +3,7 @@
 
 use super::{
     dialect,
-    error::{ends_transaction, store_error},
+    error::{copy_of, ends_transaction, store_error},
     work::Work,
 };
 use async_trait::async_trait;
@@ -246,8 +246,6 @@ async fn roll_back(transaction: DatabaseTransaction) -> After {
 /// Tells a whole group that it was not written, and why.
 fn answer_all(group: Vec<Box<dyn Write>>, error: &Error) {
     for write in group {
-        let mut copy = Error::new(error.kind, error.to_string());
-        copy.hint.clone_from(&error.hint);
-        write.answer(Err(copy));
+        write.answer(Err(copy_of(error)));
     }
 }

@@ -5,11 +5,15 @@ use super::make::{at, blob, id, keyed, kind_of, new_job, owner};
 use onstage_core::{
     Kind,
     batch::{BatchSpec, TableFormat},
-    job::{JobSpec, JobState, NewJob},
+    job::{Idempotency, JobSpec, JobState, NewJob},
     lifecycle,
     ports::Store,
 };
 use std::collections::HashSet;
+
+fn key(key: &str, body: &str) -> Idempotency {
+    keyed("any", key, body).idempotency.unwrap()
+}
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -68,6 +72,10 @@ pub(super) async fn the_same_key_and_body_is_the_same_job(store: &dyn Store) {
     assert!(first.new && !again.new);
     assert_eq!(again.job, first.job);
     assert_eq!(store.job(&id("2")).await.unwrap(), None);
+    let known = store.submission(&key("key", "body"), at(101)).await;
+    assert_eq!(known.unwrap(), Some(first.job));
+    let other = store.submission(&key("other", "body"), at(101)).await;
+    assert_eq!(other.unwrap(), None);
     store.request_cancel(&id("1"), at(200)).await.unwrap();
     let later = store.submit(keyed("3", "key", "body")).await.unwrap();
     assert_eq!(
@@ -83,6 +91,8 @@ pub(super) async fn the_same_key_and_another_body_is_refused(store: &dyn Store) 
     let other = store.submit(keyed("2", "key", "other")).await;
     assert_eq!(kind_of(other), Kind::Conflict);
     assert_eq!(store.job(&id("2")).await.unwrap(), None);
+    let asked = store.submission(&key("key", "other"), at(101)).await;
+    assert_eq!(kind_of(asked), Kind::Conflict);
 }
 
 pub(super) async fn keys_of_two_scopes_do_not_meet(store: &dyn Store) {
@@ -106,6 +116,9 @@ pub(super) async fn a_key_is_forgotten_after_a_day(store: &dyn Store) {
         ..keyed("2", "key", "other")
     };
     assert_eq!(kind_of(store.submit(within).await), Kind::Conflict);
+    let other = key("key", "other");
+    let forgotten = store.submission(&other, at(100 + DAY_MS)).await;
+    assert_eq!(forgotten.unwrap(), None);
     let after = NewJob {
         created_at: at(100 + DAY_MS),
         ..keyed("3", "key", "other")

@@ -37,6 +37,7 @@ pub(super) fn one(caller: &Caller, schedule: &Value) -> Result<(), Failure> {
         ("kind", words(schedule, "kind").to_owned()),
         ("request", schedule["request"].to_string()),
         ("when", when(schedule)),
+        ("cron", words(schedule, "cron").to_owned()),
         ("next", next(schedule)),
         ("last", last(schedule)),
         ("job", words(schedule, "last_job").to_owned()),
@@ -63,13 +64,10 @@ fn from(schedule: &Value) -> String {
 }
 
 fn when(schedule: &Value) -> String {
-    match schedule["every"].as_str() {
-        Some(every) => format!("every {every}"),
-        None => format!(
-            "{} ({})",
-            words(schedule, "cron"),
-            words(schedule, "timezone")
-        ),
+    let said = words(schedule, "said");
+    match schedule["timezone"].as_str() {
+        Some(zone) => format!("{said} ({zone})"),
+        None => said.to_owned(),
     }
 }
 

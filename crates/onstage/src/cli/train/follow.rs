@@ -2,15 +2,17 @@
 //! Does not start it.
 
 use crate::{
-    cli::{bars::Bar, caller::Caller, exit::Failure, print, push::words},
+    cli::{
+        bars::Bar,
+        caller::Caller,
+        exit::Failure,
+        print,
+        push::{self, words},
+    },
     client::{Client, Event, follow},
 };
 use onstage_core::{Error, Result};
-use serde_json::Value;
-use std::time::Duration;
-
-/// Between two looks at a version that is being built.
-const BUILD_LOOK: Duration = Duration::from_millis(300);
+use serde_json::{Value, json};
 
 /// Shows what happens until the training has ended; answers it as it then is.
 pub(super) async fn to_end(client: &Client, id: &str) -> Result<Value> {
@@ -84,7 +86,11 @@ pub(super) async fn end(caller: &Caller, client: &Client, training: &Value) -> R
         return Err(tell_failure(training));
     }
     let (model, id) = made(training);
-    let version = built(client, &format!("/v1/models/{model}/versions/{id}")).await?;
+    let goes_live = training["promote"] == true && training["output"]["held_back"].is_null();
+    let building = json!({"id": id, "state": "building"});
+    let version = push::built(client, &model.parse()?, building, goes_live)
+        .await?
+        .version;
     if caller.json {
         print::json(training)?;
     }
@@ -121,20 +127,6 @@ fn made(training: &Value) -> (&str, &str) {
     version.split_once(':').unwrap_or((version, ""))
 }
 
-/// The version when its build has ended, and it has gone live if it was to.
-async fn built(client: &Client, path: &str) -> Result<Value> {
-    let mut bar = Bar::spinner();
-    loop {
-        let version = client.get(path).await?;
-        if version["state"] != "building" {
-            bar.end();
-            return Ok(version);
-        }
-        bar.text(words(&version, "text"));
-        tokio::time::sleep(BUILD_LOOK).await;
-    }
-}
-
 fn summary(training: &Value) -> String {
     let metrics = training["metrics"].as_object().into_iter().flatten();
     let shown: Vec<String> = metrics
@@ -169,7 +161,6 @@ fn tell_failure(training: &Value) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn metrics_are_lines() {

@@ -117,6 +117,7 @@ pub(crate) async fn run(listener: TcpListener, state: State, shutdown: Cancellat
         }
     }
     drop(listener);
+    floor.tell(|watch| &watch.drain);
     floor.tracker.close();
     if tokio::time::timeout(floor.limits.drain, floor.tracker.wait())
         .await
@@ -127,6 +128,7 @@ pub(crate) async fn run(listener: TcpListener, state: State, shutdown: Cancellat
             "connections were still open at the end of the drain; they are cut"
         );
         floor.cut.cancel();
+        floor.tell(|watch| &watch.overdue);
         floor.tracker.wait().await;
     }
     sweeper.abort();
@@ -227,8 +229,7 @@ impl Floor {
                     return;
                 }
                 () = watch.overdue.notified() => return,
-                () = self.cut.cancelled() => return,
-                () = self.told_to_drain(&watch), if !draining => {
+                () = told_to_drain(&watch), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -236,15 +237,22 @@ impl Floor {
         }
     }
 
-    /// Who connected just before the end is answered: hyper would close a connection that has not asked yet.
-    async fn told_to_drain(&self, watch: &Watch) {
-        self.shutdown.cancelled().await;
-        let _ = tokio::time::timeout(FIRST_REQUEST_WAIT, watch.first_request()).await;
+    /// Tells every connection; one that is not listed yet sees the token when it is.
+    fn tell(&self, what: impl Fn(&Watch) -> &Notify) {
+        for watch in self.watches().values() {
+            what(watch).notify_one();
+        }
     }
 
     fn watches(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Watch>>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Who connected just before the end is answered: hyper would close a connection that has not asked yet.
+async fn told_to_drain(watch: &Watch) {
+    watch.drain.notified().await;
+    let _ = tokio::time::timeout(FIRST_REQUEST_WAIT, watch.first_request()).await;
 }
 
 /// A watch's place in the sweeper's list, for as long as its connection lives.
@@ -260,6 +268,12 @@ impl<'a> Listed<'a> {
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let count = {
             let mut watches = floor.watches();
+            if floor.shutdown.is_cancelled() {
+                watch.drain.notify_one();
+            }
+            if floor.cut.is_cancelled() {
+                watch.overdue.notify_one();
+            }
             watches.insert(number, watch);
             watches.len()
         };

@@ -88,8 +88,11 @@ pub(crate) struct Watch {
     /// When a write first had to wait, +1; 0 while writes go through.
     stalled_since_s: AtomicU32,
     stalled_bytes: AtomicU64,
-    /// Told once when the connection must end.
+    /// Told once when the connection must end at once.
     pub(crate) overdue: Notify,
+    /// Told once when it must end after what it does now. Each connection is told by itself: a signal that all wait for
+    /// would be one lock for the requests of all.
+    pub(crate) drain: Notify,
     /// Holds a permit once a request has come whole.
     asked: Notify,
 }
@@ -106,6 +109,7 @@ impl Watch {
             stalled_since_s: AtomicU32::new(0),
             stalled_bytes: AtomicU64::new(0),
             overdue: Notify::new(),
+            drain: Notify::new(),
             asked: Notify::new(),
         }
     }

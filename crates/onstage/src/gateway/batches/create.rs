@@ -27,21 +27,20 @@ use onstage_core::{
 };
 use onstage_engine::Loaded;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 const LABEL_CHARS_MAX: usize = 500;
 
 pub(crate) async fn run(mut call: Call) -> Answer {
     let id = call.state.parts.new_id();
-    let answer = take(&mut call, &id).await;
-    if answer.is_err() {
-        table::forget(&call, &id).await;
-    }
-    answer
+    let asked = asked(&mut call, &id).await;
+    let (loaded, asked) = table::or_forget(&call, &id, asked).await?;
+    submit(&call, &loaded, id, asked).await
 }
 
-async fn take(call: &mut Call, id: &Id) -> Answer {
+/// What the request asks for, with its table at rest under the id.
+async fn asked(call: &mut Call, id: &Id) -> Result<(Arc<Loaded>, Asked), Problem> {
     let name = call.model_name()?;
     // A model that is not there is refused before its table is taken; which version is meant stands in the same body.
     if call.state.engine.live(&name).is_none() {
@@ -53,7 +52,6 @@ async fn take(call: &mut Call, id: &Id) -> Answer {
         None => predictions::live(call, &name).await?,
     };
     let rows = rows_at_least(call, &loaded, &table).await?;
-    limit::check(call, &loaded.version, UsageKind::Batch, rows).await?;
     let spec = BatchSpec {
         map: checked_map(&loaded, &table.wish)?,
         label: checked_label(&table.wish)?,
@@ -68,20 +66,23 @@ async fn take(call: &mut Call, id: &Id) -> Answer {
     let webhook = wish::of(call, table.wish.webhook.as_deref(), filter)?;
     let asked = Asked {
         spec,
+        rows,
         webhook,
         body_sha256: table.body_sha256,
     };
-    submit(call, &loaded, id.clone(), asked).await
+    Ok((loaded, asked))
 }
 
 /// What a batch job is to compute, and who is told.
 pub(crate) struct Asked {
     pub(crate) spec: BatchSpec,
+    /// As far as they were counted.
+    pub(crate) rows: Option<u64>,
     pub(crate) webhook: Option<Webhook>,
     pub(crate) body_sha256: String,
 }
 
-/// Commits a batch job and answers it.
+/// Commits a batch job and answers it. A table that came for it goes when no job refers to it.
 pub(crate) async fn submit(call: &Call, loaded: &Loaded, id: Id, asked: Asked) -> Answer {
     let who = call.principal()?;
     let key = call.header(&HeaderName::from_static("idempotency-key"));
@@ -90,6 +91,9 @@ pub(crate) async fn submit(call: &Call, loaded: &Loaded, id: Id, asked: Asked) -
         key: format!("key:{}", hex(&Sha256::digest(key))),
         body_sha256: asked.body_sha256,
     });
+    let of_limit = (UsageKind::Batch, asked.rows);
+    let allowed = limit::check_new(call, &loaded.version, of_limit, idempotency.as_ref()).await;
+    table::or_forget(call, &id, allowed).await?;
     let new = NewJob {
         id,
         model: loaded.model.clone(),
@@ -105,7 +109,12 @@ pub(crate) async fn submit(call: &Call, loaded: &Loaded, id: Id, asked: Asked) -
         idempotency,
     };
     let id = new.id.clone();
-    let job = call.state.parts.store.submit(new).await?.job;
+    let job = match call.state.parts.store.submit(new).await {
+        Ok(submitted) => submitted.job,
+        // Without an answer from the store, the job may be there.
+        Err(error) if error.kind.retryable() => return Err(error.into()),
+        Err(error) => return table::or_forget(call, &id, Err(error.into())).await,
+    };
     if job.id != id {
         // The same request came before; this one's table is not needed.
         table::forget(call, &id).await;

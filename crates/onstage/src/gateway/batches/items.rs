@@ -73,7 +73,13 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn skips(&self, chunk: &Chunk) -> bool {
+    /// Whether there is nothing in the chunk, which `next` follows, that is wanted.
+    fn skips(&self, chunk: &Chunk, next: Option<&Chunk>) -> bool {
+        let is_seen =
+            |after: u64| next.is_some_and(|next| next.first_row <= after.saturating_add(1));
+        if self.after.is_some_and(is_seen) {
+            return true;
+        }
         match self.only_failed {
             Some(true) => chunk.counts.failed == 0,
             Some(false) => chunk.counts.done == 0,
@@ -84,8 +90,9 @@ impl Wanted {
 
 async fn read(call: &Call, id: &Id, wanted: &Wanted) -> Result<Vec<BatchItem>, Problem> {
     let mut rows = Vec::new();
-    for chunk in call.state.parts.store.chunks(id).await? {
-        if wanted.skips(&chunk) {
+    let chunks = call.state.parts.store.chunks(id).await?;
+    for (number, chunk) in chunks.iter().enumerate() {
+        if wanted.skips(chunk, chunks.get(number + 1)) {
             continue;
         }
         let bytes = call.state.parts.blobs.get(&chunk.blob).await?;
@@ -131,5 +138,46 @@ fn shown(call: &Call, id: &Id, line: &Line<'_>, hidden: &[String]) -> BatchItem 
             .as_ref()
             .map(|failure| Value::from(message(failure, id, call.is_owner())))
             .unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onstage_core::{batch::Counts, value::BlobRef};
+
+    #[test]
+    fn a_chunk_is_read_when_rows_of_it_are_wanted() {
+        let chunk = |first_row| Chunk {
+            index: first_row,
+            first_row,
+            rows: 10,
+            counts: Counts {
+                done: 9,
+                failed: 1,
+                ..Counts::default()
+            },
+            blob: BlobRef {
+                key: String::new(),
+                size_bytes: 0,
+                sha256: String::new(),
+            },
+            run: 1,
+        };
+        let wanted = |after| Wanted {
+            after,
+            only_failed: None,
+            rows: 10,
+            hidden: Vec::new(),
+        };
+        let (first, next) = (chunk(0), chunk(10));
+        assert!(wanted(Some(9)).skips(&first, Some(&next)));
+        for after in [None, Some(8)] {
+            assert!(!wanted(after).skips(&first, Some(&next)), "{after:?}");
+        }
+        assert!(
+            !wanted(Some(9)).skips(&next, None),
+            "nobody knows where it ends"
+        );
     }
 }

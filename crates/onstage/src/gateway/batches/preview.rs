@@ -17,18 +17,14 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let name = call.model_name()?;
     let loaded = predictions::live(&call, &name).await?;
     let id = call.state.parts.new_id();
-    let own_key = format!("batches/{id}/table");
-    let table = table::take(&mut call, &id).await?;
+    let table = table::take(&mut call, &id).await;
+    let table = table::or_forget(&call, &id, table).await?;
     let wish = Wish {
         rows: ROWS_MAX,
         reads_on: false,
     };
     let looked = look::look(&call, &table.blob, table.format, wish).await;
-    if table.blob.key == own_key
-        && let Err(error) = call.state.parts.blobs.delete(&own_key).await
-    {
-        tracing::warn!(key = own_key, %error, "the blob of a preview stays");
-    }
+    table::forget(&call, &id).await;
     let looked = looked?;
     let columns: Vec<String> = looked.columns.into_iter().map(|one| one.name).collect();
     let suggestion = suggest(&loaded.schema, &columns);

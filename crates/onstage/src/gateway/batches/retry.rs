@@ -41,6 +41,7 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let new = call.state.parts.new_id();
     let asked = Asked {
         spec,
+        rows: Some(done.failed),
         webhook: found.job.webhook,
         body_sha256: format!("retry {id}"),
     };

@@ -41,6 +41,18 @@ pub(crate) async fn take(call: &mut Call, id: &Id) -> Result<Table, Problem> {
     found.table(wish, body_sha256)
 }
 
+/// The outcome; the blob that `take` may have made goes when it is an error.
+pub(crate) async fn or_forget<T>(
+    call: &Call,
+    id: &Id,
+    outcome: Result<T, Problem>,
+) -> Result<T, Problem> {
+    if outcome.is_err() {
+        forget(call, id).await;
+    }
+    outcome
+}
+
 /// Removes the blob that `take` may have made for a job that will not be.
 pub(crate) async fn forget(call: &Call, id: &Id) {
     let key = format!("batches/{id}/table");
@@ -91,6 +103,9 @@ fn set(wish: &mut NewBatch, part: &str, text: String) -> Result<(), Problem> {
         "version" => wish.version = Some(text).filter(|text| !text.is_empty()),
         "label" => wish.label = Some(text).filter(|text| !text.is_empty()),
         "webhook" => wish.webhook = Some(text),
+        "webhook_events_filter" => {
+            wish.webhook_events_filter = Some(body::parse(text.as_bytes())?);
+        }
         "map" => wish.map = body::parse(text.as_bytes())?,
         "limit" => {
             let limit = text
@@ -152,10 +167,9 @@ async fn resolve(call: &Call, id: &Id, text: &str) -> Result<Found, Problem> {
             number,
         }) => {
             let file = files::inside(call, &from, part, number).await?;
-            let bytes = file
-                .bytes(call, call.state.settings.upload_bytes_max)
-                .await?;
-            let blob = upload::bytes_to_blob(call, bytes, &format!("batches/{id}/table")).await?;
+            let most = call.state.settings.upload_bytes_max;
+            let key = format!("batches/{id}/table");
+            let blob = file.to_blob(call, &key, most).await?;
             (blob, file.name, file.media_type)
         }
         Some(FileRef::FormPart(_)) | None => return Err(no_table()),
@@ -198,4 +212,17 @@ fn format(wish: Option<&str>, name: &str, media_type: &str) -> Result<TableForma
                 format!("not told by the name `{}`", shortened(name)),
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_says_which_events_a_webhook_is_told() {
+        let mut wish = NewBatch::default();
+        let list = r#"["completed"]"#.to_owned();
+        set(&mut wish, "webhook_events_filter", list).unwrap();
+        assert_eq!(wish.webhook_events_filter.unwrap(), ["completed"]);
+    }
 }

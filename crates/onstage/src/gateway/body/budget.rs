@@ -6,8 +6,8 @@ use http::StatusCode;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes of bodies in memory, of all requests.
-const BUFFERED_BYTES_MAX: usize = 256 << 20;
+/// Bytes of bodies in memory, of all requests; so that it can ever be served, no single one may have more.
+pub(crate) const BUFFERED_BYTES_MAX: usize = 256 << 20;
 /// Every request may hold so much without asking: most never need more.
 const FREE_BYTES: usize = 64 << 10;
 /// What is asked for at once.
@@ -32,9 +32,12 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Books `more` bytes. Errors: 503 when all requests together hold too much already.
+    /// Books `more` bytes. Errors: 503 when all requests together hold too much already; 413 when this one alone does.
     pub(crate) fn grow(&mut self, budget: &Budget, more: usize) -> Result<(), Problem> {
-        self.bytes += more;
+        self.bytes = self.bytes.saturating_add(more);
+        if self.bytes > BUFFERED_BYTES_MAX {
+            return Err(super::too_large(BUFFERED_BYTES_MAX as u64));
+        }
         let needed = self.bytes.saturating_sub(FREE_BYTES).div_ceil(STEP_BYTES);
         let has = self.steps.as_ref().map_or(0, |steps| steps.num_permits());
         if needed <= has {
@@ -77,5 +80,7 @@ mod tests {
         assert!(other.grow(&budget, 1).is_err());
         drop(large);
         other.grow(&budget, 1 << 20).unwrap();
+        let alone = other.grow(&budget, BUFFERED_BYTES_MAX).unwrap_err();
+        assert_eq!((alone.status.as_u16(), alone.retryable), (413, false));
     }
 }

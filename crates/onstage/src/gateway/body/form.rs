@@ -1,7 +1,9 @@
 //! Forms: the parts of a `multipart/form-data` body, small ones read, files within limits.
 //! Does not know what the parts are for.
 
-use super::{cut_off, refuse_encoding, refuse_length, too_large, unsupported};
+use super::{
+    budget::BUFFERED_BYTES_MAX, cut_off, refuse_encoding, refuse_length, too_large, unsupported,
+};
 use crate::gateway::{call::Call, input::percent_decoded, problem::Problem};
 use axum::{
     body::Body,
@@ -21,8 +23,6 @@ const PARTS_MAX: usize = 1024;
 const NAME_BYTES_MAX: usize = 256;
 /// A file's name; longer ones are cut.
 const FILE_NAME_CHARS_MAX: usize = 200;
-/// Files read into memory, all told.
-const FILES_BYTES_MAX: usize = 512 << 20;
 
 /// A file that came in a form.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ pub(crate) async fn open(call: &mut Call, bytes_max: u64) -> Result<Multipart, P
 
 /// Reads a whole form into memory.
 pub(crate) async fn read(call: &mut Call) -> Result<Form, Problem> {
-    let mut multipart = open(call, FILES_BYTES_MAX as u64).await?;
+    let mut multipart = open(call, BUFFERED_BYTES_MAX as u64).await?;
     let mut form = Form::default();
     while let Some(field) = next(&mut multipart).await? {
         if form.texts.len() + form.files.len() >= PARTS_MAX {
@@ -80,7 +80,7 @@ pub(crate) async fn read(call: &mut Call) -> Result<Form, Problem> {
                 field: name,
                 name: own,
                 media_type,
-                bytes: read_part(call, field, FILES_BYTES_MAX).await?,
+                bytes: read_part(call, field, BUFFERED_BYTES_MAX).await?,
             });
         } else {
             form.texts.push((name, read_text(call, field).await?));

@@ -113,6 +113,7 @@ fn completed_data(source: &Source, record: &str) -> String {
 }
 
 fn failed(source: &Source, problem: &Problem) -> String {
+    source.log(problem);
     let data = serde_json::json!({"problem": {
         "status": problem.status.as_u16(),
         "code": problem.code,

@@ -14,10 +14,18 @@ use std::time::Duration;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-pub(crate) fn stream(call: Call, subject: Subject, after: u64) -> Response {
+/// What a client that comes back has.
+pub(crate) struct Had {
+    /// The last event's number.
+    pub(crate) after: u64,
+    /// Some of the output may be among the events.
+    pub(crate) output: bool,
+}
+
+pub(crate) fn stream(call: Call, subject: Subject, had: &Had) -> Response {
     let reader = Reader {
-        source: Source::new(call, subject, after),
-        told_output: after > 0,
+        source: Source::new(call, subject, had.after),
+        told_output: had.output,
         ended: false,
     };
     respond(stream::unfold(reader, |mut reader| async move {
@@ -51,6 +59,7 @@ impl Reader {
             }
             Err(problem) => {
                 self.ended = true;
+                self.source.log(&problem);
                 sse(0, "error", &problem.detail)
             }
         }

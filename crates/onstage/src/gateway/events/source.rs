@@ -81,6 +81,11 @@ impl Source {
         &self.id
     }
 
+    /// Of a problem that the stream itself has to tell.
+    pub(crate) fn log(&self, problem: &Problem) {
+        problem.log(&self.call.seen.request_id);
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.call.state.parts.clock.now()
     }

@@ -50,7 +50,7 @@ pub(crate) async fn run(mut call: Call) -> Answer {
         after: None,
         ended: false,
     };
-    if rows.next().await?.is_none_or(|first| first.is_empty()) {
+    if !rows.any().await? {
         return Err(none(&model));
     }
     let key = format!("datasets/{}", call.state.parts.new_id());
@@ -102,6 +102,16 @@ impl Rows<'_> {
         self.ended = next.is_none();
         self.after = next;
         Ok(Some(rows))
+    }
+
+    /// Whether there are any: of a page, all may be damaged.
+    async fn any(&mut self) -> Result<bool> {
+        while let Some(page) = self.next().await? {
+            if !page.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn rewind(&mut self) {

@@ -29,11 +29,17 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let known = find::known(&call, &place).await?;
     let parts = &call.state.parts;
     let earlier = said_before(&call, &known.id).await?;
-    let (rating, comment, correction) = match earlier {
-        None => (new.rating, comment(new.comment), raw(new.correction)),
+    let (rating, reason, comment, correction) = match earlier {
+        None => (
+            new.rating,
+            new.reason,
+            comment(new.comment),
+            raw(new.correction),
+        ),
         // Who adds a word does not take the others back.
         Some(earlier) => (
             new.rating.or(earlier.rating),
+            new.reason.or(earlier.reason),
             comment(new.comment).or(earlier.comment),
             raw(new.correction).or(earlier.correction),
         ),
@@ -44,7 +50,7 @@ pub(crate) async fn run(mut call: Call) -> Answer {
         model: known.model.clone(),
         version_number: known.version_number,
         rating,
-        reason: new.reason,
+        reason,
         comment,
         correction,
         who: call.principal()?.id.clone(),

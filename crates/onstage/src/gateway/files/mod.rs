@@ -9,8 +9,10 @@ mod list;
 mod range;
 
 use super::{
+    blobs::copy,
+    body,
     call::Call,
-    input::hide,
+    input::{hide, read_blob},
     predictions::find::{self, Place},
     problem::Problem,
     table::{
@@ -82,13 +84,28 @@ impl Inside {
     pub(crate) async fn bytes(&self, call: &Call, bytes_max: u64) -> Result<Bytes, Problem> {
         match &self.place {
             InPlace::Memory(bytes) => Ok(bytes.clone()),
-            InPlace::Blob(blob) => {
-                if blob.size_bytes > bytes_max {
-                    return Err(super::input::files_too_large());
-                }
-                Ok(call.state.parts.blobs.get(blob).await?)
-            }
+            InPlace::Blob(blob) => read_blob(call, blob, bytes_max).await,
         }
+    }
+
+    /// Puts a copy of it under a key of its own, for what outlives the prediction.
+    pub(crate) async fn to_blob(
+        &self,
+        call: &Call,
+        key: &str,
+        bytes_max: u64,
+    ) -> Result<BlobRef, Problem> {
+        let blobs = &*call.state.parts.blobs;
+        let from = match &self.place {
+            InPlace::Memory(bytes) => return Ok(blobs.put(key, bytes.clone()).await?),
+            InPlace::Blob(blob) => blob,
+        };
+        if from.size_bytes > bytes_max {
+            return Err(body::too_large(bytes_max));
+        }
+        let mut writer = blobs.writer(key).await?;
+        copy(blobs, from, &mut *writer, |_| {}).await?;
+        Ok(writer.finish().await?)
     }
 }
 

@@ -195,6 +195,7 @@ async fn uploaded(call: &Call, wanted: &StandIn, id: &Id, bytes_max: u64) -> Res
     })
 }
 
+/// Reads a blob into the memory that the request may hold.
 pub(crate) async fn read_blob(
     call: &Call,
     blob: &BlobRef,
@@ -203,6 +204,7 @@ pub(crate) async fn read_blob(
     if blob.size_bytes > bytes_max {
         return Err(super::files_too_large());
     }
+    call.hold(usize::try_from(blob.size_bytes).unwrap_or(usize::MAX))?;
     Ok(call.state.parts.blobs.get(blob).await?)
 }
 

@@ -6,11 +6,12 @@ mod file;
 mod secret;
 pub(crate) mod stand_in;
 
-pub(crate) use file::{FileRef, PART_SCHEME, parse_ref, percent_decoded};
+pub(crate) use file::{FileRef, PART_SCHEME, parse_ref, percent_decoded, read_blob};
 pub(crate) use secret::{hidden_fields, hide};
 
 use super::{
-    body::form::PartFile,
+    blobs,
+    body::{budget::BUFFERED_BYTES_MAX, form::PartFile},
     call::Call,
     problem::Problem,
     wire::{
@@ -36,17 +37,20 @@ use onstage_engine::{
 use serde_json::Value as Json;
 use std::sync::Arc;
 
-/// The files of one input, all told.
-const FILES_BYTES_MAX: u64 = 512 << 20;
+/// The files of one input, all told: what one request may hold in memory.
+const FILES_BYTES_MAX: u64 = BUFFERED_BYTES_MAX as u64;
 /// Files in one input.
 const FILES_MAX: usize = 1024;
 
 /// An input that a worker may get.
+#[derive(Clone)]
 pub(crate) struct Prepared {
-    /// As it is shown back.
+    /// As it is shown back, when it is recorded.
     pub(crate) shown: Bytes,
     /// As it goes to the record.
     pub(crate) stored: Stored,
+    /// What is to be recorded: not what is hidden, and files only when they came in the request's form.
+    kept: Value,
     /// As it goes to the worker, but for its datasets until they are placed.
     pub(crate) value: Value,
     /// What keeps them on this host.
@@ -68,6 +72,27 @@ impl Prepared {
             input: store_value(&*call.state.parts.blobs, &prefix, value).await?,
             datasets: self.datasets.clone(),
         })
+    }
+
+    /// Keeps it for the record of a prediction that runs here; a job has its input whole. What is large goes into a blob.
+    pub(crate) async fn record(&mut self, call: &Call) -> Result<(), Problem> {
+        let blobs = &*call.state.parts.blobs;
+        let kept = &self.kept;
+        if kept.attachments.is_empty() && kept.json.len() <= INLINE_BYTES_MAX {
+            self.stored = Stored::Inline(String::from_utf8_lossy(&kept.json).into_owned());
+            self.shown = kept.json.clone();
+            return Ok(());
+        }
+        let folder = format!("predictions/{}/record", self.place);
+        self.stored = store_value(blobs, &folder, kept).await?;
+        let text = super::wire::value::text(blobs, &self.stored).await?;
+        self.shown = show_text(blobs, text, &links(call, &self.place, Part::Input)).await?;
+        Ok(())
+    }
+
+    /// Removes what was put into blobs for a prediction that will not be.
+    pub(crate) async fn forget(&self, call: &Call) {
+        blobs::remove_all(call, &folder_of(&self.place)).await;
     }
 
     /// Puts its datasets onto this host, for a worker here.
@@ -100,10 +125,17 @@ pub(crate) async fn prepare(
         Found::plain(json)
     };
     let hidden = hidden_fields(Some(&loaded.schema), &loaded.version.config);
-    let (shown, stored) = for_record(call, id, &found, &hidden, !form.is_empty()).await?;
+    let kept = match form.is_empty() {
+        true => Value::json(found.json),
+        false => found.value.clone(),
+    };
     Ok(Prepared {
-        shown,
-        stored,
+        shown: Bytes::new(),
+        stored: Stored::Removed,
+        kept: Value {
+            json: hide(kept.json, &hidden),
+            ..kept
+        },
         value: found.value,
         placed: Arc::default(),
         at_rest: None,
@@ -131,33 +163,9 @@ impl Found {
     }
 }
 
-/// The large, the hidden and the form's files are not kept as they came.
-async fn for_record(
-    call: &Call,
-    id: &Id,
-    found: &Found,
-    hidden: &[String],
-    has_form: bool,
-) -> Result<(Bytes, Stored), Problem> {
-    let json = &found.json;
-    if hidden.is_empty() && !has_form && json.len() <= INLINE_BYTES_MAX {
-        let stored = Stored::Inline(String::from_utf8_lossy(json).into_owned());
-        return Ok((json.clone(), stored));
-    }
-    let blobs = &*call.state.parts.blobs;
-    let kept = if has_form {
-        found.value.clone()
-    } else {
-        Value::json(json.clone())
-    };
-    let kept = Value {
-        json: hide(kept.json, hidden),
-        ..kept
-    };
-    let stored = store_value(blobs, &format!("predictions/{id}/record"), &kept).await?;
-    let text = super::wire::value::text(blobs, &stored).await?;
-    let shown = show_text(blobs, text, &links(call, id, Part::Input)).await?;
-    Ok((shown, stored))
+/// Where the blobs of a prediction with this id, or with this place of its own, lie.
+pub(crate) fn folder_of(id: &Id) -> String {
+    format!("predictions/{id}/")
 }
 
 /// The value with its files as attachments and its datasets pinned to a version.

@@ -98,6 +98,7 @@ fn add_names_and_times(all: &mut Map<String, Value>) {
     add::<schedule::LastTick>(all);
     add::<schedule::NewSchedule>(all);
     add::<schedule::ScheduleChange>(all);
+    add::<schedule::ScheduleTicks>(all);
 }
 
 fn add<T: ToSchema + PartialSchema>(all: &mut Map<String, Value>) {

@@ -25,6 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
         ("/trainings/{id}", "A training's page"),
         ("/datasets", "The datasets"),
         ("/datasets/{name}", "A dataset's page"),
+        ("/schedules", "What is done by the clock"),
         ("/usage", "What was computed"),
     ];
     pages
@@ -42,6 +43,13 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn open(call: Call) -> Answer {
     Ok(index(&call))
+}
+
+/// Where no page is, for a person with a browser: the page says so, with a way on.
+pub(crate) fn nowhere(call: &Call) -> Response {
+    let mut response = index(call);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
 }
 
 /// index.html with its addresses behind the path prefix.

@@ -51,7 +51,7 @@ impl Body<'_> {
 }
 
 /// What a request asks for beside an answer.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Extras {
     /// The client will read `urls.stream`: answer at once.
     pub(crate) stream: bool,
@@ -195,7 +195,7 @@ pub(crate) async fn live(call: &Call, name: &ModelName) -> Result<Arc<Loaded>, P
         return Err(Problem::not_found(format!("There is no model `{name}`.")));
     };
     match model.live {
-        // Promoted a moment ago; the cache has not seen it.
+        // Made live a moment ago; the cache has not seen it.
         Some(version) => Ok(call.state.engine.loaded(&version).await?),
         None => Err(Problem::new(
             StatusCode::CONFLICT,

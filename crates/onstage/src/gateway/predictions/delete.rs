@@ -3,18 +3,30 @@
 
 use super::find::{self, Place};
 use crate::gateway::{
+    blobs,
     call::{self, Call},
+    input::folder_of,
     problem::{Answer, Problem},
+    wire::value::blob_keys,
 };
 use http::StatusCode;
+use onstage_core::{
+    Id,
+    job::{Job, JobSpec},
+};
+use std::collections::BTreeSet;
 
 pub(crate) async fn run(call: Call) -> Answer {
     let id = call.id()?;
     let place = find::find(&call, &id).await?;
     find::own(&call, place.by())?;
     let parts = &call.state.parts;
+    let mut folders = BTreeSet::from([folder_of(&id)]);
     match place {
-        Place::Job(job) => parts.store.delete_job(&job.id).await?,
+        Place::Job(job) => {
+            parts.store.delete_job(&job.id).await?;
+            folders.extend(folders_of(&job));
+        }
         Place::Record(record) => parts.store.delete_prediction(&record.id).await?,
         Place::Flight(_) => {
             return Err(Problem::new(
@@ -25,11 +37,23 @@ pub(crate) async fn run(call: Call) -> Answer {
             .hint("cancel it first, or try again in a second"));
         }
     }
-    // The record is gone, so nothing points at these any more; what cannot be removed now is only space.
-    for key in parts.blobs.list(&format!("predictions/{id}/")).await? {
-        if let Err(error) = parts.blobs.delete(&key).await {
-            tracing::warn!(key, %error, "a blob of a deleted prediction stays");
-        }
+    // The record is gone, so nothing points at what is in these any more.
+    for folder in &folders {
+        blobs::remove_all(&call, folder).await;
     }
     Ok(call::no_content())
+}
+
+/// What its runs wrote, and where its input lies: of an id that the client chose, in a place of its own.
+fn folders_of(job: &Job) -> Vec<String> {
+    let mut folders = vec![format!("jobs/{}/", job.id)];
+    if let JobSpec::Prediction { input, .. } = &job.spec {
+        let place = |key: String| {
+            let (place, _) = key.strip_prefix("predictions/")?.split_once('/')?;
+            place.parse().ok()
+        };
+        let places = blob_keys(input).into_iter().filter_map(place);
+        folders.extend(places.map(|place: Id| folder_of(&place)));
+    }
+    folders
 }

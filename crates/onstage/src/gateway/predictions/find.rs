@@ -30,6 +30,14 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    pub(crate) fn id(&self) -> &Id {
+        match self {
+            Self::Flight(ticket) => ticket.id(),
+            Self::Job(job) => &job.id,
+            Self::Record(record) => &record.id,
+        }
+    }
+
     pub(crate) fn by(&self) -> &Id {
         match self {
             Self::Flight(ticket) => ticket.by(),

@@ -14,9 +14,11 @@ use http::{HeaderName, StatusCode, header};
 use onstage_core::{
     Error, Id, ModelName,
     fair::Urgency,
-    job::{Idempotency, JobSpec, NewJob},
+    job::{Idempotency, Job, JobSpec, NewJob},
     outcome::Status,
     people::Principal,
+    ports::Submitted,
+    task::Incarnation,
     usage::UsageKind,
 };
 use onstage_engine::{Ask, Finished, Keep, Loaded, Refused, Ticket};
@@ -34,6 +36,7 @@ pub(crate) const SCHEDULE_AGENT: &str = "onstage-schedule";
 const KEY_BYTES_MAX: usize = 255;
 
 /// A prediction to start.
+#[derive(Clone)]
 pub(crate) struct Wanted {
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) id: Id,
@@ -58,14 +61,25 @@ pub(crate) async fn start(call: &Call, mut wanted: Wanted) -> Answer {
     let streams = call.accepts("text/event-stream");
     let keyed = idempotency(call, &wanted)?;
     if wanted.is_job() || !bring_data(call, &mut wanted, streams).await? {
-        let id = submit(call, &wanted, keyed).await?;
-        return going_on(call, &id, streams).await;
+        let job = submit(call, &wanted, keyed).await?;
+        return going_on(call, find::Place::Job(Box::new(job)), streams).await;
     }
     let Some(keyed) = keyed else {
-        let ticket = predict(call, &wanted)?;
+        wanted.input.record(call).await?;
+        let ticket = match predict(call, &wanted) {
+            Ok(ticket) => ticket,
+            Err(refused) => {
+                if wanted.input.stored.has_blobs() {
+                    wanted.input.forget(call).await;
+                }
+                return Err(refused);
+            }
+        };
         return follow(call, &wanted, ticket, streams, Kept::AtTheLimit).await;
     };
-    limit::check(call, &wanted.loaded.version, UsageKind::Realtime, None).await?;
+    let of_limit = (UsageKind::Realtime, None);
+    limit::check_new(call, &wanted.loaded.version, of_limit, Some(&keyed)).await?;
+    wanted.input.record(call).await?;
     match hand_over::once(call, &wanted, keyed).await? {
         hand_over::Once::Here(ticket) => follow(call, &wanted, ticket, streams, Kept::AsJob).await,
         hand_over::Once::Known(id) => known_before(call, &wanted, &id, streams).await,
@@ -94,7 +108,7 @@ async fn known_before(call: &Call, wanted: &Wanted, id: &Id, streams: bool) -> A
         let place = find::find(call, id).await?;
         get::wait(call, id, place, patience(call, prefer)).await?;
     }
-    going_on(call, id, streams).await
+    going_on(call, find::find(call, id).await?, streams).await
 }
 
 /// What tells a repeated request from a new one, when the client asked for that.
@@ -190,14 +204,38 @@ pub(crate) fn source(call: &Call) -> &'static str {
     }
 }
 
-/// Queues it durably; answers the id of this or of the same one before.
-async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Id, Problem> {
-    limit::check(call, &wanted.loaded.version, UsageKind::Background, Some(1)).await?;
-    let spec = wanted.input.for_job(call).await?;
-    let new = new_job(call, wanted, spec, key)?;
-    let submitted = call.state.parts.store.submit(new).await?;
+/// Queues it durably; answers this or the same one before.
+async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Job, Problem> {
+    let of_limit = (UsageKind::Background, Some(1));
+    limit::check_new(call, &wanted.loaded.version, of_limit, key.as_ref()).await?;
+    let submitted = submitted(call, wanted, key, None).await?;
     call.state.engine.nudge();
-    Ok(submitted.job.id)
+    Ok(submitted.job)
+}
+
+/// Makes a job of it, which `claimed_by` runs already. What it has in blobs goes when it is none.
+pub(crate) async fn submitted(
+    call: &Call,
+    wanted: &Wanted,
+    key: Option<Idempotency>,
+    claimed_by: Option<Incarnation>,
+) -> Result<Submitted, Problem> {
+    let submitting = async {
+        let spec = wanted.input.for_job(call).await?;
+        let mut new = new_job(call, wanted, spec, key)?;
+        new.claimed_by = claimed_by;
+        Ok::<_, Problem>(call.state.parts.store.submit(new).await?)
+    };
+    let submitted = submitting.await;
+    let unneeded = match &submitted {
+        Ok(submitted) => !submitted.new,
+        // Without an answer from the store, the job may be there.
+        Err(problem) => !problem.retryable,
+    };
+    if unneeded {
+        wanted.input.forget(call).await;
+    }
+    submitted
 }
 
 pub(crate) fn new_job(
@@ -339,10 +377,10 @@ fn answered(call: &Call, wanted: &Wanted, ticket: &Ticket, finished: &Arc<Finish
 }
 
 /// 202 for what goes on elsewhere: a job, here or on another front.
-async fn going_on(call: &Call, id: &Id, streams: bool) -> Answer {
-    let place = find::find(call, id).await?;
+async fn going_on(call: &Call, place: find::Place, streams: bool) -> Answer {
     if streams {
-        return super::events::stream(call, id.clone(), place, 0);
+        let id = place.id().clone();
+        return super::events::stream(call, id, place, 0);
     }
     let known = find::known(call, &place).await?;
     if known.status.is_final() {

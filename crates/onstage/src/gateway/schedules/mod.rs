@@ -7,6 +7,8 @@ mod create;
 mod delete;
 mod get;
 mod list;
+mod now;
+mod preview;
 mod submitter;
 pub(crate) use submitter::Submits;
 
@@ -33,6 +35,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes(Takes::Json("NewSchedule"))
             .gives(201, Json("Schedule"))
             .errors(&[400, 404, 409, 415, 422]),
+        route!(GET "/v1/schedules/preview", Owner, "When the ticks of a schedule would be, in words and as the next few times", preview::run)
+            .query(&[
+                ("cron", "minute, hour, day, month and weekday; or `every`"),
+                ("timezone", "of `cron`; `UTC` when absent"),
+                ("every", "`1h`, `7d`; or `cron`"),
+            ])
+            .gives(200, Json("ScheduleTicks"))
+            .errors(&[400, 422]),
         route!(GET ONE, Owner, "One schedule", get::run)
             .gives(200, Json("Schedule"))
             .errors(&[404]),
@@ -40,6 +50,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes(Takes::Json("ScheduleChange"))
             .gives(200, Json("Schedule"))
             .errors(&[400, 404, 409, 415, 422]),
+        route!(POST "/v1/schedules/{id}/run", Owner, "Makes a schedule's job now, whether it is paused or not", now::run)
+            .gives(200, Json("Schedule"))
+            .errors(&[400, 404, 409, 429]),
         route!(DELETE ONE, Owner, "Removes a schedule; jobs that it made stay", delete::run)
             .gives(204, Nothing)
             .errors(&[404, 409]),

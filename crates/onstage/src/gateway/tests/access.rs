@@ -28,8 +28,10 @@ GET /v1/models/{owner}/{name}/versions/{version}/weights O
 POST /v1/models/{owner}/{name}/versions/{version}/trainings O
 GET /v1/schedules O
 POST /v1/schedules O
+GET /v1/schedules/preview O
 GET /v1/schedules/{id} O
 PATCH /v1/schedules/{id} O
+POST /v1/schedules/{id}/run O
 DELETE /v1/schedules/{id} O
 GET /v1/trainings O
 GET /v1/trainings/{id} O
@@ -136,6 +138,7 @@ GET /batches/{id} P
 GET /trainings/{id} P
 GET /datasets P
 GET /datasets/{name} P
+GET /schedules P
 GET /usage P
 GET /assets/{*path} P
 ";

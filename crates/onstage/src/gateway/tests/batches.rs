@@ -12,7 +12,7 @@ const PATH: &str = "/v1/models/lab/thing/batches";
 const TABLE: &str = "N,do\n1,double\n2,double\n300,double\n4,crash\n";
 
 /// Does what a task does until there is no more work.
-async fn drain(world: &World, name: &ModelName) {
+pub(super) async fn drain(world: &World, name: &ModelName) {
     let live = world.engine.live(name).unwrap();
     let settings = TaskSettings {
         id: world.parts.new_id(),

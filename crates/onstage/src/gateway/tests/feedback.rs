@@ -33,7 +33,9 @@ async fn feedback_is_one_per_person_and_read_by_the_owner() {
     )
     .await
     .is(201);
-    give(&world.owner, json!({"rating": 1})).await.is(201);
+    give(&world.owner, json!({"rating": 1, "reason": "close"}))
+        .await
+        .is(201);
     give(&world.owner, json!({"comment": "and a word"}))
         .await
         .is(201);
@@ -57,6 +59,7 @@ async fn feedback_is_one_per_person_and_read_by_the_owner() {
     assert_eq!(theirs["correction"], 15);
     let ours = rows.iter().find(|row| row["rating"] == 1).unwrap();
     assert_eq!(ours["comment"], "and a word", "a word takes no rating back");
+    assert_eq!(ours["reason"], "close", "nor its reason");
     assert_eq!(
         (&theirs["input"], &theirs["output"]),
         (&json!({"n": 7}), &json!(14))

@@ -81,6 +81,11 @@ async fn unknown_paths_are_problems() {
         .send()
         .await
         .inference_error(404, "There is nothing at this path");
+    let browser = "text/html,application/xhtml+xml";
+    let nowhere = |path| world.get(path).header("accept", browser).send();
+    let page = nowhere("/no/such/page").await.is(404);
+    assert!(page.header("content-type").starts_with("text/html"));
+    nowhere("/v1/no/such").await.problem(404, "not_found");
     world
         .get("/v1/models/%ff/x")
         .send()

@@ -55,6 +55,7 @@ async fn a_schedule_is_made_changed_paused_and_removed() {
         ("cron", json!("30 6 * * mon-fri")),
         ("timezone", json!("Europe/Zurich")),
         ("every", Value::Null),
+        ("said", json!("at 06:30, Monday to Friday")),
         ("catch_up", json!(true)),
         ("overlap", json!("skip")),
         ("paused", json!(false)),
@@ -118,6 +119,55 @@ async fn listed_and_removed(world: &World, id: &str, going: &Value) {
         .bearer(&world.owner);
     remove.send().await.is(204);
     patch(world, id, json!({})).await.problem(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ticks_are_told_before_there_is_a_schedule() {
+    let world = World::new().await;
+    let preview = |query: &str| world.get(&format!("{ALL}/preview?{query}")).send();
+    let told = preview("cron=30+6+*+*+mon-fri&timezone=Europe/Zurich")
+        .await
+        .is(200)
+        .json();
+    assert_eq!(told["said"], "at 06:30, Monday to Friday");
+    let next: Vec<&str> = told["next"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tick| tick.as_str().unwrap())
+        .collect();
+    assert_eq!(next.len(), 5);
+    assert!(next.is_sorted() && next.iter().all(|tick| tick.contains(":30:00")));
+    let told = preview("every=90m").await.is(200).json();
+    assert_eq!(told["said"], "every 90 minutes");
+    preview("cron=61+*+*+*+*")
+        .await
+        .problem(422, "invalid_input");
+    preview("").await.problem(422, "invalid_input");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_that_is_paused_can_be_run_now() {
+    let world = World::new().await;
+    world.live("lab/fish", CODE).await;
+    let made = make(&world, json!({"paused": true})).await.is(201).json();
+    let now = format!("{ALL}/{}/run", made["id"].as_str().unwrap());
+    let ran = world.post(&now).send().await.is(200).json();
+    assert_eq!(
+        (&ran["paused"], &ran["next_at"], &ran["last"]["outcome"]),
+        (&json!(true), &Value::Null, &json!("made"))
+    );
+    let job = format!("/v1/jobs/{}", ran["last_job"].as_str().unwrap());
+    let job = world.get(&job).send().await.is(200).json();
+    assert_eq!(job["model"], "lab/fish");
+    let wrong = json!({"paused": true, "request": {"input": {"x": "many"}}});
+    let made = make(&world, wrong).await.is(201).json();
+    let now = format!("{ALL}/{}/run", made["id"].as_str().unwrap());
+    world
+        .post(&now)
+        .send()
+        .await
+        .problem(400, "invalid_request");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -189,6 +189,19 @@ async fn stock_clients_read_their_own_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_output_that_comes_at_the_end_is_not_lost_with_the_line() {
+    let world = World::new().await;
+    world.live("lab/thing", super::predictions::THING).await;
+    let ask = world.post(super::predictions::PATH);
+    let made = ask.json(&json!({"input": {"n": 4}})).send().await.is(201);
+    let path = made.json()["urls"]["stream"].as_str().unwrap().to_owned();
+    // The client saw a line of the log before its connection broke.
+    let seen = events(world.get(&path).header("last-event-id", "1")).await;
+    let output = seen.iter().find(|(_, name, _)| name == "output");
+    assert_eq!(output.unwrap().2, "8", "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_end_when_the_server_stops() {
     let world = World::new().await;
     world.live("lab/count", COUNT).await;

@@ -132,12 +132,16 @@ async fn a_key_makes_one_training_and_what_cannot_train_says_so() {
     let refused = asked(&other).await;
     assert!(refused.status.is_client_error(), "{}", refused.text());
     for body in [
-        json!({"input": {"data": "data:,x"}, "gates": ["accuracy"]}),
+        json!({"input": {"data": "data:,x"}, "gates": ["accuracy"], "destination": "lab/other"}),
         json!({"input": {"data": "data:,x"}, "destination": "no spaces/here"}),
     ] {
         let refused = world.post(&path).json(&body).send().await;
         assert!(refused.status.is_client_error(), "{body}");
     }
+    world.get("/v1/models/lab/other").send().await.is(404);
+    let kept = world.parts.blobs.list("trainings/").await.unwrap();
+    let own = format!("trainings/{}/input/file-0", one["id"].as_str().unwrap());
+    assert_eq!(kept, [own], "only what was accepted, once");
     let plain = "import onstage as on\n\n@on.predict\ndef f(x: int) -> int:\n    return x\n";
     world.live("lab/plain", plain).await;
     let path = "/v1/models/lab/plain/versions/1/trainings";

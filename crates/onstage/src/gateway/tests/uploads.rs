@@ -2,9 +2,10 @@
 
 use super::{ask::Ask, world::World};
 use http::Method;
-use onstage_core::{Timestamp, upload::UPLOAD_KEPT_MS};
+use onstage_core::{Id, Timestamp, upload::UPLOAD_KEPT_MS};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::pin::pin;
 
 const PART: usize = 16 << 20;
 
@@ -194,6 +195,83 @@ async fn wrong_parts_and_wishes_are_refused_and_leave_nothing() {
     let late = world.part(&upload, 1, b"abc").send().await;
     late.problem(404, "not_found");
     assert_eq!(world.left().await, 0);
+}
+
+#[tokio::test]
+async fn what_was_put_together_and_never_fetched_goes_with_its_upload() {
+    let world = World::new().await;
+    let store = &world.parts.store;
+    for (wish, folder) in [
+        (json!({"name": "a", "size": 3}), "files/"),
+        (
+            json!({"name": "a", "size": 3, "dataset": "fish"}),
+            "datasets/",
+        ),
+    ] {
+        for by_its_owner in [true, false] {
+            let upload = world.begin(&wish).await;
+            let (get, complete) = (
+                upload["urls"]["get"].as_str().unwrap(),
+                upload["urls"]["complete"].as_str().unwrap(),
+            );
+            world.part(&upload, 1, b"abc").send().await.is(200);
+            let id: Id = upload["id"].as_str().unwrap().parse().unwrap();
+            let (_, parts) = store.upload(&id).await.unwrap().unwrap();
+            let whole = async || world.parts.blobs.list(folder).await.unwrap();
+            {
+                // The client goes away as soon as the parts are being put together.
+                let mut asked = pin!(world.post(complete).send());
+                loop {
+                    assert!(futures::poll!(&mut asked).is_pending());
+                    if world.state.assemblies.done_bytes(&id).is_some() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            world
+                .until("it is put together", async || {
+                    (whole().await.len() == 1).then_some(())
+                })
+                .await;
+            match by_its_owner {
+                true => {
+                    let delete = world.ask(Method::DELETE, get).bearer(&world.owner);
+                    delete.send().await.is(204);
+                }
+                false => {
+                    let long_ago = Timestamp(world.parts.clock.now().0 - UPLOAD_KEPT_MS - 1_000);
+                    store
+                        .put_part(&id, parts[0].clone(), long_ago)
+                        .await
+                        .unwrap();
+                    let swept = onstage_engine::reaper::sweep_uploads(&world.parts).await;
+                    assert_eq!(swept.unwrap(), 1);
+                }
+            }
+            assert_eq!(whole().await, Vec::<String>::new(), "{wish}");
+            assert_eq!(world.left().await, 0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_made_of_a_swept_upload_stays() {
+    let world = World::new().await;
+    let store = &world.parts.store;
+    let wish = json!({"name": "a", "size": 3, "dataset": "fish"});
+    let upload = world.begin(&wish).await;
+    world.part(&upload, 1, b"abc").send().await.is(200);
+    let id: Id = upload["id"].as_str().unwrap().parse().unwrap();
+    let (unmade, _) = store.upload(&id).await.unwrap().unwrap();
+    let complete = upload["urls"]["complete"].as_str().unwrap();
+    let made = world.post(complete).send().await.is(201).json();
+    // As if its front had died before it noted what became of it.
+    onstage_engine::reaper::clear_whole(&world.parts, &unmade)
+        .await
+        .unwrap();
+    let content = made["urls"]["content"].as_str().unwrap();
+    assert_eq!(world.get(content).send().await.is(200).text(), "abc");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -86,20 +86,31 @@ impl Bundles for Receiver {
     }
 }
 
+fn memory() -> impl Fn(&Path) -> String {
+    |_| "memory:".to_owned()
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::build(change, |_| {}).await
+        Self::build(&memory(), change, |_| {}).await
     }
 
     pub(crate) async fn with_engine(change: impl FnOnce(&mut onstage_engine::Settings)) -> Self {
-        Self::build(|_| {}, change).await
+        Self::build(&memory(), |_| {}, change).await
+    }
+
+    /// On a store that takes its time, as a real one does.
+    pub(crate) async fn on_disk() -> Self {
+        let sqlite = |folder: &Path| format!("sqlite://{}/onstage.db", folder.display());
+        Self::build(&sqlite, |_| {}, |_| {}).await
     }
 
     async fn build(
+        url: &dyn Fn(&Path) -> String,
         change: impl FnOnce(&mut Settings),
         change_engine: impl FnOnce(&mut onstage_engine::Settings),
     ) -> Self {
@@ -114,7 +125,7 @@ impl World {
         let parcels = DiskParcels::new(folder.path(), blobs.clone());
         let datasets = HostDatasets::new(folder.path(), blobs.clone(), CACHE_BYTES_DEFAULT);
         let parts = Parts {
-            store: store::open("memory:").await.unwrap(),
+            store: store::open(&url(folder.path())).await.unwrap(),
             launcher: Arc::new(launcher),
             blobs: blobs.clone(),
             driver: None,
@@ -177,11 +188,16 @@ impl World {
 
     /// Puts a model into the catalog and waits until it answers.
     pub(crate) async fn live(&self, name: &str, code: &str) -> ModelName {
+        self.live_with(name, code, "").await
+    }
+
+    /// The same with more in its `onstage.toml`.
+    pub(crate) async fn live_with(&self, name: &str, code: &str, more: &str) -> ModelName {
         let name: ModelName = name.parse().unwrap();
         let source = tempfile::tempdir_in(self.folder.path()).unwrap();
         std::fs::write(source.path().join("model.py"), code).unwrap();
         let toml = format!(
-            "[model]\nname = \"{}\"\n[keep]\nredact = [\"hush\"]\n",
+            "[model]\nname = \"{}\"\n[keep]\nredact = [\"hush\"]\n{more}\n",
             name.name()
         );
         std::fs::write(source.path().join("onstage.toml"), toml).unwrap();

@@ -3,7 +3,7 @@
 
 use super::{find, input};
 use crate::gateway::{
-    body,
+    blobs, body,
     call::{Call, set, shortened},
     hex,
     input::hidden_fields,
@@ -16,6 +16,7 @@ use crate::gateway::{
     versions,
     webhooks::wish,
 };
+use bytes::Bytes;
 use http::{HeaderName, StatusCode, header};
 use onstage_core::{
     Id, ModelName,
@@ -65,31 +66,50 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let wish: Body<'_> = body::parse(&bytes)?;
     let schema = trained_by(&version)?;
     let id = call.state.parts.new_id();
-    let json = input_of(&bytes, wish.input);
-    let hidden = hidden_fields(Some(&schema), &version.config);
-    let input = input::prepare(&call, &schema, &id, &json, &hidden).await?;
+    let asked = asked(&call, &version, &schema, &id, (&bytes, wish)).await;
+    let asked = or_forget(&call, &id, asked).await?;
+    submit(&call, &version, id, asked).await
+}
+
+/// What the request asks for, with its input at rest under the id.
+async fn asked(
+    call: &Call,
+    version: &Version,
+    schema: &ModelSchema,
+    id: &Id,
+    (bytes, wish): (&Bytes, Body<'_>),
+) -> Result<Asked, Problem> {
+    let json = input_of(bytes, wish.input);
+    let hidden = hidden_fields(Some(schema), &version.config);
+    let input = input::prepare(call, schema, id, &json, &hidden).await?;
     let spec = TrainingSpec {
         input: input.stored,
         parameters: input.shown,
         datasets: input.datasets,
-        destination: destination(&call, &version, wish.destination.as_deref()).await?,
+        destination: destination(call, version, wish.destination.as_deref())?,
         promote: wish.promote,
         gates: gates(&wish.gates)?,
-        seed: seed(&call, wish.seed)?,
+        seed: seed(call, wish.seed)?,
         resume: None,
     };
     let filter = wish.webhook_events_filter.as_deref();
-    let asked = Asked {
+    Ok(Asked {
         spec,
-        webhook: wish::of(&call, wish.webhook.as_deref(), filter)?,
-        body_sha256: digest_if_keyed(&call, &bytes),
-    };
-    submit(&call, &version, id, asked).await
+        webhook: wish::of(call, wish.webhook.as_deref(), filter)?,
+        body_sha256: digest_if_keyed(call, bytes),
+    })
 }
 
-/// Commits a training and answers it.
+/// The outcome; what was put into blobs for the training goes when it is an error.
+async fn or_forget<T>(call: &Call, id: &Id, outcome: Result<T, Problem>) -> Result<T, Problem> {
+    if outcome.is_err() {
+        blobs::remove_all(call, &input::folder_of(id)).await;
+    }
+    outcome
+}
+
+/// Commits a training and answers it. What is in blobs for it goes when it is none.
 pub(super) async fn submit(call: &Call, version: &Version, id: Id, asked: Asked) -> Answer {
-    limit::check(call, version, UsageKind::Training, Some(1)).await?;
     let who = call.principal()?;
     let key = call.header(&HeaderName::from_static("idempotency-key"));
     let idempotency = key.map(|key| Idempotency {
@@ -97,6 +117,12 @@ pub(super) async fn submit(call: &Call, version: &Version, id: Id, asked: Asked)
         key: format!("key:{}", hex(&Sha256::digest(key))),
         body_sha256: asked.body_sha256,
     });
+    let of_limit = (UsageKind::Training, Some(1));
+    let allowed = limit::check_new(call, version, of_limit, idempotency.as_ref()).await;
+    or_forget(call, &id, allowed).await?;
+    if asked.spec.destination != version.model {
+        make(call, &asked.spec.destination).await?;
+    }
     let new = NewJob {
         id,
         model: version.model.clone(),
@@ -111,7 +137,17 @@ pub(super) async fn submit(call: &Call, version: &Version, id: Id, asked: Asked)
         webhook: asked.webhook,
         idempotency,
     };
-    let job = call.state.parts.store.submit(new).await?.job;
+    let id = new.id.clone();
+    let job = match call.state.parts.store.submit(new).await {
+        Ok(submitted) => submitted.job,
+        // Without an answer from the store, the job may be there.
+        Err(error) if error.kind.retryable() => return Err(error.into()),
+        Err(error) => return or_forget(call, &id, Err(error.into())).await,
+    };
+    if job.id != id {
+        // The same request came before.
+        blobs::remove_all(call, &input::folder_of(&id)).await;
+    }
     call.state.engine.nudge();
     let path = call.link(&format!("/v1/trainings/{}", job.id));
     let found = find::of_job(job)
@@ -148,12 +184,8 @@ fn trained_by(version: &Version) -> Result<ModelSchema, Problem> {
     })
 }
 
-/// The model that gets the new version; made when it is not there.
-async fn destination(
-    call: &Call,
-    version: &Version,
-    wish: Option<&str>,
-) -> Result<ModelName, Problem> {
+/// The model that gets the new version.
+fn destination(call: &Call, version: &Version, wish: Option<&str>) -> Result<ModelName, Problem> {
     let Some(text) = wish.filter(|text| !text.is_empty()) else {
         return Ok(version.model.clone());
     };
@@ -161,10 +193,14 @@ async fn destination(
         Some((owner, name)) => ModelName::new(owner, name),
         None => ModelName::new(&call.state.settings.default_owner, text),
     };
-    let name = name.map_err(|error| {
+    name.map_err(|error| {
         Problem::field("/destination", "`owner/name` of a model", shortened(text))
             .hint(error.hint.unwrap_or_default())
-    })?;
+    })
+}
+
+/// Makes the model when it is not there.
+async fn make(call: &Call, name: &ModelName) -> Result<(), Problem> {
     let parts = &call.state.parts;
     let model = Model {
         name: name.clone(),
@@ -177,7 +213,7 @@ async fn destination(
         created_at: parts.clock.now(),
     };
     parts.store.ensure_model(model).await?;
-    Ok(name)
+    Ok(())
 }
 
 fn gates(texts: &[String]) -> Result<Vec<Gate>, Problem> {

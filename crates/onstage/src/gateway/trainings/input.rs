@@ -68,11 +68,16 @@ pub(super) async fn prepare(
     })
 }
 
+/// Where the blobs of a training's input lie.
+pub(super) fn folder_of(id: &Id) -> String {
+    format!("trainings/{id}/input/")
+}
+
 async fn stored(call: &Call, id: &Id, text: String) -> Result<Stored, Problem> {
     if text.len() <= INLINE_BYTES_MAX {
         return Ok(Stored::Inline(text));
     }
-    let key = format!("trainings/{id}/input/value.json");
+    let key = format!("{}value.json", folder_of(id));
     let blob = call.state.parts.blobs.put(&key, text.into()).await?;
     Ok(Stored::Blob(blob))
 }
@@ -102,7 +107,7 @@ async fn file(
     wanted: &StandIn,
 ) -> Result<(Json, String), Problem> {
     let own = call.own_host().to_owned();
-    let key = format!("trainings/{id}/input/file-{number}");
+    let key = format!("{}file-{number}", folder_of(id));
     let found = parse_ref(&wanted.text, |host| host.eq_ignore_ascii_case(&own));
     let (blob, name, media_type) = match found {
         Some(FileRef::Uploaded(file)) => {
@@ -120,8 +125,7 @@ async fn file(
         }) => {
             let file = files::inside(call, &from, part, number).await?;
             let most = call.state.settings.upload_bytes_max;
-            let bytes = file.bytes(call, most).await?;
-            let blob = upload::bytes_to_blob(call, bytes, &key).await?;
+            let blob = file.to_blob(call, &key, most).await?;
             (blob, file.name, file.media_type)
         }
         Some(FileRef::FormPart(_)) | None => return Err(neither(wanted)),

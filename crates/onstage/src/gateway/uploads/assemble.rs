@@ -1,7 +1,7 @@
 //! Putting parts together into one blob, once at a time per upload, whoever asks and goes away meanwhile.
 //! Does not make records.
 
-use crate::gateway::state::State;
+use crate::gateway::{blobs::copy, state::State};
 use futures::{FutureExt, future::Shared};
 use onstage_core::{
     Error, Id, Result,
@@ -18,9 +18,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-
-/// Read and written at a time.
-const PIECE_BYTES: u64 = 1 << 20;
 
 /// The whole file and its first bytes.
 #[derive(Debug, Clone)]
@@ -49,7 +46,7 @@ impl Assemblies {
     }
 
     /// How much of it is put together; none when nobody is at it.
-    pub(super) fn done_bytes(&self, id: &Id) -> Option<u64> {
+    pub(crate) fn done_bytes(&self, id: &Id) -> Option<u64> {
         let known = self.lock();
         let assembly = known.get(id)?;
         Some(assembly.done_bytes.load(Ordering::Relaxed))
@@ -58,6 +55,14 @@ impl Assemblies {
     /// Forgets an outcome that was taken, or one that may be tried again.
     pub(super) fn done(&self, id: &Id) {
         self.lock().remove(id);
+    }
+
+    /// Forgets one whose upload is gone, when nothing is written any more: without its parts it ends soon.
+    pub(super) async fn end(&self, id: &Id) {
+        let assembly = self.lock().remove(id);
+        if let Some(assembly) = assembly {
+            let _ = assembly.ending.await;
+        }
     }
 }
 
@@ -103,16 +108,12 @@ async fn joined(
     let mut writer = blobs.writer(key).await?;
     let mut head = Vec::new();
     for part in parts {
-        let mut at = 0;
-        while at < part.blob.size_bytes {
-            let end = (at + PIECE_BYTES).min(part.blob.size_bytes);
-            let piece = blobs.read(&part.blob.key, at..end).await?;
+        copy(blobs, &part.blob, &mut *writer, |piece| {
             let more = (HEAD_BYTES - head.len()).min(piece.len());
             head.extend_from_slice(&piece[..more]);
             done_bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
-            writer.write(piece).await?;
-            at = end;
-        }
+        })
+        .await?;
     }
     let blob = writer.finish().await?;
     Ok(Whole { blob, head })

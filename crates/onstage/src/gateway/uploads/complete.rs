@@ -3,7 +3,7 @@
 
 use super::{
     assemble::{Whole, assemble},
-    find, forget_all, show,
+    find, forget_parts, show,
 };
 use crate::gateway::{
     call::{self, Call, set},
@@ -31,12 +31,7 @@ pub(crate) async fn run(call: Call) -> Answer {
     }
     let parts = upload.whole(parts)?;
     let wait = call.state.settings.wait_default;
-    // A file's blob lies under the upload's own id, so that completing it twice makes one file.
-    let key = match upload.dataset {
-        Some(_) => format!("datasets/{}", upload.id),
-        None => format!("files/{}", upload.id),
-    };
-    let assembling = assemble(&call.state, &upload, parts.clone(), key);
+    let assembling = assemble(&call.state, &upload, parts.clone(), upload.whole_key());
     let Ok(outcome) = tokio::time::timeout(wait, assembling).await else {
         let mut response = show(&call, StatusCode::ACCEPTED, &upload, &parts)?;
         let headers = response.headers_mut();
@@ -58,7 +53,7 @@ async fn make(call: &Call, upload: &Upload, whole: Whole) -> Answer {
     };
     let store = &call.state.parts.store;
     match store.complete_upload(&upload.id, made).await {
-        Ok(()) => forget_all(call, &upload.id).await,
+        Ok(()) => forget_parts(call, &upload.id).await,
         // What it became is there; the parts go with the upload in a day.
         Err(error) => tracing::warn!(upload = %upload.id, %error, "an upload's parts stay"),
     }

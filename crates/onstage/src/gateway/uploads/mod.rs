@@ -23,6 +23,7 @@ use onstage_core::{
     Id,
     upload::{Upload, UploadPart},
 };
+use onstage_engine::reaper::{clear_parts, clear_whole};
 
 const ONE: &str = "/v1/uploads/{id}";
 
@@ -60,7 +61,12 @@ async fn get(call: Call) -> Answer {
 async fn delete(call: Call) -> Answer {
     let (upload, _) = find(&call).await?;
     call.state.parts.store.remove_upload(&upload.id).await?;
-    forget_all(&call, &upload.id).await;
+    forget_parts(&call, &upload.id).await;
+    call.state.assemblies.end(&upload.id).await;
+    let cleared = clear_whole(&call.state.parts, &upload).await;
+    if let Err(error) = cleared {
+        tracing::warn!(upload = %upload.id, %error, "what an upload was put together to stays");
+    }
     Ok(call::no_content())
 }
 
@@ -88,9 +94,9 @@ async fn forget(call: &Call, key: &str) {
     }
 }
 
-/// Removes all that came of an upload, also what a front that died had not noted.
-async fn forget_all(call: &Call, id: &Id) {
-    let cleared = onstage_engine::reaper::clear_upload(&*call.state.parts.blobs, id).await;
+/// Removes all parts of an upload, also those that a front that died had not noted.
+async fn forget_parts(call: &Call, id: &Id) {
+    let cleared = clear_parts(&*call.state.parts.blobs, id).await;
     if let Err(error) = cleared {
         tracing::warn!(upload = %id, %error, "parts of an upload stay");
     }

@@ -4,12 +4,31 @@
 use crate::gateway::{call::Call, problem::Problem};
 use onstage_core::{
     ModelName, Timestamp,
+    job::Idempotency,
     model::Version,
     usage::{Dimension, UsageFilter, UsageKind, check_month, check_run},
 };
 
 /// Estimates look back this far.
 const LOOK_BACK_MS: i64 = 30 * 86_400_000;
+
+/// Before a job is taken that may have been taken already: what was accepted once is not refused when it is asked again.
+pub(crate) async fn check_new(
+    call: &Call,
+    version: &Version,
+    (kind, items): (UsageKind, Option<u64>),
+    key: Option<&Idempotency>,
+) -> Result<(), Problem> {
+    let checked = check(call, version, kind, items).await;
+    let (Err(_), Some(key)) = (&checked, key) else {
+        return checked;
+    };
+    let parts = &call.state.parts;
+    match parts.store.submission(key, parts.clock.now()).await? {
+        Some(_) => Ok(()),
+        None => checked,
+    }
+}
 
 /// Before a job is taken. Errors: over budget.
 pub(crate) async fn check(

@@ -9,8 +9,9 @@ use super::{
     signature,
 };
 use crate::gateway::{
+    blobs,
     call::Call,
-    input::hidden_fields,
+    input::{folder_of, hidden_fields},
     predictions::start::{refused, source, wait},
     problem::{Answer, Problem},
     wire::{
@@ -77,6 +78,7 @@ async fn predict(
 ) -> Result<(Id, Arc<Finished>), Problem> {
     let id = call.state.parts.new_id();
     let stored_input = recorded(call, loaded, &id, &built).await?;
+    let in_blobs = stored_input.has_blobs();
     let patience = patience(call, request);
     let ask = Ask {
         id: id.clone(),
@@ -92,8 +94,15 @@ async fn predict(
             _ => Keep::Always,
         },
     };
-    let ticket = call.state.engine.predict(ask);
-    let ticket = ticket.map_err(|why| refused(&why, &loaded.model))?;
+    let ticket = match call.state.engine.predict(ask) {
+        Ok(ticket) => ticket,
+        Err(why) => {
+            if in_blobs {
+                blobs::remove_all(call, &folder_of(&id)).await;
+            }
+            return Err(refused(&why, &loaded.model));
+        }
+    };
     // Whoever computes past its deadline is ended a little after it.
     match wait(call, &ticket, patience).await {
         Some(finished) => Ok((id, finished)),

@@ -19,7 +19,7 @@ pub(crate) async fn run(call: Call) -> Answer {
             "version_is_live",
             format!("Version v{} is live and cannot be deleted.", version.number),
         )
-        .hint("promote another version first"));
+        .hint("make another version live first"));
     }
     let alias = pointing_at(&model.aliases, &version.id).next();
     if let Some(alias) = alias {

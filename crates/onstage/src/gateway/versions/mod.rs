@@ -1,4 +1,4 @@
-//! Versions: push, look, promote, roll back, delete.
+//! Versions: push, look, make live, roll back, delete.
 //! Does not build them; the engine's builder does.
 
 mod compare;
@@ -46,7 +46,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route!(GET "/v1/models/{owner}/{name}/lineage", Stakeholder, "What the model's versions came from", compare::lineage)
             .gives(200, Json("LineageGraph"))
             .errors(&[404]),
-        route!(POST "/v1/models/{owner}/{name}/versions/{version}/promote", Owner, "Makes a version the one that answers", live::promote)
+        route!(POST "/v1/models/{owner}/{name}/versions/{version}/promote", Owner, "Makes a version live: the one that answers", live::promote)
             .takes(Takes::Json("Promotion"))
             .gives(200, Json("Model"))
             .errors(&[404, 409]),

@@ -17,6 +17,9 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
+/// Room for an envelope beside its values, so that it does not grow while it is written.
+const ENVELOPE_BYTES: usize = 1280;
+
 /// Everything that is known about a prediction.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
@@ -165,7 +168,12 @@ impl Known {
     }
 
     pub(crate) fn text(&self, call: &Call, feedback: Option<Feedback>) -> Vec<u8> {
-        serde_json::to_vec(&self.envelope(call, feedback)).unwrap_or_default()
+        let values = self.input.len() + self.output.as_ref().map_or(0, Bytes::len);
+        let mut text = Vec::with_capacity(ENVELOPE_BYTES + values + self.logs.len());
+        match serde_json::to_writer(&mut text, &self.envelope(call, feedback)) {
+            Ok(()) => text,
+            Err(_) => Vec::new(),
+        }
     }
 
     /// A command line that asks the same again.

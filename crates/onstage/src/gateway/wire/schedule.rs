@@ -3,7 +3,10 @@
 
 use super::{maybe_time, time};
 use crate::gateway::call::Call;
-use onstage_core::schedule::{self, Overlap, Pace, Skipped, TickFate, When};
+use onstage_core::{
+    Timestamp,
+    schedule::{self, Overlap, Pace, Skipped, TickFate, When},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -25,6 +28,8 @@ pub(crate) struct Schedule {
     cron: Option<String>,
     timezone: Option<String>,
     every: Option<String>,
+    /// When the ticks are, in words: `at 06:30, Monday to Friday`.
+    said: String,
     catch_up: bool,
     /// `skip` or `queue`.
     overlap: &'static str,
@@ -89,6 +94,32 @@ pub(crate) struct ScheduleChange {
     pub(crate) every: Option<String>,
     pub(crate) catch_up: Option<bool>,
     pub(crate) overlap: Option<String>,
+}
+
+/// When the ticks of a schedule would be.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ScheduleTicks {
+    /// In words: `at 06:30, Monday to Friday`.
+    said: String,
+    cron: Option<String>,
+    timezone: Option<String>,
+    every: Option<String>,
+    next: Vec<String>,
+}
+
+pub(crate) fn ticks(when: &When, next: Vec<Timestamp>) -> ScheduleTicks {
+    let Words {
+        cron,
+        timezone,
+        every,
+    } = words(when);
+    ScheduleTicks {
+        said: when.said(),
+        cron,
+        timezone,
+        every,
+        next: next.into_iter().map(time).collect(),
+    }
 }
 
 impl ScheduleChange {
@@ -166,6 +197,7 @@ pub(crate) fn show(call: &Call, of: &schedule::Schedule) -> Schedule {
         cron,
         timezone,
         every,
+        said: of.when.said(),
         catch_up: of.catch_up,
         overlap: match of.overlap {
             Overlap::Skip => "skip",

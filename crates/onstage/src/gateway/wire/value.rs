@@ -201,6 +201,23 @@ pub(crate) fn nth_attachment(
     found
 }
 
+/// The blobs that a value at rest names; of one that lies in a blob itself, only that.
+pub(crate) fn blob_keys(stored: &Stored) -> Vec<String> {
+    let mut keys = Vec::new();
+    match stored {
+        Stored::Blob(blob) => keys.push(blob.key.clone()),
+        Stored::Inline(text) if mentions(text.as_bytes(), b"\"$blob\"") => {
+            let mut tree = serde_json::from_str::<Json>(text).unwrap_or_default();
+            each_file(&mut tree, "$blob", &mut |file| {
+                keys.push(file_of(file).blob.key);
+                Json::Null
+            });
+        }
+        Stored::Inline(_) | Stored::Removed => {}
+    }
+    keys
+}
+
 fn file_of(file: &Map<String, Json>) -> FileIn {
     let text = |key: &str| file.get(key).and_then(Json::as_str);
     FileIn {
