@@ -160,7 +160,10 @@ impl Engine {
         let catalog = house.catalog.clone();
         let work = folder_schedules::run(parts.clone(), catalog, nudge.clone(), stop.clone());
         spawn("schedules of folders", work);
-        spawn("schedules", schedules::run(parts, submitter, nudge, rest, stop));
+        spawn(
+            "schedules",
+            schedules::run(parts, submitter, nudge, rest, stop),
+        );
     }
 
     /// A schedule was made or changed: they are looked at at once.

@@ -170,6 +170,10 @@ mod tests {
         let (message, hint) = refusal("[model]\nname = \"age\"\n[training]\nkeep = 2\n");
         assert_eq!(message, "`onstage.toml` line 4: unknown key `keep`");
         assert!(hint.contains("keep_checkpoints"), "{hint}");
+        let (message, hint) =
+            refusal("[model]\nname = \"age\"\n[schedules.nightly]\ncorn = \"@daily\"\n");
+        assert_eq!(message, "`onstage.toml` line 4: unknown key `corn`");
+        assert_eq!(hint, "did you mean `cron`?");
         let (_, hint) = refusal("[model]\nname = \"age\"\nzebra = 1\n");
         assert!(hint.starts_with("keys here are `name`"), "{hint}");
     }
@@ -212,6 +216,14 @@ mod tests {
             (
                 "[model]\nname = \"age\"\n[training]\nretry_on = [\"rain\"]\n",
                 "rain",
+            ),
+            (
+                "[model]\nname = \"age\"\n[schedules.nightly]\ninput = { x = 1 }\n",
+                "[schedules.nightly]: when is missing",
+            ),
+            (
+                "[model]\nname = \"age\"\n[schedules.nightly]\ncron = \"at night\"\n",
+                "line 4",
             ),
             (
                 "[model]\nname = \"age\"\n[secrets]\nnames = [\"PATH\"]\n",

@@ -48,7 +48,10 @@ pub(crate) use near::{edits, nearest};
 use caller::{Caller, Shared};
 use clap::{Parser, Subcommand};
 use exit::Failure;
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
+
+/// For what is left when a server or task has ended: it lets go of folders, which are removed then.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 
 /// Put a folder of Python functions on stage: a page, an API, batch jobs and feedback for your model.
 #[derive(Debug, Parser)]
@@ -140,6 +143,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(caller) => caller,
         Err(error) => return exit::end(Err(Failure::Error(error))),
     };
+    let last_words = cli.verb.last_words();
     let runtime = match cli.verb.runtime().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -149,11 +153,19 @@ pub(crate) fn main() -> ExitCode {
     };
     let ended = runtime.block_on(Box::pin(cli.verb.run(&caller)));
     // A read of standard input or a thread in a system call must not hold the end up.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(last_words);
     exit::end(ended)
 }
 
 impl Verb {
+    /// How long what is left of the work may take to let go of what it holds. Who serves has folders to remove.
+    fn last_words(&self) -> Duration {
+        match self {
+            Self::Serve(_) | Self::Dev(_) | Self::Task(_) => LAST_WORDS_MAX,
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Verbs that serve use all cores; the others are done on the thread they are on.
     fn runtime(&self) -> tokio::runtime::Builder {
         match self {

@@ -223,3 +223,28 @@ async fn a_client_that_goes_away_takes_its_prediction_with_it_if_it_says_so() {
     }
     world.close().await;
 }
+
+#[tokio::test]
+async fn a_server_that_is_stopped_while_workers_live_leaves_no_folders() {
+    let mut world = World::start().await;
+    let awake = "[model]\nname = \"echo\"\n[realtime]\nworkers = { min = 2, max = 3 }\n";
+    let code = "import onstage as on\n\n@on.predict\ndef echo(x: int) -> int:\n    return x\n";
+    world.push("echo", code, &[("onstage.toml", awake)]).await;
+    let (status, made) = world.predict("echo", json!({"x": 3})).await;
+    assert_eq!((status, &made["output"]), (201, &json!(3)), "{made:#}");
+    let left = |world: &World| -> Vec<_> {
+        let folders = ["tmp", "scratch"].map(|name| world.data().join(name));
+        let found = folders
+            .iter()
+            .flat_map(|folder| std::fs::read_dir(folder).unwrap());
+        found.map(|entry| entry.unwrap().path()).collect()
+    };
+    assert_eq!(
+        left(&world).len(),
+        3,
+        "the front's, its lock, its workers': {:?}",
+        left(&world)
+    );
+    world.stop().await;
+    assert_eq!(left(&world), Vec::<std::path::PathBuf>::new());
+}

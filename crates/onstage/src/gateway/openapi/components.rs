@@ -180,6 +180,8 @@ fn by_hand() -> [(&'static str, Value); 3] {
                     "stream": {"type": "boolean", "description": "answer at once; the output is read from `urls.stream`"},
                     "version": {"type": "string", "description": "where the path names no model: the id of a version, or `owner/name`"},
                     "model": {"type": "string", "description": "where the path names no model: `owner/name`"},
+                    "webhook": {"type": "string", "description": "an address that is told of the job that the prediction then is"},
+                    "webhook_events_filter": {"type": "array", "items": {"type": "string", "enum": ["start", "completed"]}},
                 },
             }),
         ),

@@ -117,19 +117,20 @@ async fn what_is_sent_is_what_is_described() {
 async fn a_model_that_trains_says_what_its_training_takes_and_gives() {
     let world = World::new().await;
     let code = "
-import enum
+import dataclasses
 import onstage as on
 
-class Zone(enum.Enum):
-    NORTH = 'n'
+@dataclasses.dataclass
+class Zone:
+    north: int
 
 @on.predict
 def f(zone: Zone) -> int:
     return 1
 
-class Zone(enum.Enum):
-    EAST = 'e'
-    WEST = 'w'
+@dataclasses.dataclass
+class Zone:
+    east: int
 
 @on.train
 def fit(data: on.Dataset, zone: Zone, epochs: int = on.Input(default=3, ge=1)) -> str:
@@ -151,16 +152,12 @@ def fit(data: on.Dataset, zone: Zone, epochs: int = on.Input(default=3, ge=1)) -
         let there = document.pointer(reference.trim_start_matches('#'));
         assert!(there.is_some(), "{reference} leads nowhere: {document:#}");
     }
-    let text = input.to_string() + &schemas["TrainingZone"].to_string();
-    assert!(
-        text.contains("\"e\"") && !text.contains("\"n\""),
-        "{schemas:#}"
-    );
     let check = serde_json::json!({
         "$ref": "#/components/schemas/TrainingInput",
         "components": document["components"],
     });
     let check = jsonschema::validator_for(&check).unwrap();
-    let fits = |zone: &str| check.is_valid(&serde_json::json!({"data": "fish@v1", "zone": zone}));
-    assert!(fits("e") && !fits("n"));
+    let fits = |zone| check.is_valid(&serde_json::json!({"data": "fish@v1", "zone": zone}));
+    assert!(fits(serde_json::json!({"east": 1})), "{schemas:#}");
+    assert!(!fits(serde_json::json!({"north": 1})), "{schemas:#}");
 }

@@ -94,6 +94,10 @@ pub(crate) struct NewTraining {
     gates: Option<Vec<String>>,
     /// By chance when absent.
     seed: Option<u64>,
+    /// An address that is told of the job.
+    webhook: Option<String>,
+    /// Of what: `start`, `completed`; both when absent.
+    webhook_events_filter: Option<Vec<String>>,
 }
 
 /// What a training measured.
