@@ -129,10 +129,15 @@ impl Catalog for MemoryStore {
 }
 
 impl State {
-    pub(super) fn add_version(&mut self, new: NewVersion) -> Result<(Version, bool)> {
-        if !self.models.contains_key(&new.model) {
-            return Err(rules::no_model(&new.model));
+    pub(super) fn check_model(&self, name: &ModelName) -> Result<()> {
+        match self.models.contains_key(name) {
+            true => Ok(()),
+            false => Err(rules::no_model(name)),
         }
+    }
+
+    pub(super) fn add_version(&mut self, new: NewVersion) -> Result<(Version, bool)> {
+        self.check_model(&new.model)?;
         if let Some(known) = self.versions.get_mut(&new.id) {
             if let Some(again) = rules::version_again(known, new)? {
                 *known = again;

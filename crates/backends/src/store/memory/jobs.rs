@@ -35,9 +35,7 @@ impl Jobs for MemoryStore {
         if state.jobs.contains_key(&new.id) {
             return Err(Error::conflict(format!("job `{}` exists already", new.id)));
         }
-        if !state.models.contains_key(&new.model) {
-            return Err(rules::no_model(&new.model));
-        }
+        state.check_model(&new.model)?;
         for which in new.spec.datasets() {
             if state.dataset_version(rules::exactly(which)?).is_none() {
                 return Err(rules::no_dataset(which));
