@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "crates/onstage/tests/faults"
 PAGE = ROOT / "docs/faults.md"
 TOLD_MAX = 3
+HEAD = ["| experiment | N | failures | measured | pass |", "|---|---|---|---|---|"]
 
 
 def main():
@@ -24,7 +25,9 @@ def main():
     options.add_argument("--only", help="experiments with commas: F03,S14")
     options.add_argument("--seed", type=int, help="repeat a run's random choices")
     options.add_argument("--dev", action="store_true", help="few rounds, development build: to try the table out")
-    options.add_argument("--write", action="store_true", help=f"write the table to {PAGE.relative_to(ROOT)}")
+    options.add_argument(
+        "--write", action="store_true", help=f"write the table, or the rows of some, to {PAGE.relative_to(ROOT)}"
+    )
     chosen = options.parse_args()
     tests = find_tests(chosen.only)
     cache = Path(os.environ.get("ONSTAGE_CACHE") or Path.home() / ".cache/onstage")
@@ -37,7 +40,7 @@ def main():
         for told in (row["told"] + row["missed"])[:TOLD_MAX]:
             print(f"{row['experiment']}: {told[:500]}", file=sys.stderr)
     if chosen.write:
-        PAGE.write_text(page(rows))
+        PAGE.write_text(merged(PAGE.read_text(), rows) if chosen.only else page(rows))
     failed = [row["experiment"] for row in rows if not row["pass"]]
     if failed:
         print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
@@ -100,22 +103,35 @@ def read(results, name):
 
 
 def table(rows):
-    lines = ["| experiment | N | failures | measured | pass |", "|---|---|---|---|---|"]
-    for row in rows:
-        measured = ", ".join(f"{name} {value:,}" for name, value in sorted(row["measured"].items()))
-        what = f"{row['experiment']} {row['title']}".strip()
-        passed = "yes" if row["pass"] else "**no**: " + "; ".join(row["missed"] or ["see its failures"])
-        lines.append(f"| {what} | {row['n']:,} | {row['failures']} | {measured} | {passed} |")
-    return "\n".join(lines)
+    return "\n".join([*HEAD, *map(line, rows)])
+
+
+def line(row):
+    measured = ", ".join(f"{name} {value:,}" for name, value in sorted(row["measured"].items()))
+    what = f"{row['experiment']} {row['title']}".strip()
+    passed = "yes" if row["pass"] else "**no**: " + "; ".join(row["missed"] or ["see its failures"])
+    return f"| {what} | {row['n']:,} | {row['failures']} | {measured} | {passed} |"
+
+
+def merged(text, rows):
+    """The page with the rows of some experiments anew, and a line that says which and when."""
+    before, old = text.split(HEAD[0], 1)
+    lines = {found.split()[1]: found for found in old.splitlines() if re.match(r"\| [FS]\d\d", found)}
+    lines.update({row["experiment"]: line(row) for row in rows})
+    names = ", ".join(row["experiment"] for row in rows)
+    return f"{before}By themselves, {when()}: {names}.\n\n" + "\n".join([*HEAD, *map(lines.get, sorted(lines)), ""])
+
+
+def when():
+    git = ["git", "log", "-1", "--format=%h"]
+    commit = subprocess.run(git, check=True, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return f"on {datetime.now(timezone.utc).date().isoformat()}, commit {commit}, {os.cpu_count()} cores"
 
 
 def page(rows):
-    git = ["git", "log", "-1", "--format=%h"]
-    commit = subprocess.run(git, check=True, cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    today = datetime.now(timezone.utc).date().isoformat()
     return f"""# Fault experiments
 
-`make faults` on {today}, commit {commit}, {os.cpu_count()} cores. N is rounds; failures are things that must
+`make faults` {when()}. N is rounds; failures are things that must
 never happen. A number that misses its limit fails the experiment too. What an experiment does stands in
 `crates/onstage/tests/faults`.
 

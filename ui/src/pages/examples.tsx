@@ -34,7 +34,7 @@ export function Examples(props: {
             onClick={() => pick(example)}
           >
             <Thumb example={example} version={props.version} />
-            {words(example.name)}
+            {exampleWords(example.name)}
           </button>
         ))}
       </div>
@@ -51,7 +51,7 @@ function Thumb({ example, version }: { example: Example; version: Version }) {
   return <img src={image.startsWith('@') ? at(filePath(image, version)) : image} alt="" />;
 }
 
-const words = (name: string): string => name.replace(/\.json$/, '').replace(/[-_]+/g, ' ');
+export const exampleWords = (name: string): string => name.replace(/\.json$/, '').replace(/[-_]+/g, ' ');
 
 const filePath = (value: string, version: Version): string => {
   const [owner, name] = version.model.split('/').map(encodeURIComponent);
@@ -59,7 +59,10 @@ const filePath = (value: string, version: Version): string => {
 };
 
 /** Files of an example lie with the version; they are fetched and become values like any chosen file. */
-async function withFiles(input: Record<string, unknown>, version: Version): Promise<Record<string, unknown>> {
+export async function withFiles(
+  input: Record<string, unknown>,
+  version: Version,
+): Promise<Record<string, unknown>> {
   const next: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(input)) next[key] = await settled(value, version);
   return next;

@@ -13,6 +13,7 @@ import { More, useListed } from '../parts/listed';
 import { toast, toastError } from '../parts/toasts';
 import { jobPage, KIND_WORDS, lastWords, requested, scheduled, tickTime } from './words';
 import '../style/lists.css';
+import '../style/run.css';
 import '../style/schedule.css';
 
 const REFRESH_MS = 5_000;

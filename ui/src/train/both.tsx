@@ -13,6 +13,7 @@ import { Failure } from '../run/result';
 import { useRun, type Run } from '../run/useRun';
 import { isFinal } from '../run/view';
 import { Waiting } from '../run/waiting';
+import { ExampleAnswers } from './examples';
 import '../style/run.css';
 
 const ModelForm = lazy(() => import('../form/form'));
@@ -21,10 +22,11 @@ type Values = Record<string, unknown>;
 interface BothProps {
   model: Model;
   ids: [string, string];
+  titles: [string, string];
 }
 
 /** The form is that of the first version; another pair begins anew. */
-export function Both({ model, ids }: BothProps) {
+export function Both({ model, ids, titles }: BothProps) {
   const query = useQuery({
     queryKey: ['version', model.owner, model.name, ids[0]],
     queryFn: () => getVersion(model.owner, model.name, ids[0]),
@@ -32,10 +34,16 @@ export function Both({ model, ids }: BothProps) {
   if (query.error)
     return <ProblemNotice problem={asProblem(query.error)} again={() => void query.refetch()} />;
   if (!query.data) return <Skeleton lines={4} />;
-  return <Ask key={ids.join()} model={model} ids={ids} first={query.data} />;
+  const one = { model, ids, titles, first: query.data };
+  return (
+    <>
+      <ExampleAnswers key={`examples ${ids.join()}`} {...one} />
+      <Ask key={ids.join()} {...one} />
+    </>
+  );
 }
 
-function Ask({ model, ids, first }: BothProps & { first: Version }) {
+function Ask({ model, ids, titles, first }: BothProps & { first: Version }) {
   const schemas = useMemo<Record<string, Schema>>(
     () => first.schema?.components?.schemas ?? {},
     // eslint-disable-next-line react-hooks/exhaustive-deps
@@ -77,7 +85,7 @@ function Ask({ model, ids, first }: BothProps & { first: Version }) {
       {runs.some((run) => run.view || run.problem) && (
         <div className="both">
           {runs.map((run, i) => (
-            <Answer key={i} run={run} schemas={schemas} of={i === 0 ? 'First version' : 'Second version'} />
+            <Answer key={i} run={run} schemas={schemas} title={titles[i] ?? ''} />
           ))}
         </div>
       )}
@@ -85,17 +93,16 @@ function Ask({ model, ids, first }: BothProps & { first: Version }) {
   );
 }
 
-function Answer({ run, schemas, of }: { run: Run; schemas: Record<string, Schema>; of: string }) {
+function Answer({ run, schemas, title }: { run: Run; schemas: Record<string, Schema>; title: string }) {
   const { view, problem, cancel } = run;
   const record = view && isFinal(view.status) ? view.record : null;
-  const named = record?.version_number ? `v${record.version_number}` : of;
   return (
-    <section className="stack-tight" aria-label={`Answer of ${named}`}>
-      <strong>{named}</strong>
+    <section className="stack-tight" aria-label={`Answer of ${title}`}>
+      <strong>{title}</strong>
       {problem && <ProblemNotice problem={problem} />}
       {view && !record && !problem && <Waiting view={view} onCancel={cancel} />}
       {record?.status === 'succeeded' && (
-        <Output value={record.output} schema={schemas.Output} schemas={schemas} name={named} />
+        <Output value={record.output} schema={schemas.Output} schemas={schemas} name={title} />
       )}
       {record && record.status !== 'succeeded' && <Failure record={record} />}
       {record && (

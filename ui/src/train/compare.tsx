@@ -29,10 +29,12 @@ export function Compare({ model, list }: { model: Model; list: Version[] }) {
         <Pick label="Second version" list={ready} value={ids[1]} onPick={setRight} />
       </div>
       {trained && <Compared model={model} ids={ids} />}
-      <Both model={model} ids={ids} />
+      <Both model={model} ids={ids} titles={[titleOf(ready, ids[0]), titleOf(ready, ids[1])]} />
     </section>
   );
 }
+
+const titleOf = (list: Version[], id: string): string => `v${list.find((v) => v.id === id)?.number ?? '?'}`;
 
 function Pick(props: { label: string; list: Version[]; value: string; onPick: (id: string) => void }) {
   return (

@@ -21,6 +21,8 @@ use std::{
 
 /// Clients that submit all the time.
 const SUBMITTERS: u64 = 3;
+/// Jobs that one of them has waiting at most, so that the queue never outgrows a slow machine.
+const WAITING_MAX: usize = 5;
 /// How long the store is away; in full, longer than a lease lasts.
 const REDUCED: Duration = Duration::from_secs(5);
 const FULL: Duration = Duration::from_secs(30);
@@ -79,9 +81,22 @@ impl Scene {
             let id = made["id"].as_str().unwrap().to_owned();
             let at = Instant::now();
             all.push(Made { id, n, at });
+            if all.len().is_multiple_of(WAITING_MAX) {
+                self.wait_for(&all[all.len() - 1].id).await;
+            }
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
         all
+    }
+
+    /// Also through times in which nobody can say how far it is.
+    async fn wait_for(&self, id: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.caller.get(&format!("/v1/predictions/{id}")).await.1["completed_at"].is_string()
+        {
+            assert!(Instant::now() < deadline, "{id} does not end");
+            tokio::time::sleep(Duration::from_millis(100)).await; // poll
+        }
     }
 
     /// Has work done all the while `fault` goes on; answers what was acknowledged, and what the fault came to.

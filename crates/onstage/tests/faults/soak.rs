@@ -23,7 +23,7 @@ const WARM_SHARE: f64 = 0.4;
 /// A slope over a few minutes is mostly noise; 24 hours of this would still fit a small machine.
 const SLOPE_MIB_PER_MIN_MAX: f64 = 0.6;
 const DESCRIPTORS_MORE_MAX: f64 = 24.0;
-const FILES_MORE_MAX: f64 = 24.0;
+const FILES_MORE_MAX: f64 = 8.0;
 
 /// What a front holds at one moment.
 struct Look {
@@ -49,11 +49,14 @@ async fn push(world: &World, n: u32) {
         .await;
 }
 
-/// What is there for a while only: of processes, tasks, uploads, and blobs that are being written.
+/// What is there for a while only: of processes, tasks and uploads. Of ended tasks the last 200 logs are kept.
 fn passing_files(world: &World) -> usize {
-    let count = |name: &str| fs::read_dir(world.data().join(name)).map_or(0, Iterator::count);
+    let names = ["scratch", "tasks", "tmp"].map(|name| world.data().join(name));
+    let entries = names.iter().filter_map(|folder| fs::read_dir(folder).ok());
+    let entries = entries.flatten().flatten();
+    let passing = entries.filter(|entry| !entry.file_name().to_string_lossy().ends_with(".log"));
     let temporary = fs::read_dir(world.folder.path()).map_or(0, Iterator::count);
-    count("scratch") + count("tasks") + count("tmp") + temporary
+    passing.count() + temporary
 }
 
 fn look(world: &World, began: Instant) -> Look {
