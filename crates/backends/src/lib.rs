@@ -10,6 +10,7 @@ pub mod datasets;
 mod durable;
 pub mod environment;
 pub mod fail;
+mod hex;
 pub mod parcels;
 pub mod process;
 mod spawn;

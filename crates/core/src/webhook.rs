@@ -53,6 +53,26 @@ pub struct Webhook {
     pub events: Vec<WebhookEvent>,
 }
 
+impl Webhook {
+    /// The message about something that happened `at` then, when it is wanted.
+    fn message(&self, job: &Id, event: WebhookEvent, at: Timestamp) -> Option<Message> {
+        self.events.contains(&event).then(|| Message {
+            job: job.clone(),
+            event,
+            url: self.url.clone(),
+            created_at: at,
+            tries: 0,
+            not_before: at,
+            failure: None,
+        })
+    }
+
+    /// The message about the end of a job of which nothing else is known.
+    pub fn of_end(&self, job: &Id, at: Timestamp) -> Option<Message> {
+        self.message(job, WebhookEvent::Completed, at)
+    }
+}
+
 /// A message to be sent, written in the commit that it tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -89,15 +109,7 @@ pub fn news(before: &JobState, after: &Job) -> Option<Message> {
     };
     let webhook = after.webhook.as_ref()?;
     let at = at.unwrap_or(after.created_at);
-    webhook.events.contains(&event).then(|| Message {
-        job: after.id.clone(),
-        event,
-        url: webhook.url.clone(),
-        created_at: at,
-        tries: 0,
-        not_before: at,
-        failure: None,
-    })
+    webhook.message(&after.id, event, at)
 }
 
 /// Decides after a try: `status` is what the receiver answered, none when nothing came. `jitter` is uniform in 0..1.

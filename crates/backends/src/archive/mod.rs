@@ -1,6 +1,7 @@
 //! Archives from outside, unpacked by one careful loop of our own: tar, gzip'd tar and zip.
 //! Does not know what they are for; the libraries' own unpacking is never used.
 
+mod exact;
 mod extract;
 pub(crate) mod list;
 mod pack;
@@ -13,6 +14,7 @@ pub(crate) mod zip;
 
 pub use pack::pack;
 
+pub(crate) use exact::Exact;
 pub(crate) use extract::{Extraction, Limits, Nothing, Refused, Watch};
 
 /// A path inside an archive.

@@ -1,6 +1,7 @@
 //! A folder as one tar, the same bytes for the same contents: files by name, no times, no owners.
 //! Follows no links: a folder with one is refused.
 
+use super::Exact;
 use onstage_core::{Error, Result};
 use std::{
     fs::{self, File},
@@ -62,14 +63,15 @@ fn names(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 
 fn append<W: Write>(builder: &mut Builder<W>, whole: &Path, inside: &Path) -> Result<()> {
     let broken = |error| unreadable(whole, error);
-    let mut file = File::open(whole).map_err(broken)?;
+    let file = File::open(whole).map_err(broken)?;
+    let size_bytes = file.metadata().map_err(broken)?.len();
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
     header.set_mode(0o644);
-    header.set_size(file.metadata().map_err(broken)?.len());
+    header.set_size(size_bytes);
     header.set_mtime(0);
     builder
-        .append_data(&mut header, inside, &mut file)
+        .append_data(&mut header, inside, Exact::new(file, size_bytes))
         .map_err(broken)
 }
 

@@ -5,7 +5,7 @@ use super::{
     BLOBS, SETTINGS, Summary, cannot, make_folder,
     manifest::{DATABASE, Entry, Manifest},
 };
-use crate::bundle::hex;
+use crate::{durable::if_there, hex::hex};
 use onstage_core::Result;
 use sha2::{Digest, Sha256};
 use std::{
@@ -164,13 +164,5 @@ pub(super) fn copy(mut from: File, to: &Path) -> io::Result<String> {
                 out.write_all(&buffer[..count])?;
             }
         }
-    }
-}
-
-fn if_there<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
-    match opened {
-        Ok(opened) => Ok(Some(opened)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }

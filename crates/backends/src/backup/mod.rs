@@ -9,10 +9,13 @@ mod tests;
 
 pub use restore::restore;
 
-use crate::{durable, store};
+use crate::{
+    durable::{self, Passing},
+    store,
+};
 use copy::Copier;
 use manifest::{DATABASE, Manifest};
-use onstage_core::{Error, Kind, Result};
+use onstage_core::{Error, Result};
 use std::{
     fs, io,
     os::unix::fs::DirBuilderExt,
@@ -20,6 +23,8 @@ use std::{
 };
 
 const BLOBS: &str = "blobs";
+/// Where one is until it is whole.
+const PART: &str = ".backing-up-";
 const SETTINGS: &str = "server.toml";
 /// A snapshot and the blobs of another moment may miss each other; then both are taken again.
 const TRIES_MAX: u32 = 5;
@@ -53,19 +58,14 @@ pub async fn back_up(source: &Source, place: &Path, name: &str) -> Result<Summar
         let text = format!("backup `{}` is there already", folder.display());
         return Err(Error::conflict(text));
     }
-    let part = place.join(format!(".{name}.part"));
+    make_folder(place)?;
+    let beside = Passing::create_aside(place, PART).await;
+    let beside = beside.map_err(|error| cannot("write", place, error))?;
+    let part = beside.path().join(name);
     make_folder(&part)?;
-    let made = fill(source, place, &part).await;
-    let published = match made {
-        Ok(summary) => durable::publish(&part, &folder)
-            .map(|()| Summary { folder, ..summary })
-            .map_err(|error| cannot("finish", &part, error)),
-        Err(error) => Err(error),
-    };
-    if published.is_err() {
-        let _ = fs::remove_dir_all(&part);
-    }
-    published
+    let summary = fill(source, place, &part).await?;
+    durable::publish(&part, &folder).map_err(|error| cannot("finish", &part, error))?;
+    Ok(Summary { folder, ..summary })
 }
 
 async fn fill(source: &Source, place: &Path, part: &Path) -> Result<Summary> {
@@ -80,8 +80,8 @@ async fn fill(source: &Source, place: &Path, part: &Path) -> Result<Summary> {
         let keys = store::blob_keys(&database).await?;
         match missing(part, &keys) {
             None => break,
-            Some(key) if tried >= TRIES_MAX => {
-                let text = format!("a record points at blob `{key}`, which is not there");
+            Some((key, record)) if tried >= TRIES_MAX => {
+                let text = format!("record {record} points at blob `{key}`, which is not there");
                 return Err(Error::internal(text));
             }
             Some(_) => {
@@ -98,10 +98,10 @@ async fn copied(mut copier: Copier) -> Result<Copier> {
     blocking(move || copier.copy_blobs().map(|()| copier)).await
 }
 
-/// A key that a record points at and that is not among the blobs.
-fn missing<'a>(part: &Path, keys: &'a std::collections::BTreeSet<String>) -> Option<&'a String> {
+/// A key that is not among the blobs, and the record that points at it.
+fn missing<'a>(part: &Path, keys: &'a store::BlobKeys) -> Option<(&'a String, &'a String)> {
     keys.iter()
-        .find(|key| !part.join(BLOBS).join(key).is_file())
+        .find(|(key, _)| !part.join(BLOBS).join(key).is_file())
 }
 
 fn make_folder(path: &Path) -> Result<()> {
@@ -113,12 +113,7 @@ fn make_folder(path: &Path) -> Result<()> {
 }
 
 fn cannot(what: &str, path: &Path, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull => Kind::Full,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Kind::Denied,
-        io::ErrorKind::NotFound => Kind::NotFound,
-        _ => Kind::Unavailable,
-    };
+    let kind = durable::kind_of_io(error.kind());
     Error::new(kind, format!("cannot {what} `{}`", path.display())).because(error)
 }
 

@@ -71,8 +71,8 @@ async fn fill(folder: &Path, part: &Path) -> Result<Summary> {
     let keys = store::blob_keys(&database).await?;
     match missing(part, &keys) {
         None => Ok(summary),
-        Some(key) => Err(Error::invalid(format!(
-            "backup `{}` lacks blob `{key}`, which a record points at",
+        Some((key, record)) => Err(Error::invalid(format!(
+            "backup `{}` lacks blob `{key}`, which record {record} points at",
             folder.display()
         ))),
     }

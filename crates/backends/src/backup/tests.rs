@@ -4,8 +4,9 @@ use super::{Source, back_up, restore};
 use crate::{blobs, store};
 use onstage_core::{
     Kind, Timestamp,
+    feedback::Feedback,
     file::File,
-    ports::{Blobs, Page, Store},
+    ports::{Blobs, Page, StateOp, Store},
     value::BlobRef,
 };
 use std::{fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
@@ -176,10 +177,41 @@ async fn a_backup_of_nothing_or_over_another_is_refused() {
     let error = back_up(&it.source(), &it.place(), "three")
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("files/7/gone"), "{error}");
+    for word in ["files/7/gone", "`file-00000007` in table `files`"] {
+        assert!(error.to_string().contains(word), "{error}");
+    }
     let left = fs::read_dir(it.place()).unwrap().flatten();
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["one"], "nothing half made is left");
+}
+
+#[tokio::test]
+async fn what_people_write_points_at_no_blob() {
+    let it = Living::new().await;
+    let written = r#"{"$blob":"x","blob":{"key":"y","sha256":"00"}}"#;
+    let mut file = it.add(1).await;
+    file.id = "file-00000002".parse().unwrap();
+    file.metadata = written.to_owned();
+    it.store.add_file(file).await.unwrap();
+    let feedback = Feedback {
+        id: "feedback-1".parse().unwrap(),
+        prediction: "prediction-1".parse().unwrap(),
+        model: "lab/age".parse().unwrap(),
+        version_number: 1,
+        rating: None,
+        reason: None,
+        comment: None,
+        correction: Some(written.to_owned()),
+        who: "somebody".parse().unwrap(),
+        // Its prediction was deleted.
+        input: Some(r#"{"file":{"$blob":"z"}}"#.to_owned()),
+        output: None,
+        created_at: Timestamp(1),
+    };
+    it.store.put_feedback(feedback).await.unwrap();
+    let put = StateOp::Put(written.to_owned());
+    it.store.state("space", "key", put).await.unwrap();
+    back_up(&it.source(), &it.place(), "one").await.unwrap();
 }
 
 /// Files come and go while backups are taken: each of them is whole.

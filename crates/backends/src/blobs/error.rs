@@ -1,6 +1,7 @@
 //! What the object store's errors mean to a caller.
 //! Must not leak a client library's type any further.
 
+use crate::durable::kind_of_io;
 use object_store::Error as ObjectError;
 use onstage_core::{Error, Kind};
 use std::{error::Error as StdError, io};
@@ -28,18 +29,6 @@ fn kind_of(error: &ObjectError) -> Kind {
         ObjectError::PermissionDenied { .. } | ObjectError::Unauthenticated { .. } => Kind::Denied,
         ObjectError::AlreadyExists { .. } | ObjectError::Precondition { .. } => Kind::Conflict,
         other => io_cause(other).map_or(Kind::Unavailable, |cause| kind_of_io(cause.kind())),
-    }
-}
-
-/// What an error of the file system means.
-pub(super) fn kind_of_io(kind: io::ErrorKind) -> Kind {
-    match kind {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            Kind::Full
-        }
-        io::ErrorKind::NotFound => Kind::NotFound,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Kind::Denied,
-        _ => Kind::Unavailable,
     }
 }
 

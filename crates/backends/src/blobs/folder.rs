@@ -1,8 +1,10 @@
 //! Blobs in a folder: opened with syncing on, and swept of what dead writers left.
 //! Must not know what a blob holds.
 
-use super::error::kind_of_io;
-use crate::clock::SystemClock;
+use crate::{
+    clock::SystemClock,
+    durable::{if_there, kind_of_io},
+};
 use object_store::{ObjectStore, local::LocalFileSystem};
 use onstage_core::{Clock, Error, Result, Timestamp};
 use std::{
@@ -35,28 +37,36 @@ fn not_opened(path: &Path, error: io::Error) -> Error {
     Error::new(kind_of_io(error.kind()), text).because(error)
 }
 
-/// Sweeps a folder off the runtime's threads; what fails is tried again at the next opening.
-pub(super) async fn sweep_in_background(path: PathBuf) {
-    let now = SystemClock::new().now();
-    let swept = tokio::task::spawn_blocking(move || sweep(&path, now)).await;
-    match swept {
-        Ok(Ok(0)) | Err(_) => {}
-        Ok(Ok(files)) => tracing::info!(files, "removed half-written blobs of dead writers"),
-        Ok(Err(error)) => tracing::warn!(%error, "the blob folder was not swept"),
+/// Sweeps a folder now and then, off the runtime's threads; what fails is tried again at the next turn.
+pub(super) async fn sweep_now_and_then(path: PathBuf) {
+    loop {
+        let (path, now) = (path.clone(), SystemClock::new().now());
+        let swept = tokio::task::spawn_blocking(move || sweep(&path, now)).await;
+        match swept {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(files)) => tracing::info!(files, "removed half-written blobs of dead writers"),
+            Ok(Err(error)) => tracing::warn!(%error, "the blob folder was not swept"),
+        }
+        tokio::time::sleep(Duration::from_millis(STALE_MS)).await;
     }
 }
 
 /// Removes staged files that stood still for `STALE_MS`; answers how many.
 pub(super) fn sweep(folder: &Path, now: Timestamp) -> io::Result<u64> {
     let mut removed = 0;
-    for entry in fs::read_dir(folder)? {
+    // Folders and files come and go meanwhile.
+    let Some(entries) = if_there(fs::read_dir(folder))? else {
+        return Ok(0);
+    };
+    for entry in entries {
         let entry = entry?;
-        let kind = entry.file_type()?;
+        let Some(kind) = if_there(entry.file_type())? else {
+            continue;
+        };
         if kind.is_dir() {
             removed += sweep(&entry.path(), now)?;
         } else if kind.is_file() && is_staged(&entry.file_name()) && is_stale(&entry, now) {
-            fs::remove_file(entry.path())?;
-            removed += 1;
+            removed += u64::from(if_there(fs::remove_file(entry.path()))?.is_some());
         }
     }
     Ok(removed)
@@ -92,6 +102,7 @@ mod tests {
             fs::write(deep.join(name), "x").unwrap();
         }
         let now = SystemClock::new().now();
+        assert_eq!(sweep(&folder.path().join("gone"), now).unwrap(), 0);
         assert_eq!(
             sweep(folder.path(), now).unwrap(),
             0,

@@ -37,16 +37,20 @@ pub async fn open(url: &str) -> Result<Arc<dyn Blobs>> {
     }
 }
 
-/// Opens the blobs in a folder, made when it is not there. What writers that died left behind is swept in the background.
+/// Removes what writers that died left in the folder at `url`, again and again as long as the runtime lives: the front's affair, for
+/// all who write there. Elsewhere the storage itself forgets it.
+pub fn keep_swept(url: &str) {
+    if let Some(path) = url.strip_prefix(FILE_SCHEME) {
+        crate::spawn::spawn("blob sweep", folder::sweep_now_and_then(path.into()));
+    }
+}
+
+/// Opens the blobs in a folder, made when it is not there.
 pub async fn folder(path: &Path) -> Result<Arc<dyn Blobs>> {
     let path = path.to_owned();
-    let opened = {
-        let path = path.clone();
-        tokio::task::spawn_blocking(move || folder::open(&path)).await
-    };
+    let opened = tokio::task::spawn_blocking(move || folder::open(&path)).await;
     let objects = opened
         .map_err(|error| Error::internal("a blob folder was not opened").because(error))??;
-    crate::spawn::spawn("blob sweep", folder::sweep_in_background(path));
     Ok(Arc::new(ObjectBlobs::new(objects)))
 }
 

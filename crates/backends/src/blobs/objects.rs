@@ -1,11 +1,8 @@
 //! The `Blobs` port over any object store: keys checked, every call with a deadline, errors made ours.
 //! Must not know which object store it has.
 
-use super::{
-    error::{blob_error, kind_of_io},
-    key,
-    writer::Writer,
-};
+use super::{error::blob_error, key, writer::Writer};
+use crate::durable::kind_of_io;
 use crate::fail::{self, Moment};
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -2,7 +2,10 @@
 //! Must not hold more than a few parts in memory.
 
 use super::{error::blob_error, objects::in_time};
-use crate::fail::{self, Moment};
+use crate::{
+    fail::{self, Moment},
+    hex::hex,
+};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use object_store::{
@@ -10,7 +13,7 @@ use object_store::{
 };
 use onstage_core::{Error, Result, ports::BlobWriter, value::BlobRef};
 use sha2::{Digest, Sha256};
-use std::{collections::VecDeque, fmt::Write, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 use tokio::task::JoinHandle;
 
 /// S3 takes parts of 5 MiB or more and at most 10,000 of them: this allows 78 GiB.
@@ -169,11 +172,4 @@ impl Drop for Writer {
             });
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string works");
-        text
-    })
 }

@@ -2,6 +2,7 @@
 //! Does not know archives.
 
 use super::walk::{self, Found};
+use crate::hex::hex;
 use onstage_core::{Error, ModelName, Result, config::ModelConfig, model::VersionId};
 use sha2::{Digest, Sha256};
 use std::{
@@ -51,14 +52,6 @@ pub(crate) fn file_digest(path: &Path) -> io::Result<String> {
             count => hash.update(&buffer[..count]),
         }
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string does not fail");
-        text
-    })
 }
 
 pub(super) fn open(found: &Found) -> Result<io::BufReader<File>> {

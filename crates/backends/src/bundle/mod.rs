@@ -15,8 +15,8 @@ mod walk;
 
 pub(crate) use check::{PYTHON_MIN, python_wanted};
 pub use config::read_config;
+pub(crate) use digest::file_digest;
 pub use digest::{contents_digest, version_id};
-pub(crate) use digest::{file_digest, hex};
 pub use examples::{EXAMPLE_BYTES_MAX, EXAMPLES_MAX, Example, read_examples};
 pub use pack::{Packed, pack};
 pub use unpack::{Unpacked, unpack};

@@ -5,8 +5,9 @@ use super::{
     digest::{Contents, Part, open, unreadable},
     walk,
 };
+use crate::{archive::Exact, durable};
 use flate2::{Compression, GzBuilder, write::GzEncoder};
-use onstage_core::{Error, Kind, Result};
+use onstage_core::{Error, Result};
 use std::{
     io::{self, BufWriter, Read, Seek, Write},
     path::Path,
@@ -62,12 +63,11 @@ fn append<W: Write>(tar: &mut tar::Builder<W>, found: &walk::Found) -> Result<Pa
     header.set_uid(0);
     header.set_gid(0);
     let mut part = Part::new(&found.path, found.executable, found.size_bytes);
-    let exact = Exact {
-        inner: open(found)?,
-        left: found.size_bytes,
+    let copied = Copied {
+        inner: Exact::new(open(found)?, found.size_bytes),
         copy: &mut part,
     };
-    tar.append_data(&mut header, &found.path, exact)
+    tar.append_data(&mut header, &found.path, copied)
         .map_err(|error| unreadable(found, error))?;
     Ok(part)
 }
@@ -84,29 +84,19 @@ fn finish(tar: tar::Builder<GzEncoder<BufWriter<NamedTempFile>>>) -> io::Result<
 }
 
 fn cannot_write(error: io::Error) -> Error {
-    let kind = if error.kind() == io::ErrorKind::StorageFull {
-        Kind::Full
-    } else {
-        Kind::Unavailable
-    };
+    let kind = durable::kind_of_own(error.kind());
     Error::new(kind, "the bundle cannot be written to the temporary folder").because(error)
 }
 
-/// Reads exactly as many bytes as the header says: a file that changes while it is packed is an error, not a torn archive.
-struct Exact<'a, R> {
+/// What is read goes into the digest as well.
+struct Copied<'a, R> {
     inner: R,
-    left: u64,
     copy: &'a mut Part,
 }
 
-impl<R: Read> Read for Exact<'_, R> {
+impl<R: Read> Read for Copied<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        let shrunk = count == 0 && self.left > 0 && !buffer.is_empty();
-        if shrunk || count as u64 > self.left {
-            return Err(io::Error::other("it changed while it was packed"));
-        }
-        self.left -= count as u64;
         self.copy.write_all(&buffer[..count])?;
         Ok(count)
     }

@@ -9,7 +9,7 @@ use crate::{
     archive::{Extraction, Limits, Refused, Watch, tar},
     durable,
 };
-use onstage_core::{Error, Kind, Result};
+use onstage_core::{Error, Result};
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -41,9 +41,7 @@ pub fn unpack(archive: &Path, dest: &Path) -> Result<Unpacked> {
         .map_err(|error| on_disk("the bundle cannot be opened", error))?
         .len();
     let parent = dest.parent().unwrap_or(Path::new("."));
-    let beside = tempfile::Builder::new()
-        .prefix(".unpacking-")
-        .tempdir_in(parent)
+    let beside = durable::Passing::create(parent, ".unpacking-")
         .map_err(|error| on_disk("the bundle cannot be unpacked", error))?;
     let root = beside.path().join("bundle");
     fs::create_dir(&root).map_err(|error| on_disk("the bundle cannot be unpacked", error))?;
@@ -55,12 +53,7 @@ pub fn unpack(archive: &Path, dest: &Path) -> Result<Unpacked> {
 }
 
 fn on_disk(what: &str, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Full,
-        io::ErrorKind::NotFound => Kind::NotFound,
-        _ => Kind::Unavailable,
-    };
-    Error::new(kind, what).because(error)
+    Error::new(durable::kind_of_io(error.kind()), what).because(error)
 }
 
 /// The digest of the contents, made while they are written.

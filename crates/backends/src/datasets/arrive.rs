@@ -4,7 +4,7 @@
 use super::{entry::CONTENT, on_disk};
 use crate::{
     archive::{Extraction, Limits, Nothing, Refused, tar, zip},
-    bundle::hex,
+    hex::hex,
 };
 use onstage_core::{Error, Result, dataset::DatasetFormat, ports::Blobs, value::BlobRef};
 use sha2::{Digest, Sha256};

@@ -205,10 +205,11 @@ impl Lock {
         }
     }
 
-    pub(crate) fn note_size(mut self, bytes: u64) -> Result<()> {
-        self.file.set_len(0).map_err(on_disk)?;
-        self.file.rewind().map_err(on_disk)?;
-        write!(self.file, "{bytes}").map_err(on_disk)
+    pub(crate) fn note_size(&self, bytes: u64) -> Result<()> {
+        let mut file = &self.file;
+        file.set_len(0).map_err(on_disk)?;
+        file.rewind().map_err(on_disk)?;
+        write!(file, "{bytes}").map_err(on_disk)
     }
 }
 

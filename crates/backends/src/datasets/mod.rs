@@ -10,6 +10,7 @@ mod tests;
 use crate::durable;
 use async_trait::async_trait;
 pub(crate) use entry::Entry;
+use entry::Lock;
 use onstage_core::{
     Error, Kind, Result,
     dataset::DatasetVersion,
@@ -26,6 +27,8 @@ use std::{
 pub const CACHE_BYTES_DEFAULT: u64 = 20 << 30;
 /// One dataset's way to this host.
 const PLACING_S_MAX: u64 = 4 * 60 * 60;
+/// What arrives is made whole under this name.
+const WHOLE: &str = "whole";
 /// How often a dataset may go between its coming and its taking.
 const TRIES_MAX: u32 = 10;
 
@@ -56,38 +59,37 @@ impl HostDatasets {
             if entry.is_there() {
                 return Ok(());
             }
-            let come = match self.bring(entry, version).await {
+            match self.bring(entry, version, &lock).await {
                 Err(error) if error.kind == Kind::Full => {
                     room::make(&self.folder, 0, None)?;
-                    self.bring(entry, version).await
+                    self.bring(entry, version, &lock).await
                 }
                 outcome => outcome,
-            };
-            lock.note_size(come?)
+            }
         });
-        let late = |_| Error::timeout(format!("dataset `{}` did not arrive", version.reference()));
-        made.await.map_err(late)??;
+        made.await.map_err(|_| late(version))??;
         room::make(&self.folder, self.bytes_max, Some(entry))
     }
 
-    /// Fetches it beside its place and moves it there; answers how many bytes it has.
-    async fn bring(&self, entry: &Entry, version: &DatasetVersion) -> Result<u64> {
-        let beside = entry.beside()?;
+    /// Fetches it beside its place and moves it there.
+    async fn bring(&self, entry: &Entry, version: &DatasetVersion, lock: &Lock) -> Result<()> {
+        // The threads below go on when their caller does not, and so does what they write to.
+        let beside = Arc::new(entry.beside()?);
         let fetched = beside.path().join("bytes");
         arrive::fetch(&*self.blobs, &version.blob, &fetched).await?;
-        let (format, place) = (version.format, entry.place().to_owned());
-        let named = version.reference().to_string();
-        let published = tokio::task::spawn_blocking(move || {
-            let whole = beside.path().join("whole");
+        let (format, named) = (version.format, version.reference().to_string());
+        let there = Arc::clone(&beside);
+        let laid_out = blocking(move || {
+            let whole = there.path().join(WHOLE);
             fs::create_dir(&whole).map_err(on_disk)?;
-            let bytes = arrive::lay_out(&fetched, format, &whole, &named)?;
-            // Whoever finds the folder later takes it for whole.
-            durable::publish(&whole, &place).map_err(on_disk)?;
-            Ok(bytes)
+            arrive::lay_out(&fetched, format, &whole, &named)
         });
-        published
+        // Before it is there: one whose size is not noted would never make room.
+        lock.note_size(laid_out.await?)?;
+        let place = entry.place().to_owned();
+        // Whoever finds the folder later takes it for whole.
+        blocking(move || durable::publish(&beside.path().join(WHOLE), &place).map_err(on_disk))
             .await
-            .map_err(|error| Error::internal("a dataset was not unpacked").because(error))?
     }
 }
 
@@ -96,8 +98,10 @@ impl DatasetPlace for HostDatasets {
     async fn place(&self, version: &DatasetVersion) -> Result<Placed> {
         fs::create_dir_all(&self.folder).map_err(on_disk)?;
         let entry = Entry::of(&self.folder, version);
+        let wait = Duration::from_secs(PLACING_S_MAX);
         for _ in 0..TRIES_MAX {
-            let lock = entry.shared().await?;
+            let lock = tokio::time::timeout(wait, entry.shared()).await;
+            let lock = lock.map_err(|_| late(version))??;
             if entry.is_there() {
                 lock.touch();
                 return Ok(Placed::new(entry.path(version)?, lock));
@@ -110,10 +114,20 @@ impl DatasetPlace for HostDatasets {
     }
 }
 
+fn late(version: &DatasetVersion) -> Error {
+    Error::timeout(format!("dataset `{}` did not arrive", version.reference()))
+}
+
+/// Runs what blocks where it holds nobody up.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("a dataset was not unpacked").because(error))?
+}
+
 pub(crate) fn on_disk(error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Full,
-        _ => Kind::Unavailable,
-    };
+    let kind = durable::kind_of_own(error.kind());
     Error::new(kind, "nothing can be placed on this host").because(error)
 }

@@ -199,3 +199,17 @@ async fn damaged_missing_and_hostile_ones_are_not_placed() {
     blobs.put(&good.blob.key, "a,b\n".into()).await.unwrap();
     place.place(&good).await.unwrap();
 }
+
+#[tokio::test]
+async fn the_size_is_noted_before_the_dataset_is_there() {
+    let (data, blobs) = (tempfile::tempdir().unwrap(), blobs::memory());
+    let place = HostDatasets::new(data.path(), blobs.clone(), u64::MAX);
+    let one = version(&*blobs, "fish.csv", b"a,b\n".to_vec()).await;
+    let folder = data.path().join("datasets");
+    fs::create_dir(&folder).unwrap();
+    // A file in its way: it is laid out and cannot be put there, as when its maker is killed in between.
+    let entry = folder.join(format!("{}-file", one.blob.sha256));
+    fs::write(&entry, "").unwrap();
+    assert!(place.place(&one).await.is_err());
+    assert_eq!(super::entry::noted_size(&entry.with_extension("lock")), 4);
+}

@@ -9,12 +9,10 @@ use super::{
     requirements::{self, Needs},
 };
 use crate::{
-    bundle::hex,
+    hex::hex,
     process::{self, Failed, HostVariables, Run, Spawner, Variables, run},
 };
-use onstage_core::{
-    Error, Kind, Result, config::EnvironmentSection, outcome::Phase, ports::Preparing,
-};
+use onstage_core::{Error, Result, config::EnvironmentSection, outcome::Phase, ports::Preparing};
 use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
@@ -332,13 +330,8 @@ fn finish(dir: &Path, marker: &str) -> io::Result<()> {
 }
 
 fn on_disk(path: &Path, error: io::Error) -> Error {
-    let kind = if error.kind() == io::ErrorKind::StorageFull {
-        Kind::Full
-    } else {
-        Kind::Unavailable
-    };
     Error::new(
-        kind,
+        crate::durable::kind_of_own(error.kind()),
         format!("environment `{}` cannot be written", path.display()),
     )
     .because(error)

@@ -2,7 +2,7 @@
 //! Does not install anything.
 
 use super::interpreter::Interpreter;
-use crate::bundle::hex;
+use crate::hex::hex;
 use sha2::{Digest, Sha256};
 use std::{fs, io, path::Path};
 

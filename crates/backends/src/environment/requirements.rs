@@ -183,7 +183,7 @@ fn local_digest(path: &Path) -> Result<String> {
     let bytes = fs::read(path).map_err(|error| {
         Error::user_code(format!("`{}` cannot be read", path.display())).because(error)
     })?;
-    Ok(crate::bundle::hex(&Sha256::digest(&bytes)))
+    Ok(crate::hex::hex(&Sha256::digest(&bytes)))
 }
 
 /// Lines without comments, with backslash continuations joined.

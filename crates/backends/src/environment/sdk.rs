@@ -1,8 +1,8 @@
 //! The Python SDK inside the binary, written once to disk so that workers can import it.
 //! Does not know what the SDK does.
 
-use crate::{bundle::hex, durable};
-use onstage_core::{Error, Kind, Result};
+use crate::{durable, hex::hex};
+use onstage_core::{Error, Result};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 use std::{
@@ -23,13 +23,8 @@ pub(crate) fn write_sdk(data_dir: &Path) -> Result<PathBuf> {
         return Ok(folder);
     }
     write(&base, &folder, &files).map_err(|error| {
-        let kind = if error.kind() == io::ErrorKind::StorageFull {
-            Kind::Full
-        } else {
-            Kind::Unavailable
-        };
         Error::new(
-            kind,
+            durable::kind_of_own(error.kind()),
             format!("the SDK cannot be written to `{}`", base.display()),
         )
         .because(error)
@@ -65,9 +60,7 @@ fn digest(files: &[(String, Vec<u8>)]) -> String {
 
 fn write(base: &Path, folder: &Path, files: &[(String, Vec<u8>)]) -> io::Result<()> {
     fs::create_dir_all(base)?;
-    let beside = tempfile::Builder::new()
-        .prefix(".writing-")
-        .tempdir_in(base)?;
+    let beside = durable::Passing::create(base, ".writing-")?;
     let root = beside.path().join("sdk");
     for (name, bytes) in files {
         let path = root.join("onstage").join(name);

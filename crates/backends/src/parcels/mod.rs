@@ -8,11 +8,12 @@ use crate::{
     bundle,
     datasets::{Entry, room},
     durable,
+    hex::hex,
 };
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use onstage_core::{
-    Error, Kind, Result,
+    Error, Result,
     parcel::Parcel,
     ports::{BlobWriter, Blobs, Parcels, Placed},
 };
@@ -68,10 +69,11 @@ impl DiskParcels {
         let whole = beside.path().join("whole");
         fs::create_dir(&whole).map_err(|error| on_disk(&error))?;
         self.put_down(parcel, &whole).await?;
+        // Before it is there: one whose size is not noted would never make room. A folder's files are what its archive is, but for their
+        // heads.
+        lock.note_size(parcel.blob.size_bytes)?;
         // Whoever finds the folder later takes it for whole.
-        durable::publish(&whole, entry.place()).map_err(|error| on_disk(&error))?;
-        // A folder's files are what its archive is, but for their heads.
-        lock.note_size(parcel.blob.size_bytes)
+        durable::publish(&whole, entry.place()).map_err(|error| on_disk(&error))
     }
 
     async fn take_file(&self, path: &Path, mut writer: Box<dyn BlobWriter>) -> Result<Parcel> {
@@ -156,18 +158,21 @@ impl Parcels for DiskParcels {
     async fn place(&self, parcel: &Parcel) -> Result<Placed> {
         fs::create_dir_all(&self.shared).map_err(|error| on_disk(&error))?;
         let entry = Entry::at(self.shared.join(digest(parcel)));
+        let (late, time_max) = (
+            |_| Error::timeout("the weights did not arrive in time"),
+            Duration::from_secs(PLACING_SECONDS_MAX),
+        );
         for _ in 0..TRIES_MAX {
-            let lock = entry.shared().await?;
+            let lock = tokio::time::timeout(time_max, entry.shared()).await;
+            let lock = lock.map_err(late)??;
             if entry.is_there() {
                 lock.touch();
                 let path = entry.place().join(plain_name(&parcel.name));
                 return Ok(Placed::new(path, lock));
             }
             drop(lock);
-            let time_max = Duration::from_secs(PLACING_SECONDS_MAX);
-            tokio::time::timeout(time_max, self.bring(&entry, parcel))
-                .await
-                .map_err(|_| Error::timeout("the weights did not arrive in time"))??;
+            let brought = tokio::time::timeout(time_max, self.bring(&entry, parcel)).await;
+            brought.map_err(late)??;
             room::make(&self.shared, self.bytes_max, Some(&entry))?;
         }
         let text = format!("the weights `{}` do not stay here", parcel.name);
@@ -181,7 +186,7 @@ fn digest(parcel: &Parcel) -> String {
         "{}\0{}\0{}",
         parcel.blob.sha256, parcel.is_folder, parcel.name
     );
-    bundle::hex(&Sha256::digest(text))
+    hex(&Sha256::digest(text))
 }
 
 fn name_of(path: &Path) -> String {
@@ -223,10 +228,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
 }
 
 fn on_disk(error: &io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Full,
-        _ => Kind::Unavailable,
-    };
+    let kind = durable::kind_of_own(error.kind());
     Error::new(kind, format!("a parcel cannot be put down: {error}"))
 }
 
@@ -234,6 +236,7 @@ fn on_disk(error: &io::Error) -> Error {
 mod tests {
     use super::*;
     use crate::blobs;
+    use onstage_core::Kind;
 
     fn parcels(data: &Path) -> DiskParcels {
         DiskParcels::new(data, blobs::memory())

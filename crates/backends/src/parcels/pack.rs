@@ -2,12 +2,15 @@
 //! Does not compress: weights do not get smaller.
 
 use super::PIECE_BYTES;
-use crate::archive::path::{self, Paths};
+use crate::archive::{
+    Exact,
+    path::{self, Paths},
+};
 use bytes::{Bytes, BytesMut};
 use onstage_core::{Error, Result};
 use std::{
     fs, io,
-    io::{Read, Write},
+    io::Write,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -103,29 +106,7 @@ fn append<W: Write>(tar: &mut tar::Builder<W>, root: &Path, path: &Path) -> io::
     header.set_entry_type(tar::EntryType::Regular);
     header.set_mode(if executable { 0o755 } else { 0o644 });
     header.set_size(about.len());
-    let exact = Exact {
-        inner: file,
-        left: about.len(),
-    };
-    tar.append_data(&mut header, path, exact)
-}
-
-/// Reads exactly as many bytes as the header says: a file that changes while it is packed is an error, not a torn archive.
-struct Exact {
-    inner: fs::File,
-    left: u64,
-}
-
-impl Read for Exact {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        let shrunk = count == 0 && self.left > 0 && !buffer.is_empty();
-        if shrunk || count as u64 > self.left {
-            return Err(io::Error::other("it changed while it was packed"));
-        }
-        self.left -= count as u64;
-        Ok(count)
-    }
+    tar.append_data(&mut header, path, Exact::new(file, about.len()))
 }
 
 /// Bytes on their way to whoever writes them.

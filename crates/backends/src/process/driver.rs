@@ -5,6 +5,7 @@ use super::{
     SCRATCH,
     child::{Confinement, confine, signal_group},
     identity::Process,
+    kernel_kills::Watch,
     owned_dir,
     task_file::{self, Errand, Found},
 };
@@ -36,6 +37,7 @@ const ENDED_KEPT_SECONDS: u64 = 600;
 /// Output files of ended tasks that are kept for looking at.
 const LOGS_KEPT_MAX: usize = 200;
 const LOOK_AGAIN_MS: u64 = 50;
+const SIGKILL: i32 = 9;
 /// Of tasks, whose workers have more: the front answers people, and a task's own beats come before what it computes.
 const TASK_NICENESS: i32 = 5;
 /// After a SIGKILL, until the kernel has ended the process; one that waits for a disk takes longer, and `list` still tells.
@@ -56,7 +58,7 @@ pub struct ProcessDriver {
 #[derive(Debug, Default)]
 struct State {
     /// Tasks that this process started: it must reap them, and only it can tell how they ended.
-    children: HashMap<Id, Child>,
+    children: HashMap<Id, (Child, Watch)>,
     ended: HashMap<Id, Ended>,
 }
 
@@ -123,6 +125,7 @@ impl ProcessDriver {
         let Some(claim) = task_file::claim(&self.dir, &spec.id, &errand)? else {
             return Ok(());
         };
+        let kills = Watch::start();
         let spawned = self.command(spec).and_then(|mut command| {
             super::child::close_others_on_exec();
             command.spawn()
@@ -138,7 +141,7 @@ impl ProcessDriver {
             }
         };
         let pid = child.id();
-        self.lock().children.insert(spec.id.clone(), child);
+        self.lock().children.insert(spec.id.clone(), (child, kills));
         fail::at("record_task", Moment::Before);
         claim.started(&errand, Process::of(pid)).map_err(|error| {
             // A task that nobody can find again must not run.
@@ -193,10 +196,10 @@ impl ProcessDriver {
     /// How the process ended, if it did.
     fn end_of(&self, id: &Id, process: &Process) -> Option<String> {
         let mut state = self.lock();
-        if let Some(child) = state.children.get_mut(id) {
+        if let Some((child, kills)) = state.children.get_mut(id) {
             let ended = match child.try_wait() {
                 Ok(None) => return None,
-                Ok(Some(status)) => describe(status),
+                Ok(Some(status)) => describe(status, || kills.grew()),
                 Err(_) => "is gone".to_owned(),
             };
             state.children.remove(id);
@@ -324,9 +327,13 @@ impl Driver for ProcessDriver {
     }
 }
 
-fn describe(status: ExitStatus) -> String {
+/// The reaper looks for "memory" in it.
+fn describe(status: ExitStatus, kernel_killed: impl FnOnce() -> bool) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
+        (None, Some(SIGKILL)) if kernel_killed() => {
+            "killed by the kernel, as the machine ran out of memory".to_owned()
+        }
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => "is gone".to_owned(),
     }
@@ -346,5 +353,18 @@ fn prune_logs(dir: &Path) {
     let extra = logs.len().saturating_sub(LOGS_KEPT_MAX);
     for log in &logs[..extra] {
         let _ = fs::remove_file(log);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kill_by_the_kernel_is_told_as_one_for_memory() {
+        let killed = ExitStatus::from_raw(SIGKILL);
+        assert!(describe(killed, || true).contains("memory"));
+        assert_eq!(describe(killed, || false), "killed by signal 9");
+        assert_eq!(describe(ExitStatus::from_raw(0), || true), "exit code 0");
     }
 }

@@ -1,7 +1,15 @@
 //! How often the kernel killed for memory in our control group: what turns a SIGKILL of unknown origin into "out of memory".
 //! A guess by counting; without the counters the answer is always no.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Up to here the counter has been taken for somebody's end. Of two that the kernel killed at one moment the second may find nothing
+/// left; told the other way, one kill would make every later SIGKILL of an old worker one for memory.
+static SEEN: AtomicU64 = AtomicU64::new(0);
 
 /// The counter before a process started.
 #[derive(Debug, Clone, Copy)]
@@ -14,10 +22,14 @@ impl Watch {
         Self { before: count() }
     }
 
-    /// Whether the kernel has killed anything in our control group since.
+    /// Whether the kernel has killed anything in our control group since that explains no other end. Whoever asks takes it for its own.
     pub(super) fn grew(self) -> bool {
-        matches!((self.before, count()), (Some(before), Some(now)) if now > before)
+        matches!((self.before, count()), (Some(before), Some(now)) if rose(&SEEN, before, now))
     }
+}
+
+fn rose(seen: &AtomicU64, before: u64, now: u64) -> bool {
+    now > before && seen.fetch_max(now, Relaxed) < now
 }
 
 fn count() -> Option<u64> {
@@ -56,6 +68,15 @@ pub(super) fn parse(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kill_explains_one_end() {
+        let seen = AtomicU64::new(0);
+        assert!(!rose(&seen, 3, 3), "nothing was killed");
+        assert!(rose(&seen, 2, 3), "not taken by who started after it");
+        assert!(!rose(&seen, 0, 3), "an old worker that somebody killed");
+        assert!(rose(&seen, 0, 4));
+    }
 
     #[test]
     fn counters_of_both_versions_are_found() {

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     bundle,
+    durable::Passing,
     environment::{Environments, Prepared, write_sdk},
 };
 use async_trait::async_trait;
@@ -135,9 +136,8 @@ impl ProcessLauncher {
         if folder.is_dir() {
             return Ok(());
         }
-        let archive = tempfile::Builder::new()
-            .prefix(".fetching-")
-            .tempdir_in(&base)
+        let archive = Passing::create_aside(&base, ".fetching-")
+            .await
             .map_err(|error| on_disk("the data folder cannot be written", error))?;
         let file = archive.path().join("bundle.tar.gz");
         tokio::time::timeout(time_max, self.blobs.0.fetch(&blob.key, &file))

@@ -26,6 +26,8 @@ struct Files {
     kills: &'static str,
     /// Has the kernel kill all of a group rather than one of it.
     together: Option<&'static str>,
+    /// Kills all that is in a group.
+    kill: Option<&'static str>,
 }
 
 const ONE: Files = Files {
@@ -35,6 +37,7 @@ const ONE: Files = Files {
     peak: "memory.max_usage_in_bytes",
     kills: "memory.oom_control",
     together: None,
+    kill: None,
 };
 const TWO: Files = Files {
     limit: "memory.max",
@@ -43,6 +46,7 @@ const TWO: Files = Files {
     peak: "memory.peak",
     kills: "memory.events",
     together: Some("memory.oom.group"),
+    kill: Some("cgroup.kill"),
 };
 
 /// Where groups are made.
@@ -64,6 +68,8 @@ pub(super) struct MemoryGroup {
     folder: PathBuf,
     files: Files,
     left: Left,
+    /// Kills that were counted at the last look and at the one before.
+    known: Mutex<[u64; 2]>,
 }
 
 impl MemoryGroups {
@@ -99,6 +105,7 @@ impl MemoryGroups {
             folder,
             files: self.files,
             left: self.left.clone(),
+            known: Mutex::default(),
         };
         group.write(self.files.limit, &bytes_max.to_string())?;
         // Nothing beyond the limit is paged out, where the kernel counts that.
@@ -151,10 +158,30 @@ impl MemoryGroup {
         self.write("cgroup.procs", &pid.to_string())
     }
 
-    /// Whether the kernel has killed one of it for memory.
+    /// Whether the kernel has killed one of it for memory, ever.
     pub(super) fn was_hit(&self) -> bool {
+        self.kills() > 0
+    }
+
+    /// Whether it has since the last look but one: whoever ends over a lost child may take a while for it.
+    pub(super) fn was_hit_lately(&self) -> bool {
+        self.kills() > self.known()[0]
+    }
+
+    /// Is to be called now and then; what was counted two calls ago is old.
+    pub(super) fn look(&self) {
+        let kills = self.kills();
+        let mut known = self.known();
+        *known = [known[1], kills];
+    }
+
+    fn kills(&self) -> u64 {
         let text = fs::read_to_string(self.folder.join(self.files.kills)).unwrap_or_default();
-        super::kernel_kills::parse(&text).is_some_and(|kills| kills > 0)
+        super::kernel_kills::parse(&text).unwrap_or(0)
+    }
+
+    fn known(&self) -> MutexGuard<'_, [u64; 2]> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The most that it held at a time, where the kernel tells.
@@ -170,6 +197,10 @@ impl MemoryGroup {
 
 impl Drop for MemoryGroup {
     fn drop(&mut self) {
+        // Also what has left the worker's process group.
+        if let Some(kill) = self.files.kill {
+            let _ = self.write(kill, "1");
+        }
         // While the last of it are being killed the kernel refuses; then it goes when the next one is made.
         if fs::remove_dir(&self.folder).is_err() {
             self.left.paths().push(std::mem::take(&mut self.folder));
@@ -248,9 +279,10 @@ mod tests {
         let group = groups.make(48 << 20).unwrap();
         let folder = group.folder.clone();
         // Two children of 30 MiB each are too much together, not alone.
-        let eats = "x = bytearray(30 << 20); import time; time.sleep(1)";
-        let script =
-            format!(r#"read go; for n in 1 2; do python3 -c "{eats}" & done; wait %1 && wait %2"#);
+        let eats = "x = bytearray(30 << 20); import time; time.sleep(30)";
+        let script = format!(
+            r#"read go; for n in 1 2; do python3 -c "{eats}" & done; wait -n && exit; kill $(jobs -p); wait; exit 1"#
+        );
         let mut child = Command::new("bash")
             .args(["-c", &script])
             .stdin(Stdio::piped())
@@ -259,7 +291,11 @@ mod tests {
         group.add(child.id()).unwrap();
         drop(child.stdin.take());
         assert!(!child.wait().unwrap().success());
-        assert!(group.was_hit());
+        assert!(group.was_hit() && group.was_hit_lately());
+        group.look();
+        assert!(group.was_hit_lately(), "it may still be ending over it");
+        group.look();
+        assert!(group.was_hit() && !group.was_hit_lately());
         assert!(group.peak_bytes().is_some_and(|bytes| bytes <= 49 << 20));
         drop(group);
         // Those that were killed may still be on their way out.

@@ -39,10 +39,6 @@ pub(crate) use variables::Variables;
 
 /// An error of the disk, for what could not be done because of it.
 fn on_disk(what: &str, error: std::io::Error) -> onstage_core::Error {
-    let kind = if error.kind() == std::io::ErrorKind::StorageFull {
-        onstage_core::Kind::Full
-    } else {
-        onstage_core::Kind::Unavailable
-    };
+    let kind = crate::durable::kind_of_own(error.kind());
     onstage_core::Error::new(kind, what).because(error)
 }

@@ -2,63 +2,31 @@
 //! Does not know what is put there, but for the process groups that are written down.
 
 use super::groups;
-use std::{
-    fs::{self, File},
-    io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
-use tempfile::TempDir;
+use crate::durable::{self, Passing};
+use std::{fs, io, path::Path};
 
 const PREFIX: &str = "onstage-";
-const LOCK_NAME: &str = ".lock";
 
 /// A folder with access for this user alone, removed with its contents when dropped.
 #[derive(Debug)]
-pub(super) struct OwnedDir {
-    /// Held as long as the folder is in use; after a crash the kernel has freed it.
-    _lock: File,
-    dir: TempDir,
-}
+pub(super) struct OwnedDir(Passing);
 
 impl OwnedDir {
     /// Makes one in `base`, and removes those that lie there without an owner.
     pub(super) fn create(base: &Path) -> io::Result<Self> {
         fs::create_dir_all(base)?;
         sweep(base);
-        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(base)?;
-        // Locked before it has its final name: a sweeper never sees the lock file of a living owner unlocked.
-        let fresh = dir.path().join(".lock-new");
-        let lock = File::create(&fresh)?;
-        lock.lock()?;
-        fs::rename(&fresh, dir.path().join(LOCK_NAME))?;
-        Ok(Self { _lock: lock, dir })
+        Passing::create_only(base, PREFIX).map(Self)
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.dir.path()
+        self.0.path()
     }
 }
 
 /// Removes folders without an owner, and ends the process groups that are written down there.
 pub(super) fn sweep(base: &Path) {
-    let own_uid = rustix::process::geteuid().as_raw();
-    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
-        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
-            && entry
-                .metadata()
-                .is_ok_and(|meta| meta.is_dir() && meta.uid() == own_uid);
-        if ours && abandoned(&entry.path()) {
-            groups::end_all(&entry.path());
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-fn abandoned(dir: &Path) -> bool {
-    let lock: PathBuf = dir.join(LOCK_NAME);
-    // Without a lock file the folder is just being made, or is not ours.
-    File::open(lock).is_ok_and(|file| file.try_lock().is_ok())
+    durable::sweep(base, PREFIX, groups::end_all);
 }
 
 #[cfg(test)]
@@ -71,7 +39,7 @@ mod tests {
         let living = OwnedDir::create(base.path()).unwrap();
         let dead = base.path().join("onstage-dead");
         fs::create_dir(&dead).unwrap();
-        File::create(dead.join(LOCK_NAME)).unwrap();
+        fs::write(dead.join(".lock"), "").unwrap();
         let foreign = base.path().join("onstage-notes");
         fs::create_dir(&foreign).unwrap();
         let second = OwnedDir::create(base.path()).unwrap();

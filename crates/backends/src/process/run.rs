@@ -19,6 +19,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 /// Lines kept for the message of a failure.
 const LAST_LINES_MAX: usize = 60;
 const LINE_BYTES_MAX: u64 = 16 * 1024;
+/// For what is still in the streams of a program that has ended.
+const REST_MS_MAX: u64 = 1_000;
 
 /// What to run.
 pub(crate) struct Run<'a> {
@@ -80,7 +82,7 @@ pub(crate) async fn run(
         .spawn(command.into())
         .await
         .map_err(Failed::NotStarted)?;
-    let _group = KillGroup(child.id());
+    let group = KillGroup(child.id());
     let stdout = child.stdout.take().expect("stdout is piped");
     let stderr = child.stderr.take().expect("stderr is piped");
     let last = std::sync::Mutex::new(VecDeque::new());
@@ -93,12 +95,19 @@ pub(crate) async fn run(
         last.push_back(line.to_owned());
     };
     let all = async {
-        let ((), (), status) = tokio::join!(
-            each_line(stdout, &keep),
-            each_line(stderr, &keep),
-            child.wait()
-        );
-        status
+        let mut lines = std::pin::pin!(async {
+            tokio::join!(each_line(stdout, &keep), each_line(stderr, &keep));
+        });
+        tokio::select! {
+            status = child.wait() => {
+                // What it leaves behind may hold the streams open for ever.
+                drop(group);
+                let rest = Duration::from_millis(REST_MS_MAX);
+                let _ = tokio::time::timeout(rest, lines).await;
+                status
+            }
+            () = &mut lines => child.wait().await,
+        }
     };
     let status = tokio::time::timeout(run.time_max, all)
         .await
@@ -145,5 +154,38 @@ async fn each_line(stream: impl AsyncRead + Unpin, on_line: &(impl Fn(&str) + Sy
         if !text.is_empty() {
             on_line(text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::HostVariables;
+
+    #[tokio::test]
+    async fn what_a_program_leaves_behind_does_not_hold_up_its_end() {
+        let spawner = Spawner::start().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let script = "echo one; sleep 60 & echo $! > left; echo two";
+        let variables = Variables::base(&HostVariables::new());
+        let run = Run {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            folder: folder.path(),
+            variables: &variables,
+            time_max: Duration::from_secs(30),
+        };
+        let lines = super::run(&spawner, run, |_| {}).await.unwrap();
+        assert_eq!(lines, ["one", "two"]);
+        let left = std::fs::read_to_string(folder.path().join("left")).unwrap();
+        let left = left.trim().parse().unwrap();
+        for _ in 0..3_000 {
+            let stat = crate::process::procfs::stat(left);
+            if stat.is_none_or(|stat| stat.state == 'Z') {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it goes on");
     }
 }

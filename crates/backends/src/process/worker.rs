@@ -179,6 +179,9 @@ impl WorkerProcess for Worker {
         if self.ended.is_some() {
             return None;
         }
+        if let Some(memory) = &self.memory {
+            memory.look();
+        }
         procfs::group_memory_bytes(self.group)
     }
 }
@@ -191,14 +194,19 @@ pub(super) fn exit_of(status: ExitStatus, kills: Watch) -> Exit {
     }
 }
 
-/// Also a worker that only lost a child for memory, and ended over it, has run out of it.
+/// Also a worker that only lost a child for memory, and ended over it, has run out of it; not one that lost it long ago.
 fn exit_in_group(status: ExitStatus, memory: &MemoryGroup) -> Exit {
     match plain_exit(status) {
         Exit::Code(0) => Exit::Code(0),
-        _ if memory.was_hit() => Exit::OutOfMemory {
-            peak_bytes: memory.peak_bytes(),
-        },
+        Exit::Signal(SIGKILL) if memory.was_hit() => out_of(memory),
+        _ if memory.was_hit_lately() => out_of(memory),
         exit => exit,
+    }
+}
+
+fn out_of(memory: &MemoryGroup) -> Exit {
+    Exit::OutOfMemory {
+        peak_bytes: memory.peak_bytes(),
     }
 }
 

@@ -11,7 +11,10 @@ mod model_test;
 mod suite;
 
 use onstage_core::{Error, Result, ports::Store};
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+/// Keys of blobs, each with a record that points at it.
+pub(crate) type BlobKeys = BTreeMap<String, String>;
 
 const SQLITE_SCHEME: &str = "sqlite://";
 /// Parameters of a URL that hold no secret.
@@ -65,7 +68,7 @@ pub(crate) async fn check_file(path: &Path) -> Result<()> {
 }
 
 /// Keys of all blobs that the records in a SQLite file point at.
-pub(crate) async fn blob_keys(path: &Path) -> Result<BTreeSet<String>> {
+pub(crate) async fn blob_keys(path: &Path) -> Result<BlobKeys> {
     sql::blob_keys(path).await
 }
 

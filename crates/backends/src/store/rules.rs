@@ -6,7 +6,7 @@ use onstage_core::{
     alias::{Alias, Aliased, pointing_at},
     dataset::DatasetRef,
     job::{Idempotency, Lease},
-    model::{Model, NewVersion, Version, VersionState},
+    model::{Model, NewVersion, Version, VersionId, VersionState},
     outcome::Phase,
     schedule::Schedule,
     training::Checkpoint,
@@ -14,6 +14,14 @@ use onstage_core::{
 
 /// How long an idempotency key is known.
 pub(super) const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How long a task that has ended is kept on record.
+const ENDED_TASK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Tasks that ended before this are forgotten when another one starts at `now`.
+pub(super) fn forgotten_tasks(now: Timestamp) -> Timestamp {
+    Timestamp(now.0.saturating_sub(ENDED_TASK_MS))
+}
 
 pub(super) fn no_model(name: &ModelName) -> Error {
     Error::not_found(format!("model `{name}` does not exist"))
@@ -148,8 +156,32 @@ pub(super) fn check_alias(
     )))
 }
 
-/// What an alias points at stays.
-pub(super) fn check_not_aliased(model: &Model, version: &Version) -> Result<()> {
+/// Going live is for a version of the model that is ready; what stays live is not asked again.
+pub(super) fn check_live(
+    model: &ModelName,
+    id: &VersionId,
+    version: Option<&Version>,
+) -> Result<()> {
+    let fits = version.is_some_and(|version| {
+        version.model == *model && matches!(version.state, VersionState::Ready { .. })
+    });
+    if fits {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "version `{id}` cannot go live: it is no ready version of model `{model}`"
+    )))
+}
+
+/// What is live or what an alias points at stays.
+pub(super) fn check_unused(model: &Model, version: &Version) -> Result<()> {
+    if model.live.as_ref() == Some(&version.id) {
+        return Err(Error::conflict(format!(
+            "version v{} of `{}` is not deleted: it is live",
+            version.number, version.model
+        ))
+        .hint("promote another version first"));
+    }
     match pointing_at(&model.aliases, &version.id).next() {
         None => Ok(()),
         Some(alias) => Err(Error::conflict(format!(

@@ -17,7 +17,7 @@ mod tests;
 
 use crate::archive::list;
 use onstage_core::{
-    Error, Kind, Result,
+    Error, Result,
     batch::TableFormat,
     dataset::DatasetFormat,
     ports::{ArchiveList, ByteSource, TableReader, TableWriter, Tables},
@@ -111,10 +111,5 @@ fn cannot_write(error: io::Error) -> Error {
 }
 
 fn on_disk(what: &str, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Full,
-        io::ErrorKind::NotFound => Kind::NotFound,
-        _ => Kind::Unavailable,
-    };
-    Error::new(kind, what).because(error)
+    Error::new(crate::durable::kind_of_io(error.kind()), what).because(error)
 }

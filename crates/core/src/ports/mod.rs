@@ -1,5 +1,6 @@
 //! The ports: one minimal trait per kind of outside thing. Implementations live in `onstage-backends`.
-//! Every call has a deadline inside its implementation; every error is `crate::Error`.
+//! Every call has a deadline inside its implementation, which for what is large, as a dataset on its way to a host, is hours; every
+//! error is `crate::Error`.
 
 mod blobs;
 mod check;

@@ -73,7 +73,7 @@ pub trait Catalog: Send + Sync + 'static {
     /// By name, ascending; the cursor is a name.
     async fn models(&self, page: Page<String>) -> Result<Listed<Model, String>>;
     /// Changes title, about, live, previous and aliases when the record still has `model.revision`; answers it with the next revision. Conflict
-    /// otherwise, also when an alias would come to point at what is no version of the model.
+    /// otherwise, also when an alias would come to point at what is no version of the model, or what goes live is no ready one.
     async fn update_model(&self, model: Model) -> Result<Model>;
     /// Removes the model with its versions, predictions, finished jobs and feedback. Conflict while jobs are queued or running.
     /// Goes in small commits, the model's own record last: broken off, it is continued by the next call.
@@ -86,7 +86,7 @@ pub trait Catalog: Send + Sync + 'static {
     /// All versions in state building, oldest first.
     async fn building(&self) -> Result<Vec<Version>>;
     /// Building → any, ready or failed → deleted, ready → ready and withdrawn; anything else is a conflict, and so is to delete a version that
-    /// an alias points at.
+    /// is live or that an alias points at.
     async fn set_version_state(&self, id: &VersionId, state: VersionState) -> Result<Version>;
     /// A number that changes whenever a model or version does: what watchers poll cheaply.
     async fn catalog_revision(&self) -> Result<u64>;
@@ -142,7 +142,7 @@ pub struct Finished {
 /// Durable queued work.
 #[async_trait]
 pub trait Jobs: Send + Sync + 'static {
-    /// Durable when answered. Conflict when the idempotency key was used with another body.
+    /// Durable when answered. Conflict when the idempotency key was used with another body; not found when its model is gone.
     async fn submit(&self, new: NewJob) -> Result<Submitted>;
     /// The job that was submitted with the key, while that is known. Conflict when it was used with another body.
     async fn submission(&self, key: &Idempotency, now: Timestamp) -> Result<Option<Job>>;
@@ -262,7 +262,7 @@ pub trait Schedules: Send + Sync + 'static {
 /// Tasks, as they register themselves.
 #[async_trait]
 pub trait Tasks: Send + Sync + 'static {
-    /// Conflict when the id is registered already: a doubled launch exits at once.
+    /// Conflict when the id is registered already: a doubled launch exits at once. Tasks that ended days ago are forgotten with it.
     async fn register_task(&self, task: Task) -> Result<()>;
     async fn beat_task(&self, id: &Id, incarnation: &Incarnation) -> Result<()>;
     async fn end_task(&self, id: &Id, why: &str, now: Timestamp) -> Result<()>;
@@ -287,7 +287,7 @@ pub trait Outbox: Send + Sync + 'static {
         fate: Fate,
         failure: Option<String>,
     ) -> Result<()>;
-    /// Those that never arrived, newest first.
+    /// Those that never arrived, newest first. A page has those of one job and moment together, and so may be longer than its limit.
     async fn dead_messages(&self, page: Page) -> Result<Listed<Message>>;
     /// Sends the dead messages of a job again; answers how many.
     async fn revive_messages(&self, job: &Id, now: Timestamp) -> Result<u64>;
@@ -296,7 +296,7 @@ pub trait Outbox: Send + Sync + 'static {
 /// Records of realtime predictions.
 #[async_trait]
 pub trait Predictions: Send + Sync + 'static {
-    /// Writes a group; an id that is there already is overwritten.
+    /// Writes a group; an id that is there already is overwritten. What is of a model that is gone is left out.
     async fn record(&self, predictions: Vec<PredictionRecord>) -> Result<()>;
     async fn prediction(&self, id: &Id) -> Result<Option<PredictionRecord>>;
     async fn predictions(

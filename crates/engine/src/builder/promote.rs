@@ -4,7 +4,7 @@
 use crate::parts::Parts;
 use onstage_core::{
     Error, Kind, Result,
-    model::{Model, Version},
+    model::{Model, Version, VersionState},
 };
 
 /// Others who change the model's record at the same time.
@@ -35,6 +35,11 @@ pub(super) async fn promote(parts: &Parts, version: &Version) -> Result<()> {
 
 async fn promoted(parts: &Parts, mut model: Model, version: &Version) -> Result<Option<Model>> {
     if model.live.as_ref() == Some(&version.id) {
+        return Ok(None);
+    }
+    // The store would refuse one that was deleted meanwhile, at every try.
+    let now = parts.store.version(&version.id).await?;
+    if !now.is_some_and(|now| matches!(now.state, VersionState::Ready { .. })) {
         return Ok(None);
     }
     if let Some(live) = &model.live

@@ -33,7 +33,7 @@ impl Folder {
 async fn make(path: &Path) -> Result<()> {
     tokio::fs::create_dir_all(path).await.map_err(|error| {
         let kind = match error.kind() {
-            std::io::ErrorKind::StorageFull => Kind::Full,
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Kind::Full,
             _ => Kind::Unavailable,
         };
         let text = format!("`{}` cannot be made", path.display());

@@ -123,9 +123,11 @@ fn cannot(path: &Path, error: std::io::Error) -> Error {
                 .because(error)
                 .hint("name another one with `--data DIR`")
         }
-        std::io::ErrorKind::StorageFull => Error::new(onstage_core::Kind::Full, what)
-            .because(error)
-            .hint("make room on the disk, or name another folder with `--data DIR`"),
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Error::new(onstage_core::Kind::Full, what)
+                .because(error)
+                .hint("make room on the disk, or name another folder with `--data DIR`")
+        }
         _ => Error::invalid(what)
             .because(error)
             .hint("name another one with `--data DIR`"),

@@ -58,6 +58,9 @@ async fn open(
     }
     let store = store::open(&settings.store).await?;
     let blobs = blobs::open(&settings.blobs).await?;
+    if purpose == Purpose::Realtime {
+        blobs::keep_swept(&settings.blobs);
+    }
     let launcher = ProcessLauncher::new(
         LauncherSettings {
             data_dir: data.to_owned(),

@@ -53,6 +53,9 @@ impl Catalog for MemoryStore {
             .get_mut(&model.name)
             .ok_or_else(|| rules::no_model(&model.name))?;
         let next = rules::next_model(known, model)?;
+        if let Some(live) = next.live.as_ref().filter(|_| next.live != known.live) {
+            rules::check_live(&next.name, live, versions.get(live))?;
+        }
         for (alias, to) in rules::moved_aliases(known, &next) {
             rules::check_alias(&next.name, (alias, to), versions.get(&to.version))?;
         }
@@ -112,7 +115,7 @@ impl Catalog for MemoryStore {
         rules::check_version_step(version, &to)?;
         let model = models.get(&version.model);
         if let Some(model) = model.filter(|_| matches!(to, VersionState::Deleted)) {
-            rules::check_not_aliased(model, version)?;
+            rules::check_unused(model, version)?;
         }
         version.state = to;
         let version = version.clone();
@@ -126,10 +129,15 @@ impl Catalog for MemoryStore {
 }
 
 impl State {
-    pub(super) fn add_version(&mut self, new: NewVersion) -> Result<(Version, bool)> {
-        if !self.models.contains_key(&new.model) {
-            return Err(rules::no_model(&new.model));
+    pub(super) fn check_model(&self, name: &ModelName) -> Result<()> {
+        match self.models.contains_key(name) {
+            true => Ok(()),
+            false => Err(rules::no_model(name)),
         }
+    }
+
+    pub(super) fn add_version(&mut self, new: NewVersion) -> Result<(Version, bool)> {
+        self.check_model(&new.model)?;
         if let Some(known) = self.versions.get_mut(&new.id) {
             if let Some(again) = rules::version_again(known, new)? {
                 *known = again;

@@ -95,7 +95,8 @@ impl Datasets for MemoryStore {
         if let Some(versions) = state.datasets.get_mut(&version.dataset) {
             versions.there.remove(&version.number);
         }
-        let last = state.blob_like(&version.blob).is_none();
+        let mut kept = state.datasets.values().flat_map(|of| of.there.values());
+        let last = !kept.any(|other| other.blob.key == version.blob.key);
         Ok((version, last))
     }
 }

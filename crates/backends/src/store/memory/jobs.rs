@@ -35,6 +35,7 @@ impl Jobs for MemoryStore {
         if state.jobs.contains_key(&new.id) {
             return Err(Error::conflict(format!("job `{}` exists already", new.id)));
         }
+        state.check_model(&new.model)?;
         for which in new.spec.datasets() {
             if state.dataset_version(rules::exactly(which)?).is_none() {
                 return Err(rules::no_dataset(which));
@@ -433,7 +434,7 @@ impl State {
             .ok_or_else(|| rules::lease_on_nothing(lease))
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         lease: &Lease,
         end: RunEnd,

@@ -37,7 +37,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-pub(super) use outbox::taken_by_another;
+pub(super) use outbox::{page_length, taken_by_another};
 
 /// Everything in one lock, held only for the length of a verb.
 #[derive(Default)]

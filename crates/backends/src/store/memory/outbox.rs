@@ -78,28 +78,20 @@ impl Outbox for MemoryStore {
 
     async fn dead_messages(&self, page: Page) -> Result<Listed<Message>> {
         let state = self.lock();
-        let mut dead: Vec<(Cursor, &Message)> = state
-            .messages
-            .values()
-            .filter(|kept| kept.dead)
-            .map(|kept| {
-                (
-                    Cursor::of(kept.message.created_at, &kept.message.job),
-                    &kept.message,
-                )
-            })
-            .filter(|(at, _)| page.after.as_ref().is_none_or(|after| at < after))
+        let dead = state.messages.values().filter(|kept| kept.dead);
+        let mut dead: Vec<Message> = dead
+            .map(|kept| &kept.message)
+            .filter(|message| page.after.as_ref().is_none_or(|after| at(message) < *after))
+            .cloned()
             .collect();
-        dead.sort_by(|(a, first), (b, second)| (b, second.event).cmp(&(a, first.event)));
-        let limit = page.limit as usize;
-        let more = dead.len() > limit;
-        dead.truncate(limit);
+        dead.sort_by_key(|message| std::cmp::Reverse((at(message), message.event)));
+        let places: Vec<Cursor> = dead.iter().map(at).collect();
+        let shown = page_length(&places, page.limit);
+        let more = dead.len() > shown;
+        dead.truncate(shown);
         Ok(Listed {
-            next: dead.last().filter(|_| more).map(|(at, _)| at.clone()),
-            rows: dead
-                .into_iter()
-                .map(|(_, message)| message.clone())
-                .collect(),
+            next: dead.last().filter(|_| more).map(at),
+            rows: dead,
         })
     }
 
@@ -129,6 +121,20 @@ impl State {
             self.messages.entry(place).or_insert(kept);
         }
     }
+}
+
+fn at(message: &Message) -> Cursor {
+    Cursor::of(message.created_at, &message.job)
+}
+
+/// How many make a page: the limit, and all at the place of the last, since a cursor leads past them.
+pub(in crate::store) fn page_length<T: PartialEq>(places: &[T], limit: u32) -> usize {
+    let limit = (limit as usize).min(places.len());
+    let same = |last: &T| {
+        let more = places[limit..].iter();
+        more.take_while(|place| *place == last).count()
+    };
+    limit + places[..limit].last().map_or(0, same)
 }
 
 fn place(message: &Message) -> (Timestamp, &Id) {

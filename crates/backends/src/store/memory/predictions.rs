@@ -16,6 +16,10 @@ impl Predictions for MemoryStore {
     async fn record(&self, predictions: Vec<PredictionRecord>) -> Result<()> {
         let mut state = self.lock();
         for record in predictions {
+            // What a model has computed goes with it, also what is written down late.
+            if !state.models.contains_key(&record.model) {
+                continue;
+            }
             let model = record.model.clone();
             let known = state.predictions.insert(record.id.clone(), record);
             if known.is_none() {

@@ -2,6 +2,7 @@
 //! Must not know how tasks are started or where the bytes of a file lie.
 
 use super::{MemoryStore, newest};
+use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Result, Timestamp,
@@ -20,6 +21,9 @@ impl Tasks for MemoryStore {
                 task.id
             )));
         }
+        let oldest = rules::forgotten_tasks(task.started_at);
+        let kept = |task: &Task| task.ended_at.is_none_or(|ended| ended >= oldest);
+        state.tasks.retain(|_, task| kept(task));
         state.tasks.insert(task.id.clone(), task);
         Ok(())
     }

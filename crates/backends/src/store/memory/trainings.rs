@@ -6,7 +6,7 @@ use crate::store::rules;
 use onstage_core::{
     Id, Result, Timestamp,
     job::{Job, Lease},
-    lifecycle::{self, RetryPolicy, RunEnd},
+    lifecycle::{RetryPolicy, RunEnd},
     training::{Checkpoint, Trained},
 };
 
@@ -42,8 +42,6 @@ impl State {
         self.leased(lease)?.check_lease(lease)?;
         let (version, _) = self.add_version(trained.version.clone())?;
         let end = RunEnd::Succeeded(trained.output(version.number));
-        let job = self.leased(lease)?;
-        lifecycle::finish(job, lease, end, &RetryPolicy::none(), 0.0, now)?;
-        Ok(job.clone())
+        self.finish(lease, end, &RetryPolicy::none(), 0.0, now)
     }
 }

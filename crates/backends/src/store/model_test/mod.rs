@@ -7,7 +7,7 @@ mod play;
 mod shares;
 mod step;
 
-use super::suite::places;
+use super::suite::{make, places};
 use crate::clock;
 use onstage_core::ports::Store;
 use proptest::{
@@ -36,7 +36,10 @@ fn memory_agrees_with_the_model() {
     let seed = REPLAY_SEED.unwrap_or_else(clock::entropy);
     sequences(seed, SEQUENCES, |steps| {
         let store = crate::store::memory();
-        runtime.block_on(play::play(&*store, 0, steps))
+        runtime.block_on(async {
+            make::models(&*store).await;
+            play::play(&*store, 0, steps).await
+        })
     });
 }
 
@@ -71,6 +74,7 @@ fn agrees_with_the_model(name: &str, wanted: u32, store: impl Future<Output = Ar
         .build()
         .unwrap();
     let store = runtime.block_on(store);
+    runtime.block_on(make::models(&*store));
     let next = AtomicU64::new(0);
     let seed = REPLAY_SEED.unwrap_or_else(clock::entropy);
     std::thread::scope(|scope| {

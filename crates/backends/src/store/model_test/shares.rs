@@ -114,6 +114,7 @@ impl<'a> Play<'a> {
             version: play.version(),
             ..make::new_batch(&play.name())
         };
+        make::models(store).await;
         store.submit(new).await.unwrap();
         play
     }

@@ -13,6 +13,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order, QueryResult,
     sea_query::{Expr, ExprTrait, LockType, OnConflict, Query, SelectStatement},
 };
+use std::collections::HashSet;
 
 const COLUMNS: [&str; 8] = [
     "name",
@@ -104,7 +105,10 @@ impl Catalog for SqlStore {
     }
 
     async fn catalog_revision(&self) -> Result<u64> {
-        super::in_time(migrations::number(&self.readers, CATALOG_REVISION)).await
+        let found = self
+            .one(&migrations::select_number(CATALOG_REVISION))
+            .await?;
+        migrations::number_of(found.as_ref())
     }
 }
 
@@ -141,6 +145,21 @@ pub(super) async fn locked_model(
     read(&row.ok_or_else(|| rules::no_model(name))?)
 }
 
+/// Which of these models are there; they stay until the transaction ends.
+pub(super) async fn held<'a>(
+    transaction: &DatabaseTransaction,
+    names: impl IntoIterator<Item = &'a ModelName>,
+) -> Result<HashSet<String>> {
+    let names = names.into_iter().map(ToString::to_string);
+    let select = Query::select()
+        .column("name")
+        .from("models")
+        .and_where(Expr::col("name").is_in(names))
+        .take();
+    let rows = dialect::hold(transaction, select).await?;
+    rows.iter().map(|row| row::get(row, "name")).collect()
+}
+
 async fn ensure(transaction: &DatabaseTransaction, new: Model) -> Result<Model> {
     let insert = Query::insert()
         .into_table("models")
@@ -164,9 +183,13 @@ async fn ensure(transaction: &DatabaseTransaction, new: Model) -> Result<Model> 
 }
 
 async fn update(transaction: &DatabaseTransaction, wanted: Model) -> Result<Model> {
-    // Locked: no version goes while an alias comes to point at it.
+    // Locked: no version goes while it goes live or an alias comes to point at it.
     let known = locked_model(transaction, &wanted.name).await?;
     let next = rules::next_model(&known, wanted)?;
+    if let Some(live) = next.live.as_ref().filter(|_| next.live != known.live) {
+        let version = versions::find(transaction, live).await?;
+        rules::check_live(&next.name, live, version.as_ref())?;
+    }
     for (alias, to) in rules::moved_aliases(&known, &next) {
         let version = versions::find(transaction, &to.version).await?;
         rules::check_alias(&next.name, (alias, to), version.as_ref())?;

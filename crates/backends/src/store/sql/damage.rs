@@ -1,11 +1,12 @@
 //! Jobs whose row cannot be read: they are ended as failed by a raw update, so that they block neither a queue nor the reaper.
 //! Must not decide when a job is due or its task gone.
 
-use super::{error::store_error, job_row, row};
+use super::{error::store_error, job_row, outbox, row, shares};
 use onstage_core::{
     Error, Id, Kind, Result, Timestamp,
     job::{Dead, Lease},
     outcome::{Failure, Reason},
+    webhook::Webhook,
 };
 use sea_orm::{
     ConnectionTrait, QueryResult,
@@ -30,7 +31,11 @@ pub(super) async fn end(
         .and_where(Expr::col("revision").eq(revision))
         .take();
     let result = connection.execute(&update).await.map_err(store_error)?;
-    Ok(result.rows_affected() == 1)
+    let ended = result.rows_affected() == 1;
+    if ended {
+        tell(connection, found, now).await?;
+    }
+    Ok(ended)
 }
 
 /// Whether an error came of a row that cannot be read, rather than of the database.
@@ -67,8 +72,31 @@ pub(super) async fn expire(
     let ended = result.rows_affected() == 1;
     if ended {
         tracing::error!(job = %lease.job, error = %why, "a running job cannot be read and is ended as failed");
+        shares::end(connection, &lease.job).await?;
+        let select = job_row::select()
+            .and_where(Expr::col("id").eq(lease.job.as_str()))
+            .take();
+        if let Some(found) = connection.query_one(&select).await.map_err(store_error)? {
+            tell(connection, &found, now).await?;
+        }
     }
     Ok(ended)
+}
+
+/// Whoever wants to know of the end, when that much can be read.
+async fn tell(
+    connection: &impl ConnectionTrait,
+    found: &QueryResult,
+    now: Timestamp,
+) -> Result<()> {
+    let webhook = row::maybe_json::<Webhook>(found, "webhook_json");
+    let (Ok(job), Ok(Some(webhook))) = (row::id(found), webhook) else {
+        return Ok(());
+    };
+    match webhook.of_end(&job, now) {
+        Some(message) => outbox::put(connection, &message).await,
+        None => Ok(()),
+    }
 }
 
 fn failed(id: &str, why: &Error, now: Timestamp) -> UpdateStatement {

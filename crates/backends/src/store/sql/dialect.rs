@@ -9,7 +9,7 @@ use super::{
 use onstage_core::{Kind, Result};
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, TransactionTrait,
+    ExecResult, QueryResult, TransactionTrait,
     sea_query::{
         IndexCreateStatement, InsertStatement, LockBehavior, LockType, OnConflict, SelectStatement,
         TableAlterStatement, TableCreateStatement,
@@ -92,6 +92,25 @@ pub(super) fn pass_over_locked(mut select: SelectStatement) -> SelectStatement {
     select
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .take()
+}
+
+/// Keeps the rows that are found from being removed until the transaction ends; others may do the same at the same time. SQLite, where
+/// only one writes, needs no lock.
+pub(super) async fn hold(
+    transaction: &DatabaseTransaction,
+    mut select: SelectStatement,
+) -> Result<Vec<QueryResult>> {
+    let backend = transaction.get_database_backend();
+    let rows = match backend {
+        DbBackend::Postgres => transaction.query_all(select.lock(LockType::KeyShare)).await,
+        DbBackend::MySql => {
+            let mut statement = backend.build(&select);
+            statement.sql.push_str(mysql::HOLD);
+            transaction.query_all_raw(statement).await
+        }
+        _ => transaction.query_all(&select).await,
+    };
+    rows.map_err(store_error)
 }
 
 /// Inserts a row unless one with the same key is there; false when it is.

@@ -50,10 +50,9 @@ fn kind_of_cause(cause: &sqlx::Error) -> Kind {
     match cause {
         sqlx::Error::Database(error) if error.is_unique_violation() => Kind::Conflict,
         sqlx::Error::Database(error) => dialect::kind_of(&**error),
-        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => Kind::Full,
+        sqlx::Error::Io(error) => crate::durable::kind_of_own(error.kind()),
         // A server that goes away in the middle of a word leaves half a message.
-        sqlx::Error::Io(_)
-        | sqlx::Error::Protocol(_)
+        sqlx::Error::Protocol(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed

@@ -2,15 +2,21 @@
 //! Real refusals of SQLite, not made-up errors.
 
 use super::{SqlStore, Writes, migrations, sqlite, writer::Writer};
-use crate::store::suite::make::{
-    at, claimed, id, kind_of, lost_worker, new_job, owner, page, prediction, version,
+use crate::store::suite::{
+    make::{
+        at, claim_again, claimed, id, kind_of, lost_worker, models, new_batch, new_job, owner,
+        page, prediction, version,
+    },
+    outbox::hook,
 };
 use futures::FutureExt;
 use onstage_core::{
     Kind,
-    job::{JobSpec, NewJob},
-    ports::{Catalog, Jobs, Page, Predictions},
+    job::{JobSpec, Lease, NewJob},
+    ports::{Catalog, Jobs, Outbox, Page, Predictions},
+    shares::ShareStep,
     value::Stored,
+    webhook::WebhookEvent,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use std::{
@@ -57,6 +63,7 @@ async fn small_store(path: &Path) -> Small {
     };
     let writer = Writer::start(writing.clone(), Box::new(reopen));
     let store = SqlStore::new(readers, Writes::One(writer));
+    models(&store).await;
     Small {
         store,
         writing,
@@ -166,7 +173,7 @@ async fn a_row_that_cannot_be_read_hides_no_other() {
     writing.execute_unprepared(&damage).await.unwrap();
     let jobs = store.jobs(&Default::default(), page(9)).await.unwrap().rows;
     assert_eq!(jobs.len(), 2);
-    let claimed = crate::store::suite::make::claim_again(&store, &id("3"), 200).await;
+    let claimed = claim_again(&store, &id("3"), 200).await;
     assert_eq!(claimed.run, 1);
     assert_eq!(kind_of(store.job(&id("2")).await), Kind::Internal);
 }
@@ -217,6 +224,45 @@ async fn a_running_job_that_cannot_be_read_is_ended_when_its_task_is_gone() {
     assert_eq!(kind_of(expire(0).await), Kind::Conflict);
     assert_eq!(state_of(&writing, "1").await, "failed");
     assert!(store.running().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_end_of_a_job_that_cannot_be_read_is_told_and_its_shares_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let Small { store, writing, .. } = small_store(&folder.path().join("store.db")).await;
+    for text in ["1", "2"] {
+        let new = NewJob {
+            webhook: Some(hook(&[WebhookEvent::Completed])),
+            ..new_batch(text)
+        };
+        store.submit(new).await.unwrap();
+        if text == "1" {
+            let lease = claim_again(&store, &id("1"), 200).await.lease().unwrap();
+            let open = ShareStep::Open {
+                free: std::iter::once(0..10).collect(),
+                share_rows: 10,
+                wanted: 1,
+            };
+            store.share(&lease, open).await.unwrap();
+        }
+    }
+    let damage = "UPDATE jobs SET spec_json = 'oops'";
+    writing.execute_unprepared(damage).await.unwrap();
+    let lease = Lease {
+        job: id("1"),
+        run: 1,
+        owner: owner("me"),
+    };
+    let ended = store.expire(&lease, 0, lost_worker(), at(300)).await;
+    assert_eq!(kind_of(ended), Kind::Conflict);
+    assert_eq!(store.shares(&id("1")).await.unwrap(), None);
+    let (one, me) = (version("v-one"), owner("me"));
+    let claimed = store.claim(&one, &me, 9, at(300)).await;
+    assert!(claimed.unwrap().is_empty());
+    let told = store.take_messages(9, at(300), at(400)).await.unwrap();
+    let told: Vec<_> = told.into_iter().map(|it| (it.job, it.event)).collect();
+    let ends = ["1", "2"].map(|text| (id(text), WebhookEvent::Completed));
+    assert_eq!(told, ends);
 }
 
 #[tokio::test]
@@ -355,6 +401,7 @@ async fn what_is_acknowledged_after_the_disk_was_full_is_really_there() {
     let path = disk.0.join("store.db");
     let full = sqlite::Durability::Full;
     let store = super::open(&path, full).await.unwrap();
+    models(&store).await;
     disk.fill();
     let mut refused = 0;
     let mut kept = Vec::new();

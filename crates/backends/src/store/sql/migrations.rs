@@ -12,10 +12,10 @@ mod usage;
 use super::{dialect, error::store_error, row, views};
 use onstage_core::{Error, Result};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, QueryResult,
     sea_query::{
-        ColumnDef, Expr, ExprTrait, IndexCreateStatement, OnConflict, Query, Table,
-        TableAlterStatement, TableCreateStatement,
+        ColumnDef, Expr, ExprTrait, IndexCreateStatement, OnConflict, Query, SelectStatement,
+        Table, TableAlterStatement, TableCreateStatement,
     },
 };
 
@@ -105,13 +105,21 @@ fn check_not_newer(there: u64, ours: u64) -> Result<()> {
 
 /// A number of the `meta` table; 0 when it is not there.
 pub(super) async fn number(connection: &impl ConnectionTrait, name: &str) -> Result<u64> {
-    let select = Query::select()
+    let select = select_number(name);
+    let found = connection.query_one(&select).await.map_err(store_error)?;
+    number_of(found.as_ref())
+}
+
+pub(super) fn select_number(name: &str) -> SelectStatement {
+    Query::select()
         .column("value")
         .from("meta")
         .and_where(Expr::col("name").eq(name))
-        .take();
-    let found = connection.query_one(&select).await.map_err(store_error)?;
-    found.map_or(Ok(0), |found| row::count(&found, "value"))
+        .take()
+}
+
+pub(super) fn number_of(found: Option<&QueryResult>) -> Result<u64> {
+    found.map_or(Ok(0), |found| row::count(found, "value"))
 }
 
 pub(super) async fn set_number(

@@ -20,6 +20,8 @@ use sqlx::{
 
 /// How long the one that makes the tables is waited for.
 const TABLES_SECONDS_MAX: u64 = 600;
+/// Ends a select that keeps its rows from being removed, as MariaDB writes it too.
+pub(super) const HOLD: &str = " LOCK IN SHARE MODE";
 /// As the tables' statements name it; see `create`.
 const PADDING: &str = "COLLATE=utf8mb4_bin";
 

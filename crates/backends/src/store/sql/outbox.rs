@@ -1,8 +1,8 @@
 //! Messages on their way to webhooks, in SQL.
 //! Must not decide when a message is tried again.
 
-use super::{SqlStore, dialect, error::store_error, row};
-use crate::store::memory::taken_by_another;
+use super::{SqlStore, dialect, error::store_error, page, row};
+use crate::store::memory::{page_length, taken_by_another};
 use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Result, Timestamp,
@@ -63,7 +63,16 @@ impl Outbox for SqlStore {
             .from("outbox")
             .and_where(Expr::col("dead").eq(true))
             .take();
-        self.newest(select, "created_at", &page, read).await
+        // No two of a job's messages are of one event, so that no more than these are at one place.
+        let more = u64::from(page.limit) + WebhookEvent::ALL.len() as u64;
+        let select = page::in_order(select, "created_at", &page)
+            .order_by("number", Order::Desc)
+            .limit(more)
+            .take();
+        let rows = self.all(&select).await?;
+        let place = |row: &QueryResult| page::place(row, "created_at");
+        let places: Vec<_> = rows.iter().map(|row| place(row).ok()).collect();
+        page::listed(&rows, page_length(&places, page.limit) as u32, read, place)
     }
 
     async fn revive_messages(&self, job: &Id, now: Timestamp) -> Result<u64> {
@@ -80,9 +89,13 @@ pub(super) async fn tell(
     before: &JobState,
     after: &Job,
 ) -> Result<()> {
-    let Some(message) = news(before, after) else {
-        return Ok(());
-    };
+    match news(before, after) {
+        Some(message) => put(connection, &message).await,
+        None => Ok(()),
+    }
+}
+
+pub(super) async fn put(connection: &impl ConnectionTrait, message: &Message) -> Result<()> {
     let insert = Query::insert()
         .into_table("outbox")
         .columns(COLUMNS.into_iter().chain(["dead"]))

@@ -21,18 +21,24 @@ impl SqlStore {
         read: impl Fn(&QueryResult) -> Result<T>,
     ) -> Result<Listed<T>> {
         let rows = self.all(&in_order(select, time, page)).await?;
-        let place = |row: &QueryResult| {
-            Ok(Cursor {
-                at: Timestamp(row::get(row, time)?),
-                id: row::get(row, "id")?,
-            })
-        };
-        listed(&rows, page.limit, read, place)
+        listed(&rows, page.limit, read, |row| place(row, time))
     }
 }
 
+/// Where a row is among others.
+pub(super) fn place(row: &QueryResult, time: &'static str) -> Result<Cursor> {
+    Ok(Cursor {
+        at: Timestamp(row::get(row, time)?),
+        id: row::get(row, "id")?,
+    })
+}
+
 /// One row more than the page has, which tells whether another follows.
-fn in_order(mut select: SelectStatement, time: &'static str, page: &Page) -> SelectStatement {
+pub(super) fn in_order(
+    mut select: SelectStatement,
+    time: &'static str,
+    page: &Page,
+) -> SelectStatement {
     if let Some(after) = &page.after {
         // The first condition alone lets an index find the place.
         let same_or_older = Expr::col(time).lte(after.at.0);

@@ -1,7 +1,7 @@
 //! Records of realtime predictions in SQL, written in groups, and the count of all runs.
 //! Must not know how they were computed.
 
-use super::{SqlStore, error::store_error, row};
+use super::{SqlStore, catalog, error::store_error, row};
 use async_trait::async_trait;
 use onstage_core::{
     Error, Id, ModelName, Result, Timestamp,
@@ -15,7 +15,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement},
 };
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ops::Range,
 };
 
@@ -135,7 +135,11 @@ pub(super) async fn count_runs(
 }
 
 async fn record(transaction: &DatabaseTransaction, records: &[PredictionRecord]) -> Result<()> {
-    let records = last_of_each(records);
+    let mut records = last_of_each(records);
+    let models: BTreeSet<&ModelName> = records.iter().map(|record| &record.model).collect();
+    let there = catalog::held(transaction, models).await?;
+    // What a model has computed goes with it, also what is written down late.
+    records.retain(|record| there.contains(&record.model.to_string()));
     // In the models' order, so that two which count some of the same never wait for each other.
     let mut runs: BTreeMap<&ModelName, i64> = BTreeMap::new();
     for some in records.chunks(INSERT_ROWS_MAX) {

@@ -6,7 +6,7 @@ use crate::store::rules;
 use onstage_core::{ModelName, Result};
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction,
-    sea_query::{Expr, ExprTrait, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement},
 };
 
 /// Rows removed in one commit, the events of jobs included.
@@ -35,6 +35,11 @@ impl SqlStore {
 
 /// Removes some of what the model has; when nothing is left, the model, and then answers true.
 pub(super) async fn slice(transaction: &DatabaseTransaction, name: &ModelName) -> Result<bool> {
+    let model = catalog::select_one(name).lock(LockType::Update).take();
+    let model = transaction.query_one(&model).await.map_err(store_error)?;
+    if model.is_none() {
+        return Ok(true);
+    }
     let jobs = some_jobs(transaction, name).await?;
     if remove(transaction, "jobs", jobs).await? {
         return Ok(false);

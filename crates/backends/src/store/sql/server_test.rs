@@ -3,7 +3,7 @@
 
 use super::{SqlStore, Writes, migrations, open_server};
 use crate::store::suite::{
-    make::{kind_of, new_job, page},
+    make::{kind_of, models, new_job, page},
     places::{self, Place, server},
 };
 use onstage_core::{
@@ -29,6 +29,8 @@ async fn ask(connection: &DatabaseConnection, sql: &str, column: usize) -> Strin
 }
 
 async fn opened(place: &Place) -> SqlStore {
+    // By another opening: this one's connections are the test's alone.
+    models(&open_server(&place.url).await.unwrap()).await;
     open_server(&place.url).await.unwrap()
 }
 

@@ -1,11 +1,35 @@
 //! A SQLite file as a backup needs it: a snapshot while others write, a check that it is whole, the blobs its records point at.
-//! Knows columns only by the endings of their names: `_json` and `_key`.
+//! Knows columns by the endings of their names, `_json` and `_key`, and those that hold what people write.
 
 use super::{error::store_error, sqlite};
+use crate::store::BlobKeys;
 use onstage_core::{Error, Result};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement};
 use serde_json::Value;
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
+
+/// Columns with JSON that is people's own, or a copy that stays when what it shows is deleted: whatever it looks like, it needs no blob.
+const PEOPLES: [(&str, &str); 5] = [
+    ("app_state", "value_json"),
+    ("feedback", "correction_json"),
+    ("feedback", "input_json"),
+    ("feedback", "output_json"),
+    ("files", "metadata_json"),
+];
+/// Columns with inputs and outputs: blobs in them are named as values name them.
+const VALUES: [(&str, &str); 2] = [("events", "data_json"), ("versions", "examples_json")];
+
+/// The field of a record that holds a value.
+const INLINE: &str = "inline";
+
+/// How a blob is named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// In our own records: `key` beside `sha256`.
+    Record,
+    /// In values: `$blob`.
+    Value,
+}
 
 /// Copies the store as it is at one moment; writers are not held up. Errors: not found, full, unavailable.
 pub(in crate::store) async fn snapshot(from: &Path, to: &Path) -> Result<()> {
@@ -42,9 +66,9 @@ pub(in crate::store) async fn check_file(path: &Path) -> Result<()> {
 }
 
 /// Keys of all blobs that records point at.
-pub(in crate::store) async fn blob_keys(path: &Path) -> Result<BTreeSet<String>> {
+pub(in crate::store) async fn blob_keys(path: &Path) -> Result<BlobKeys> {
     let connection = sqlite::connect_still(path).await?;
-    let mut keys = BTreeSet::new();
+    let mut keys = BlobKeys::new();
     for table in texts(
         &connection,
         "SELECT name FROM sqlite_master WHERE type = 'table'",
@@ -52,19 +76,29 @@ pub(in crate::store) async fn blob_keys(path: &Path) -> Result<BTreeSet<String>>
     .await?
     {
         let columns = format!("SELECT name FROM pragma_table_info('{table}')");
-        for column in texts(&connection, &columns).await? {
-            if column.ends_with("_key") {
-                let select =
-                    format!("SELECT \"{column}\" FROM \"{table}\" WHERE \"{column}\" IS NOT NULL");
-                keys.extend(texts(&connection, &select).await?);
-            }
-            if column.ends_with("_json") {
-                let select = format!(
-                    "SELECT \"{column}\" FROM \"{table}\" WHERE \"{column}\" LIKE '%blob%'"
-                );
-                for text in texts(&connection, &select).await? {
-                    in_text(&text, &mut keys);
+        let columns = texts(&connection, &columns).await?;
+        for column in &columns {
+            let place = (table.as_str(), column.as_str());
+            let is_json = column.ends_with("_json") && !PEOPLES.contains(&place);
+            let which = match column.ends_with("_key") {
+                true => "IS NOT NULL",
+                false if is_json => "LIKE '%blob%'",
+                false => continue,
+            };
+            // Tables begin with what tells their rows apart.
+            let of = &columns[0];
+            let select = format!(
+                "SELECT \"{column}\", CAST(\"{of}\" AS TEXT) FROM \"{table}\" WHERE \"{column}\" {which}"
+            );
+            for (text, id) in pairs(&connection, &select).await? {
+                let mut found = Vec::new();
+                match is_json {
+                    true if VALUES.contains(&place) => in_text(&text, Named::Value, &mut found),
+                    true => in_text(&text, Named::Record, &mut found),
+                    false => found.push(text),
                 }
+                let record = format!("`{id}` in table `{table}`");
+                keys.extend(found.into_iter().map(|key| (key, record.clone())));
             }
         }
     }
@@ -72,30 +106,45 @@ pub(in crate::store) async fn blob_keys(path: &Path) -> Result<BTreeSet<String>>
     Ok(keys)
 }
 
-/// JSON in which JSON may lie as text again. What is no JSON points at nothing.
-fn in_text(text: &str, keys: &mut BTreeSet<String>) {
+/// What is no JSON points at nothing.
+fn in_text(text: &str, named: Named, keys: &mut Vec<String>) {
     if let Ok(value) = serde_json::from_str(text) {
-        in_value(&value, keys);
+        in_json(&value, named, keys);
     }
 }
 
-fn in_value(value: &Value, keys: &mut BTreeSet<String>) {
-    match value {
-        Value::String(text) if text.contains("blob") && text.starts_with(['{', '[']) => {
-            in_text(text, keys);
-        }
-        Value::Array(items) => items.iter().for_each(|item| in_value(item, keys)),
+fn in_json(json: &Value, named: Named, keys: &mut Vec<String>) {
+    match json {
+        Value::Array(items) => items.iter().for_each(|item| in_json(item, named, keys)),
         Value::Object(fields) => {
-            let key = match fields.get("$blob") {
-                Some(key) => Some(key),
-                None if fields.contains_key("sha256") => fields.get("key"),
-                None => None,
-            };
+            let is_ours = named == Named::Record && fields.contains_key("sha256");
+            let key = fields.get("$blob");
+            let key = key.or_else(|| fields.get("key").filter(|_| is_ours));
             keys.extend(key.and_then(Value::as_str).map(str::to_owned));
-            fields.values().for_each(|field| in_value(field, keys));
+            // A value within a record is text. No other text is looked into: people write logs and errors as well.
+            if let Some(Value::String(value)) =
+                fields.get(INLINE).filter(|_| named == Named::Record)
+            {
+                in_text(value, Named::Value, keys);
+            }
+            fields
+                .values()
+                .for_each(|field| in_json(field, named, keys));
         }
         _ => {}
     }
+}
+
+/// The first two columns of every row.
+async fn pairs(connection: &DatabaseConnection, sql: &str) -> Result<Vec<(String, String)>> {
+    let ask = Statement::from_string(DbBackend::Sqlite, sql);
+    let rows = connection.query_all_raw(ask).await.map_err(store_error)?;
+    let pair = |row: &QueryResult| {
+        let id = row.try_get_by_index::<Option<String>>(1)?;
+        Ok((row.try_get_by_index(0)?, id.unwrap_or_default()))
+    };
+    let pairs: Result<_, sea_orm::DbErr> = rows.iter().map(pair).collect();
+    pairs.map_err(store_error)
 }
 
 /// The first column of every row.
@@ -112,22 +161,41 @@ mod tests {
 
     #[test]
     fn blobs_are_found_wherever_json_names_them() {
-        for (text, wanted) in [
+        const OURS: &str = r#"{"blob":{"key":"a/b","size_bytes":1,"sha256":"00"}}"#;
+        for (named, text, wanted) in [
+            (Named::Record, OURS, vec!["a/b"]),
+            (Named::Value, OURS, vec![]),
             (
-                r#"{"blob":{"key":"a/b","size_bytes":1,"sha256":"00"}}"#,
-                vec!["a/b"],
-            ),
-            (
+                Named::Record,
                 r#"{"inline":"{\"f\":{\"$blob\":\"c\",\"size\":2}}"}"#,
                 vec!["c"],
             ),
-            (r#"[{"$blob":"d"},[{"$blob":"e"}]]"#, vec!["d", "e"]),
-            (r#"{"key":"no blob"}"#, vec![]),
-            ("oops blob", vec![]),
+            (
+                Named::Record,
+                r#"{"inline":"{\"blob\":{\"key\":\"mine\",\"sha256\":\"00\"}}"}"#,
+                vec![],
+            ),
+            (
+                Named::Value,
+                r#"[{"$blob":"d"},[{"$blob":"e"}]]"#,
+                vec!["d", "e"],
+            ),
+            (Named::Record, r#"{"key":"no blob"}"#, vec![]),
+            (
+                Named::Record,
+                r#"{"message":"{\"$blob\":\"said\"}"}"#,
+                vec![],
+            ),
+            (
+                Named::Value,
+                r#"{"data":"{\"$blob\":\"logged\"}","inline":"{\"$blob\":\"said\"}"}"#,
+                vec![],
+            ),
+            (Named::Record, "oops blob", vec![]),
         ] {
-            let mut keys = BTreeSet::new();
-            in_text(text, &mut keys);
-            assert_eq!(keys.into_iter().collect::<Vec<_>>(), wanted, "{text}");
+            let mut keys = Vec::new();
+            in_text(text, named, &mut keys);
+            assert_eq!(keys, wanted, "{text}");
         }
     }
 }

@@ -199,12 +199,7 @@ fn make_private_file(path: &Path) -> Result<()> {
     match made {
         Ok(_) => Ok(()),
         Err(error) => {
-            let kind = match error.kind() {
-                std::io::ErrorKind::StorageFull => Kind::Full,
-                std::io::ErrorKind::NotFound => Kind::NotFound,
-                std::io::ErrorKind::PermissionDenied => Kind::Denied,
-                _ => Kind::Unavailable,
-            };
+            let kind = crate::durable::kind_of_io(error.kind());
             Err(
                 Error::new(kind, format!("store `{}` cannot be opened", path.display()))
                     .because(error)

@@ -2,7 +2,7 @@
 //! Must not know who submits.
 
 use super::{
-    Writes, datasets, dialect,
+    Writes, catalog, datasets, dialect,
     error::store_error,
     gather::{Gatherer, in_powers},
     job_row,
@@ -20,7 +20,10 @@ use sea_orm::{
     ConnectionTrait, DatabaseTransaction, QueryResult,
     sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 pub(super) async fn submit(transaction: &DatabaseTransaction, new: NewJob) -> Result<Submitted> {
     if let Some(key) = &new.idempotency {
@@ -31,6 +34,7 @@ pub(super) async fn submit(transaction: &DatabaseTransaction, new: NewJob) -> Re
     }
     let key = new.idempotency.clone();
     let job = lifecycle::submitted(new);
+    check_models(transaction, std::slice::from_ref(&job)).await?;
     insert(transaction, std::slice::from_ref(&job)).await?;
     datasets::use_by(transaction, &job).await?;
     if let Some(key) = key
@@ -69,6 +73,7 @@ pub(super) fn gatherer(writes: Arc<Writes>) -> Gatherer<NewJob, Submitted> {
 /// Of those that may share: all of them, or none.
 async fn submit_all(transaction: &DatabaseTransaction, group: &[NewJob]) -> Result<Vec<Submitted>> {
     let jobs: Vec<Job> = group.iter().cloned().map(lifecycle::submitted).collect();
+    check_models(transaction, &jobs).await?;
     for some in in_powers(&jobs) {
         insert(transaction, some).await?;
     }
@@ -86,6 +91,16 @@ async fn submit_all(transaction: &DatabaseTransaction, group: &[NewJob]) -> Resu
     }
     let submitted = |job| Submitted { job, new: true };
     Ok(jobs.into_iter().map(submitted).collect())
+}
+
+/// No job is written for a model that is gone, nor goes one meanwhile. Many jobs that come together have few models, and ask once.
+async fn check_models(transaction: &DatabaseTransaction, jobs: &[Job]) -> Result<()> {
+    let models: BTreeSet<&ModelName> = jobs.iter().map(|job| &job.model).collect();
+    let there = catalog::held(transaction, models.iter().copied()).await?;
+    let gone = models
+        .into_iter()
+        .find(|model| !there.contains(&model.to_string()));
+    gone.map_or(Ok(()), |model| Err(rules::no_model(model)))
 }
 
 async fn insert(transaction: &DatabaseTransaction, jobs: &[Job]) -> Result<()> {

@@ -2,6 +2,7 @@
 //! Must not know how they are started.
 
 use super::{SqlStore, dialect, error::store_error, row};
+use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Result, Timestamp,
@@ -14,6 +15,8 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Query, UpdateStatement},
 };
 
+/// Ended tasks that one new one takes off the record.
+const FORGOTTEN_ROWS_MAX: u64 = 1_000;
 const COLUMNS: [&str; 9] = [
     "id",
     "version",
@@ -74,12 +77,37 @@ async fn register(transaction: &DatabaseTransaction, task: &Task) -> Result<()> 
         ])
         .take();
     if dialect::insert_once(transaction, insert, &["id"]).await? {
-        return Ok(());
+        return forget_old(transaction, task.started_at).await;
     }
     Err(Error::conflict(format!(
         "task `{}` is registered already",
         task.id
     )))
+}
+
+/// By their keys: a condition on other columns would have MySQL lock every task.
+async fn forget_old(transaction: &DatabaseTransaction, now: Timestamp) -> Result<()> {
+    let oldest = rules::forgotten_tasks(now);
+    let select = Query::select()
+        .column("id")
+        .from("tasks")
+        .and_where(Expr::col("ended_at").lt(oldest.0))
+        .limit(FORGOTTEN_ROWS_MAX)
+        .take();
+    let rows = transaction.query_all(&select).await.map_err(store_error)?;
+    let ids: Vec<String> = rows
+        .iter()
+        .map(|row| row::get(row, "id"))
+        .collect::<Result<_>>()?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let delete = Query::delete()
+        .from_table("tasks")
+        .and_where(Expr::col("id").is_in(ids))
+        .take();
+    transaction.execute(&delete).await.map_err(store_error)?;
+    Ok(())
 }
 
 async fn beat(transaction: &DatabaseTransaction, id: &Id, incarnation: &Incarnation) -> Result<()> {

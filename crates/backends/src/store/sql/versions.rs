@@ -96,7 +96,7 @@ pub(super) async fn set_state(
     rules::check_version_step(&known, &to)?;
     if matches!(to, VersionState::Deleted) {
         let model = catalog::locked_model(transaction, &known.model).await?;
-        rules::check_not_aliased(&model, &known)?;
+        rules::check_unused(&model, &known)?;
     }
     let next = Version {
         state: to,

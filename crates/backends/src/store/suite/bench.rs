@@ -1,7 +1,7 @@
 //! Figures of the SQLite store on this machine, printed on demand:
 //! `cargo test -p onstage-backends --lib store_figures -- --ignored --nocapture`.
 
-use super::make::{at, id, new_job, output, owner, policy, version};
+use super::make::{at, id, models, new_job, output, owner, policy, version};
 use crate::clock::SystemClock;
 use onstage_core::{Clock, ports::Store};
 
@@ -17,6 +17,7 @@ async fn store_figures() {
         .await
         .unwrap();
     let store: &dyn Store = &*store;
+    models(store).await;
     let clock = SystemClock::new();
 
     let start = clock.monotonic();

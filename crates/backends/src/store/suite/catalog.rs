@@ -4,6 +4,7 @@
 use super::make::{self, at, kind_of, model, name, new_version, page, version};
 use onstage_core::{
     Kind,
+    job::NewJob,
     model::{BuildFailure, Model, NewVersion, VersionState, Withdrawn},
     outcome::Phase,
     ports::{Page, Store},
@@ -121,6 +122,10 @@ pub(super) async fn models_are_listed_by_name_in_pages(store: &dyn Store) {
 
 pub(super) async fn a_change_needs_the_newest_revision(store: &dyn Store) {
     let first = store.ensure_model(model("lab/age")).await.unwrap();
+    let new = new_version("lab/age", "v-two");
+    store.add_version(new).await.unwrap();
+    let made = store.set_version_state(&version("v-two"), ready()).await;
+    made.unwrap();
     let wanted = Model {
         title: "New".to_owned(),
         about: "More".to_owned(),
@@ -370,10 +375,11 @@ pub(super) async fn deleting_a_model_takes_what_is_its_own(store: &dyn Store) {
     );
     assert!(store.version(&version("s1")).await.unwrap().is_some());
     assert_eq!(store.prediction(&kept.id).await.unwrap(), Some(kept));
-    let again = store
-        .submit(make::keyed("j2", "key", "other body"))
-        .await
-        .unwrap();
+    let other = NewJob {
+        model: name("lab/sex"),
+        ..make::keyed("j2", "key", "other body")
+    };
+    let again = store.submit(other).await.unwrap();
     assert!(again.new, "the key went with its job");
     assert_eq!(
         kind_of(store.delete_model(&name("lab/age")).await),

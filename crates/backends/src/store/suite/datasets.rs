@@ -119,6 +119,27 @@ pub(super) async fn equal_bytes_are_kept_until_the_last_version_goes(store: &dyn
     assert_eq!(again.blob.key, "a/3");
 }
 
+pub(super) async fn every_blob_goes_with_its_last_version(store: &dyn Store) {
+    for round in 0..10 {
+        let bytes = format!("{round}");
+        let add = async |dataset: &str| {
+            let new = new(dataset, &format!("{dataset}/{round}"), &bytes);
+            added(store, new).await
+        };
+        // Whoever looks at the same moment for equal bytes finds none, where writes go side by side.
+        let (a, b) = futures::join!(add("a"), add("b"));
+        let mut removed = Vec::new();
+        for version in [&a, &b] {
+            let gone = store.remove_dataset_version(&version.reference()).await;
+            let (gone, last) = gone.unwrap();
+            removed.extend(last.then_some(gone.blob.key));
+        }
+        let mut kept = vec![a.blob.key, b.blob.key];
+        kept.dedup();
+        assert_eq!(removed, kept, "the bytes that go");
+    }
+}
+
 pub(super) async fn a_number_is_never_given_twice(store: &dyn Store) {
     for bytes in ["1", "2"] {
         added(store, new("labels", bytes, bytes)).await;

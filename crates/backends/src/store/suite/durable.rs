@@ -44,6 +44,7 @@ every_place! {
 
 async fn a_new_place_is_opened_by_many_at_once(place: &Place) {
     let stores = place.open_times(8).await;
+    make::models(&*stores[0]).await;
     for (place, store) in stores.iter().enumerate() {
         store.submit(new_job(&place.to_string())).await.unwrap();
     }
@@ -58,6 +59,7 @@ async fn a_new_place_is_opened_by_many_at_once(place: &Place) {
 async fn claims_of_many_processes_get_each_job_once(place: &Place) {
     const JOBS: usize = 100;
     let stores = place.open_times(OPENINGS).await;
+    make::models(&*stores[0]).await;
     join_all((0..JOBS).map(|place| stores[place % OPENINGS].submit(new_job(&place.to_string()))))
         .await;
     let claimers = stores.iter().enumerate().map(|(who, store)| async move {
@@ -90,6 +92,7 @@ async fn claims_of_many_processes_get_each_job_once(place: &Place) {
 
 async fn a_lease_lost_to_another_process_writes_nothing(place: &Place) {
     let stores = place.open_times(2).await;
+    make::models(&*stores[0]).await;
     let lease = claimed(&*stores[0], "1").await;
     stores[1]
         .expire(&lease, 0, make::lost_worker(), at(300))
@@ -107,6 +110,7 @@ async fn a_lease_lost_to_another_process_writes_nothing(place: &Place) {
 
 async fn counters_and_keys_are_shared_by_processes(place: &Place) {
     let stores = place.open_times(OPENINGS).await;
+    make::models(&*stores[0]).await;
     let add = |place: usize| stores[place % OPENINGS].state("lab/age", "n", StateOp::Add(1.0));
     let submit = |place: usize| {
         stores[place % OPENINGS].submit(make::keyed(&format!("s{place}"), "key", "body"))
@@ -129,6 +133,7 @@ async fn many_keys_of_many_processes_make_one_job_each(place: &Place) {
     const KEYS: usize = 20;
     const TIMES: usize = 10;
     let stores = place.open_times(OPENINGS).await;
+    make::models(&*stores[0]).await;
     let submit = |n: usize| {
         let (key, time) = (n % KEYS, n / KEYS);
         let new = make::keyed(&format!("k{key}t{time}"), &format!("key {key}"), "body");
@@ -177,6 +182,7 @@ async fn pushes_of_many_processes_get_different_numbers(place: &Place) {
 async fn ends_in_any_order_hold_up_nobody(place: &Place) {
     const JOBS: usize = 30;
     let stores = place.open_times(2).await;
+    make::models(&*stores[0]).await;
     join_all((0..JOBS).map(|n| stores[0].submit(new_job(&format!("{n:02}"))))).await;
     let (me, version) = (owner("me"), version("v-one"));
     let claimed = stores[0].claim(&version, &me, JOBS as u32, at(200)).await;

@@ -72,6 +72,13 @@ pub(in crate::store) fn model(text: &str) -> Model {
     }
 }
 
+/// The models of the jobs and predictions that are made here.
+pub(in crate::store) async fn models(store: &dyn Store) {
+    for text in ["lab/age", "lab/sex"] {
+        store.ensure_model(model(text)).await.unwrap();
+    }
+}
+
 pub(in crate::store) fn new_version(model: &str, text: &str) -> NewVersion {
     let config = serde_json::json!({"model": {"name": "age"}});
     NewVersion {

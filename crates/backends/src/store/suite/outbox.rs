@@ -1,24 +1,31 @@
 //! Cases about messages to webhooks: written with what they tell of, taken by one at a time, in order, never forgotten.
 //! Each starts with an empty store.
 
-use super::make::{
-    at, claim_again, id, kind_of, lost_worker, new_job, output, owner, page, policy, version,
+use super::{
+    make::{
+        at, claim_again, id, kind_of, lost_worker, new_job, output, owner, page, policy, version,
+    },
+    trainings::{trained, training},
 };
 use onstage_core::{
     Kind,
     job::NewJob,
-    ports::Store,
+    ports::{Page, Store},
     webhook::{Fate, Message, Webhook, WebhookEvent},
 };
 
 const LATER: i64 = 10_000;
 
+pub(in crate::store) fn hook(events: &[WebhookEvent]) -> Webhook {
+    Webhook {
+        url: "https://example.org/hook".to_owned(),
+        events: events.to_vec(),
+    }
+}
+
 async fn submit(store: &dyn Store, text: &str, events: &[WebhookEvent]) {
     let new = NewJob {
-        webhook: Some(Webhook {
-            url: "https://example.org/hook".to_owned(),
-            events: events.to_vec(),
-        }),
+        webhook: Some(hook(events)),
         ..new_job(text)
     };
     store.submit(new).await.unwrap();
@@ -139,6 +146,61 @@ pub(super) async fn dead_messages_are_listed_and_sent_again(store: &dyn Store) {
     assert!(store.dead_messages(page(9)).await.unwrap().rows.is_empty());
     let again = take(store, 2_000).await;
     assert_eq!((again[0].event, again[0].tries), (WebhookEvent::Start, 1));
+}
+
+pub(super) async fn a_page_of_dead_messages_cuts_no_job_in_two(store: &dyn Store) {
+    for text in ["1", "2", "3"] {
+        submit(store, text, &WebhookEvent::ALL).await;
+    }
+    let (one, me, policy) = (version("v-one"), owner("me"), policy());
+    let claimed = store.claim(&one, &me, 9, at(200)).await;
+    for job in claimed.unwrap() {
+        let lease = job.lease().unwrap();
+        // At the moment of its start.
+        let end = store.finish(&lease, output("1"), &policy, 0.0, at(200));
+        end.await.unwrap();
+    }
+    for _ in WebhookEvent::ALL {
+        for message in take(store, 999).await {
+            let dead = store.settle_message(&message, Fate::Dead, None).await;
+            dead.unwrap();
+        }
+    }
+    let mut next = None;
+    let mut pages = Vec::new();
+    loop {
+        let page = Page {
+            after: next,
+            limit: 3,
+        };
+        let listed = store.dead_messages(page).await.unwrap();
+        let rows = listed.rows.into_iter();
+        pages.push(rows.map(|row| (row.job, row.event)).collect::<Vec<_>>());
+        next = listed.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    let (start, end) = (WebhookEvent::Start, WebhookEvent::Completed);
+    let both = |text: &str| [(id(text), end), (id(text), start)];
+    let first = [both("3"), both("2")].concat();
+    assert_eq!(pages, [first, both("1").to_vec()]);
+}
+
+pub(super) async fn the_end_of_a_training_is_told(store: &dyn Store) {
+    let new = NewJob {
+        webhook: Some(hook(&[WebhookEvent::Completed])),
+        ..training("1")
+    };
+    store.submit(new).await.unwrap();
+    let (one, me) = (version("v-one"), owner("me"));
+    let claimed = store.claim_training(&one, &me, at(200)).await;
+    let lease = claimed.unwrap().unwrap().lease().unwrap();
+    let end = store.finish_training(&lease, trained("new"), at(300)).await;
+    end.unwrap();
+    let told = take(store, 999).await;
+    assert_eq!((told.len(), told[0].event), (1, WebhookEvent::Completed));
+    assert_eq!((&told[0].job, told[0].created_at), (&id("1"), at(300)));
 }
 
 pub(super) async fn many_senders_take_each_message_once(store: &dyn Store) {

@@ -17,6 +17,24 @@ pub(super) async fn a_task_registers_once(store: &dyn Store) {
     assert_eq!(many.iter().filter(|one| one.is_ok()).count(), 1);
 }
 
+pub(super) async fn tasks_that_ended_long_ago_are_forgotten(store: &dyn Store) {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    for text in ["1", "2", "3"] {
+        store.register_task(task(text)).await.unwrap();
+    }
+    for (text, now) in [("1", at(2)), ("2", at(3 * DAY_MS))] {
+        store.end_task(&id(text), "done", now).await.unwrap();
+    }
+    let later = Task {
+        started_at: at(8 * DAY_MS),
+        ..task("4")
+    };
+    store.register_task(later).await.unwrap();
+    let left = store.tasks(page(9)).await.unwrap().rows;
+    let left = ids(left.iter().map(|task| &task.id));
+    assert_eq!(left, ["4", "3", "2"].map(|text| id(text).to_string()));
+}
+
 pub(super) async fn beats_count_and_need_the_incarnation(store: &dyn Store) {
     store.register_task(task("1")).await.unwrap();
     store.beat_task(&id("1"), &owner("me")).await.unwrap();

@@ -1,7 +1,7 @@
 //! Cases for trainings: their own queue, their checkpoints, and the end that makes a version.
 //! Each starts with an empty store.
 
-use super::make::{self, at, id, kind_of, model, name, new_version, owner, page, version};
+use super::make::{self, at, id, kind_of, name, new_version, owner, page, version};
 use onstage_core::{
     Kind,
     job::{JobFilter, JobKind, JobOutput, JobSpec, JobState, Lease, NewJob},
@@ -26,7 +26,7 @@ fn spec() -> TrainingSpec {
     }
 }
 
-fn training(text: &str) -> NewJob {
+pub(super) fn training(text: &str) -> NewJob {
     NewJob {
         spec: JobSpec::Training(Box::new(spec())),
         ..make::new_job(text)
@@ -50,7 +50,7 @@ fn checkpoint(number: u32) -> Checkpoint {
     }
 }
 
-fn trained(text: &str) -> Trained {
+pub(super) fn trained(text: &str) -> Trained {
     let metrics = BTreeMap::from([("accuracy".to_owned(), 0.9)]);
     let lineage = Lineage {
         training: id("1"),
@@ -149,7 +149,6 @@ pub(super) async fn the_last_checkpoints_are_kept(store: &dyn Store) {
 }
 
 pub(super) async fn the_end_of_a_training_makes_its_version(store: &dyn Store) {
-    store.ensure_model(model("lab/age")).await.unwrap();
     store
         .add_version(new_version("lab/age", "v-one"))
         .await
@@ -184,7 +183,9 @@ pub(super) async fn the_end_of_a_training_makes_its_version(store: &dyn Store) {
 
 pub(super) async fn a_training_without_a_model_makes_nothing(store: &dyn Store) {
     let lease = claimed(store, "1").await;
-    let refused = store.finish_training(&lease, trained("new"), at(300)).await;
+    let mut elsewhere = trained("new");
+    elsewhere.version.model = name("lab/gone");
+    let refused = store.finish_training(&lease, elsewhere, at(300)).await;
     assert_eq!(kind_of(refused), Kind::NotFound);
     let job = store.job(&id("1")).await.unwrap().unwrap();
     assert_eq!(job.state.name(), "running", "neither happened");
