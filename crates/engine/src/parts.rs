@@ -87,7 +87,7 @@ pub struct Settings {
     pub catalog_poll: Duration,
     /// Versions built at once.
     pub builds_max: u32,
-    /// Finished predictions that wait to be recorded, before the oldest that may be is dropped.
+    /// Finished predictions that may wait to be recorded; as they fill it, fewer of programs' requests are taken in.
     pub records_waiting_max: usize,
     /// Records written in one commit.
     pub records_group_max: usize,

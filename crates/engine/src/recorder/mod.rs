@@ -1,5 +1,5 @@
 //! The recorder: writes the records of finished predictions behind their answers, in groups, within a bounded buffer.
-//! Never slows an answer: when the store cannot keep up, the oldest sampled record is dropped and counted, then the oldest failed one.
+//! Never slows an answer: when the store cannot keep up, fewer sampled records are taken in, then the oldest go, then the oldest failed ones; all are counted.
 
 mod buffer;
 
