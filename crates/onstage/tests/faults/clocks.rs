@@ -16,7 +16,7 @@ use std::{
 
 /// Seconds from the real time, one after the other: an hour ahead, ten minutes behind, a day ahead, back, an hour and a day behind.
 const OFFSETS: [i64; 6] = [3_600, -600, 86_400, 0, -3_600, -86_400];
-/// So long after a change every process has seen it.
+/// So long after a change every process has seen it: the library reads the file once in a whole second.
 const SEEN_AFTER: Duration = Duration::from_millis(1_200);
 const JOB_MS: u64 = 2_500;
 /// A key is remembered for a day by the clock, so only shorter jumps must leave it alone.
@@ -67,7 +67,7 @@ async fn start(ledger: &Path, offset: &Path) -> World {
         ("LEDGER", ledger.to_str().unwrap()),
         ("LD_PRELOAD", library.to_str().unwrap()),
         ("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap()),
-        ("FAKETIME_CACHE_DURATION", "1"),
+        ("FAKETIME_CACHE_DURATION", "0"),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         ("DONT_FAKE_MONOTONIC", "1"),
         ("NO_FAKE_STAT", "1"),

@@ -4,12 +4,21 @@
 use super::error::copy_of;
 use futures::future::{BoxFuture, join_all};
 use onstage_core::{Error, Kind, Result};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// Callers that wait to be gathered; more wait outside, within their deadline.
 const WAITING_MAX: usize = 4_096;
 /// Values of one write.
 const GROUP_MAX: usize = 128;
+/// How long one waits for its group to begin, as a write on a server waits for a connection: nothing of it was written then.
+const WAIT_MAX: Duration = Duration::from_secs(4);
 
 /// Parts whose lengths are powers of two: so few different statements stay prepared.
 pub(super) fn in_powers<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
@@ -24,10 +33,13 @@ pub(super) fn in_powers<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
 /// A handle to the gatherer, which ends when the last handle is gone.
 pub(super) struct Gatherer<V, T> {
     queue: mpsc::Sender<Waiting<V, T>>,
+    wait_max: Duration,
 }
 
 struct Waiting<V, T> {
     value: V,
+    /// Set by who is first: the gatherer that takes it, or its caller who has waited too long.
+    decided: Arc<AtomicBool>,
     reply: oneshot::Sender<Result<T>>,
 }
 
@@ -43,14 +55,30 @@ where
     {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         crate::spawn::spawn("store gatherer", run(write, waiting));
-        Self { queue }
+        Self {
+            queue,
+            wait_max: WAIT_MAX,
+        }
     }
 
     pub(super) async fn write(&self, value: V) -> Result<T> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.queue.send(Waiting { value, reply }).await;
+        let (reply, mut answer) = oneshot::channel();
+        let decided = Arc::new(AtomicBool::new(false));
+        let waiting = Waiting {
+            value,
+            decided: decided.clone(),
+            reply,
+        };
+        let sent = self.queue.send(waiting).await;
         sent.map_err(|_| Error::unavailable("the store is closed"))?;
         let gone = |_| Error::unavailable("the store broke this write off");
+        if let Ok(answered) = tokio::time::timeout(self.wait_max, &mut answer).await {
+            return answered.map_err(gone)?;
+        }
+        if !decided.swap(true, Relaxed) {
+            let text = format!("the store took nothing in within {:?}", self.wait_max);
+            return Err(Error::unavailable(text));
+        }
         answer.await.map_err(gone)?
     }
 }
@@ -64,7 +92,7 @@ where
     let mut group = Vec::with_capacity(GROUP_MAX);
     // What comes while a group is written is the next group.
     while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
-        group.retain(|one| !one.reply.is_closed());
+        group.retain(|one| !one.reply.is_closed() && !one.decided.swap(true, Relaxed));
         if !group.is_empty() {
             write_group(&write, std::mem::take(&mut group)).await;
         }
@@ -109,7 +137,8 @@ fn answer<V, T>(answers: impl Iterator<Item = (Waiting<V, T>, Result<T>)>) {
 mod tests {
     use super::*;
     use futures::FutureExt;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
+    use tokio::sync::Notify;
 
     /// Doubles numbers and notes its groups; refuses a group with a 13 in it, and is away for one with a 99.
     fn doubler(groups: Arc<Mutex<Vec<Vec<u32>>>>) -> Gatherer<u32, u32> {
@@ -166,5 +195,35 @@ mod tests {
         let answers = ask(&gatherer, &[1, 99]).await;
         assert_eq!(answers, [Err(Kind::Unavailable), Err(Kind::Unavailable)]);
         assert_eq!(groups.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_for_a_store_that_stands_still_is_told_and_not_written() {
+        let groups = Arc::new(Mutex::new(Vec::new()));
+        let (noted, goes_on) = (groups.clone(), Arc::new(Notify::new()));
+        let stands_still = goes_on.clone();
+        let mut gatherer = Gatherer::start(move |values: Vec<u32>| {
+            let (groups, stands_still) = (noted.clone(), stands_still.clone());
+            async move {
+                groups.lock().unwrap().push(values.clone());
+                stands_still.notified().await;
+                Ok(values)
+            }
+            .boxed()
+        });
+        gatherer.wait_max = Duration::from_millis(20);
+        let late = async {
+            while groups.lock().unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let told = gatherer.write(2).await.map_err(|error| error.kind);
+            goes_on.notify_one();
+            told
+        };
+        let (first, late) = futures::join!(gatherer.write(1), late);
+        assert_eq!((first.unwrap(), late), (1, Err(Kind::Unavailable)));
+        goes_on.notify_one();
+        assert_eq!(gatherer.write(3).await.unwrap(), 3);
+        assert_eq!(*groups.lock().unwrap(), [[1], [3]]);
     }
 }
