@@ -54,6 +54,10 @@ pub struct Beat {
     pub progress: Option<Progress>,
 }
 
+/// What waits for nothing is due whatever anybody's clock says: not every host has the clock of the one that queued it,
+/// and none goes forward only.
+pub const AT_ONCE: Timestamp = Timestamp(0);
+
 /// A job's record at its submission.
 pub fn submitted(new: NewJob) -> Job {
     let mut job = Job {
@@ -63,7 +67,7 @@ pub fn submitted(new: NewJob) -> Job {
         version_number: new.version_number,
         spec: new.spec,
         state: JobState::Queued {
-            not_before: new.created_at,
+            not_before: AT_ONCE,
         },
         run: 0,
         attempts: 0,
@@ -230,7 +234,9 @@ fn restart(job: &mut Job, failure: Failure, now: Timestamp) {
             false => Dead::OutOfAttempts,
         });
     } else {
-        job.state = JobState::Queued { not_before: now };
+        job.state = JobState::Queued {
+            not_before: AT_ONCE,
+        };
     }
 }
 

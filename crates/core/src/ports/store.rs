@@ -226,6 +226,8 @@ pub trait Jobs: Send + Sync + 'static {
     async fn running(&self) -> Result<Vec<RunningJob>>;
     /// Versions with queued or running jobs.
     async fn demand(&self, now: Timestamp) -> Result<Vec<Demand>>;
+    /// When the first of the queued jobs that are not due yet is due.
+    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>>;
     /// Whether a due job of this kind waits for the version.
     async fn waits(&self, version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool>;
     /// About how many queued jobs of the same version come before this one (`fair::ahead`).

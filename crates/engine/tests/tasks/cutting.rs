@@ -173,6 +173,7 @@ through!(Jobs {
     request_cancel(id: &Id, now: Timestamp) -> Result<Job>;
     running() -> Result<Vec<RunningJob>>;
     demand(now: Timestamp) -> Result<Vec<Demand>>;
+    next_due(now: Timestamp) -> Result<Option<Timestamp>>;
     waits(version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool>;
     ahead(job: &Job) -> Result<u64>;
     append_events(job: &Id, lease: Option<&Lease>, events: Vec<NewEvent>) -> Result<u64>;

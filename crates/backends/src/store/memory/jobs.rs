@@ -1,14 +1,18 @@
 //! Jobs in memory: each verb applies the lifecycle to the record under the lock.
 //! Must not decide by itself how a job moves.
 
-use super::{KnownKey, MemoryStore, State, newest};
+use super::{
+    KnownKey, MemoryStore, State,
+    due::{due_after, is_due, is_of, place},
+    newest,
+};
 use crate::store::rules;
 use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Kind, Result, Timestamp,
     batch::Chunk,
     event::{Event, NewEvent},
-    fair::{self, Urgency, Waiting},
+    fair::{self, Waiting},
     job::{Idempotency, Job, JobFilter, JobKind, JobState, Lease, NewJob},
     lifecycle::{self, Beat, RetryPolicy, RunEnd},
     model::VersionId,
@@ -266,6 +270,12 @@ impl Jobs for MemoryStore {
         Ok(demands.into_values().collect())
     }
 
+    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        let state = self.lock();
+        let later = state.jobs.values().filter_map(|job| due_after(job, now));
+        Ok(later.min())
+    }
+
     async fn waits(&self, version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool> {
         let state = self.lock();
         let waits =
@@ -458,19 +468,6 @@ impl State {
         self.messages.retain(|(job, _), _| job != id);
         self.keys.retain(|_, known| known.job != *id);
     }
-}
-
-fn is_of(job: &Job, version: &VersionId, lane: Lane) -> bool {
-    job.version == *version && Lane::of(job.spec.kind()) == lane
-}
-
-fn is_due(job: &Job, now: Timestamp) -> bool {
-    matches!(job.state, JobState::Queued { not_before } if not_before <= now)
-}
-
-/// Where a job stands among those of the same person.
-fn place(job: &Job) -> (Urgency, Timestamp, &Id) {
-    (job.urgency, job.created_at, &job.id)
 }
 
 fn running(job: &Job) -> Option<RunningJob> {

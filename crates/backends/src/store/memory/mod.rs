@@ -3,6 +3,7 @@
 
 mod catalog;
 mod datasets;
+mod due;
 mod jobs;
 mod outbox;
 mod people;

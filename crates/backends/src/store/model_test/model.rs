@@ -74,7 +74,7 @@ impl Model {
                 beat: 0,
                 cancel: false,
             },
-            None => State::Queued { from: now },
+            None => State::Queued { from: 0 },
         };
         let record = Job {
             state,
@@ -205,7 +205,7 @@ impl Job {
         self.state = if given_up {
             State::Failed { at }
         } else {
-            State::Queued { from: at }
+            State::Queued { from: 0 }
         };
     }
 }

@@ -249,6 +249,10 @@ impl Jobs for SqlStore {
         self.demand_of_versions(now).await
     }
 
+    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        self.next_due_after(now).await
+    }
+
     async fn waits(&self, version: &VersionId, kind: JobKind, now: Timestamp) -> Result<bool> {
         self.job_waits(version, kind, now).await
     }

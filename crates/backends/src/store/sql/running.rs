@@ -68,6 +68,17 @@ impl SqlStore {
         Ok(self.one(&select).await?.is_some())
     }
 
+    pub(super) async fn next_due_after(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        let select = Query::select()
+            .expr_as(Func::min(Expr::col("not_before")), "due")
+            .from("jobs")
+            .and_where(Expr::col("state").eq(QUEUED))
+            .and_where(Expr::col("not_before").gt(now.0))
+            .take();
+        let found = self.one(&select).await?;
+        found.map_or(Ok(None), |found| row::maybe_time(&found, "due"))
+    }
+
     /// One step along an index a version, and counts that end early: a long queue costs no more than a short one.
     pub(super) async fn demand_of_versions(&self, now: Timestamp) -> Result<Vec<Demand>> {
         let mut demands: BTreeMap<(VersionId, Lane), Demand> = BTreeMap::new();

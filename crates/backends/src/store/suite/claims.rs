@@ -1,7 +1,7 @@
 //! Cases for claiming jobs.
 //! Each starts with an empty store.
 
-use super::make::{at, id, ids, new_job, owner, policy, version};
+use super::make::{at, id, ids, new_job, owner, policy, put_off, version};
 use onstage_core::{
     fair::Urgency,
     job::{JobState, NewJob},
@@ -10,6 +10,26 @@ use onstage_core::{
     ports::Store,
 };
 use std::collections::HashSet;
+
+/// The clock of its task may be behind the one of the front that took it in, and any clock may be set back.
+pub(super) async fn a_job_that_waits_for_nothing_is_due_by_every_clock(store: &dyn Store) {
+    let new = NewJob {
+        created_at: at(90_000),
+        ..new_job("1")
+    };
+    store.submit(new).await.unwrap();
+    let claim = async || {
+        store
+            .claim(&version("v-one"), &owner("me"), 1, at(100))
+            .await
+            .unwrap()
+    };
+    assert_eq!(store.demand(at(100)).await.unwrap()[0].queued, 1);
+    let lease = claim().await[0].lease().unwrap();
+    let failure = Failure::new(Reason::WorkerLost, "it went away");
+    store.expire(&lease, 0, failure, at(90_000)).await.unwrap();
+    assert_eq!(claim().await[0].run, 2);
+}
 
 pub(super) async fn due_jobs_are_claimed_oldest_first(store: &dyn Store) {
     for (text, created) in [("1", 30), ("2", 10), ("4", 20), ("3", 20)] {
@@ -68,6 +88,8 @@ pub(super) async fn a_job_is_not_claimed_before_its_time(store: &dyn Store) {
             .unwrap()
     };
     assert!(claim(1_499).await.is_empty());
+    assert_eq!(store.next_due(at(1_499)).await.unwrap(), Some(at(1_500)));
+    assert_eq!(store.next_due(at(1_500)).await.unwrap(), None, "it is due");
     let again = claim(1_500).await;
     assert_eq!(
         (again[0].run, again[0].attempts, again[0].history.len()),
@@ -220,7 +242,11 @@ pub(super) async fn urgent_jobs_come_first_among_ones_own(store: &dyn Store) {
 }
 
 pub(super) async fn a_turn_is_not_lost_while_nothing_is_due(store: &dyn Store) {
-    by(store, "early", "e1", 900).await;
+    let early = NewJob {
+        by: id("early"),
+        ..new_job("e1")
+    };
+    put_off(store, early, 1_400).await;
     for number in 0..4 {
         by(store, "busy", &format!("b{number}"), 100).await;
     }
@@ -229,7 +255,8 @@ pub(super) async fn a_turn_is_not_lost_while_nothing_is_due(store: &dyn Store) {
         claim_of(store, 2, 200).await,
         [busy.as_str(), busy.as_str()]
     );
-    assert_eq!(claim_of(store, 1, 900).await, [id("early").to_string()]);
+    assert_eq!(claim_of(store, 1, 1_399).await, [busy]);
+    assert_eq!(claim_of(store, 1, 1_400).await, [id("early").to_string()]);
 }
 
 pub(super) async fn places_in_the_queue_count_turns(store: &dyn Store) {

@@ -145,13 +145,13 @@ pub(super) async fn a_waiting_kind_is_seen(store: &dyn Store) {
         store.waits(&version, kind, at(now)).await.unwrap()
     };
     assert!(!waits("v-one", JobKind::Prediction, 999).await);
-    store.submit(new_job("1")).await.unwrap();
-    assert!(waits("v-one", JobKind::Prediction, 100).await);
-    assert!(!waits("v-one", JobKind::Prediction, 99).await, "not due");
-    assert!(!waits("v-one", JobKind::Batch, 999).await);
-    assert!(!waits("v-two", JobKind::Prediction, 999).await);
-    make::claim_again(store, &id("1"), 200).await;
-    assert!(!waits("v-one", JobKind::Prediction, 999).await, "it runs");
+    make::put_off(store, new_job("1"), 1_000).await;
+    assert!(waits("v-one", JobKind::Prediction, 1_000).await);
+    assert!(!waits("v-one", JobKind::Prediction, 999).await, "not due");
+    assert!(!waits("v-one", JobKind::Batch, 1_000).await);
+    assert!(!waits("v-two", JobKind::Prediction, 1_000).await);
+    make::claim_again(store, &id("1"), 1_000).await;
+    assert!(!waits("v-one", JobKind::Prediction, 1_000).await, "it runs");
 }
 
 pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
@@ -165,14 +165,12 @@ pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
             .await
             .unwrap();
     }
-    store
-        .submit(NewJob {
-            version: version("later"),
-            created_at: at(500),
-            ..new_job("4")
-        })
-        .await
-        .unwrap();
+    let later = NewJob {
+        version: version("later"),
+        created_at: at(500),
+        ..new_job("4")
+    };
+    make::put_off(store, later, 1_500).await;
     store
         .claim(&version("v-one"), &owner("me"), 1, at(100))
         .await
@@ -199,7 +197,7 @@ pub(super) async fn demand_counts_due_and_running_jobs(store: &dyn Store) {
         helpers: 0,
         oldest_queued_at: Some(at(500)),
     };
-    assert_eq!(store.demand(at(500)).await.unwrap(), [later, one]);
+    assert_eq!(store.demand(at(1_500)).await.unwrap(), [later, one]);
 }
 
 pub(super) async fn places_in_the_queue_are_counted(store: &dyn Store) {

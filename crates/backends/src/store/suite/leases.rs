@@ -8,7 +8,7 @@ use onstage_core::{
     Kind,
     batch::Counts,
     job::{JobOutput, JobState, Lease},
-    lifecycle::{Beat, RunEnd},
+    lifecycle::{AT_ONCE, Beat, RunEnd},
     outcome::{Failure, Phase, Progress, Reason},
     ports::Store,
 };
@@ -196,7 +196,7 @@ pub(super) async fn an_expired_run_goes_back_to_the_queue(store: &dyn Store) {
     assert_eq!(
         job.state,
         JobState::Queued {
-            not_before: at(300)
+            not_before: AT_ONCE
         }
     );
     assert_eq!((job.attempts, job.restarts, job.history.len()), (0, 1, 1));

@@ -15,7 +15,7 @@ use onstage_core::{
     people::{Credential, CredentialKind, Role},
     ports::{Cursor, Page, Store},
     prediction::{PredictionEnd, PredictionRecord},
-    task::{Incarnation, Task},
+    task::{Incarnation, Lane, Task},
     value::{BlobRef, Stored},
 };
 use std::collections::BTreeMap;
@@ -286,6 +286,24 @@ pub(in crate::store) fn kind_of<T: std::fmt::Debug>(outcome: Result<T>) -> Kind 
 pub(in crate::store) async fn claimed(store: &dyn Store, text: &str) -> Lease {
     store.submit(new_job(text)).await.unwrap();
     claim_again(store, &id(text), 200).await.lease().unwrap()
+}
+
+/// Submits a job that is due at `until` only: its first run has failed half a second before. No other may be due then.
+pub(in crate::store) async fn put_off(store: &dyn Store, new: NewJob, until: i64) {
+    let (version, me, now) = (new.version.clone(), owner("me"), at(until - 500));
+    let lane = Lane::of(new.spec.kind());
+    store.submit(new).await.unwrap();
+    let claimed = match lane {
+        Lane::Jobs => store.claim(&version, &me, 1, now).await.unwrap(),
+        Lane::Trainings => {
+            let training = store.claim_training(&version, &me, now).await.unwrap();
+            training.into_iter().collect()
+        }
+    };
+    let lease = claimed[0].lease().unwrap();
+    let late = RunEnd::Failed(Failure::new(Reason::Timeout, "it took too long"));
+    let finished = store.finish(&lease, late, &policy(), 0.5, now).await;
+    assert_eq!(finished.unwrap().state.name(), "queued");
 }
 
 /// Claims whatever is due until the job comes up.

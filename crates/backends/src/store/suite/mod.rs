@@ -112,6 +112,7 @@ every_store! {
     }
     claims {
         due_jobs_are_claimed_oldest_first,
+        a_job_that_waits_for_nothing_is_due_by_every_clock,
         a_job_is_not_claimed_before_its_time,
         only_jobs_of_the_version_are_claimed,
         concurrent_claims_get_each_job_once,

@@ -88,27 +88,27 @@ async fn claimed(store: &dyn Store, text: &str) -> Lease {
 }
 
 pub(super) async fn trainings_have_a_queue_of_their_own(store: &dyn Store) {
-    store.submit(training("1")).await.unwrap();
+    make::put_off(store, training("1"), 1_000).await;
     store.submit(make::new_job("2")).await.unwrap();
-    let demand = store.demand(at(100)).await.unwrap();
+    let demand = store.demand(at(1_000)).await.unwrap();
     let lanes: Vec<(Lane, u64)> = demand.iter().map(|one| (one.lane, one.queued)).collect();
     assert_eq!(lanes, [(Lane::Jobs, 1), (Lane::Trainings, 1)]);
     let (one, me) = (version("v-one"), owner("me"));
-    let jobs = store.claim(&one, &me, 9, at(100)).await.unwrap();
+    let jobs = store.claim(&one, &me, 9, at(1_000)).await.unwrap();
     assert_eq!(
         make::ids(jobs.iter().map(|job| &job.id)),
         [id("2").to_string()]
     );
-    let early = store.claim_training(&one, &me, at(99)).await.unwrap();
+    let early = store.claim_training(&one, &me, at(999)).await.unwrap();
     assert!(early.is_none(), "not before its time");
     let job = store
-        .claim_training(&one, &me, at(100))
+        .claim_training(&one, &me, at(1_000))
         .await
         .unwrap()
         .unwrap();
     assert_eq!(job.id, id("1"));
     assert_eq!(job.spec, JobSpec::Training(Box::new(spec())));
-    let again = store.claim_training(&one, &me, at(100)).await.unwrap();
+    let again = store.claim_training(&one, &me, at(1_000)).await.unwrap();
     assert!(again.is_none());
     let filter = JobFilter {
         kind: Some(JobKind::Training),
