@@ -26,8 +26,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How often dispatch looks when nobody nudges it, while there is work or a task.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Looks after the last work that are as frequent as during it: a job that failed comes back after a pause.
-const LOOKS_AFTER_WORK: u32 = 20;
 /// Between two looks at least: many who submit at the same time are one nudge.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Jobs of a version that can never run, refused in one turn.
@@ -63,30 +61,25 @@ pub async fn run(
     };
     let mut dispatch = Dispatch::new(parts, driver, settings);
     let mut failing = false;
-    let mut idle_looks = LOOKS_AFTER_WORK;
     loop {
-        let mut wait = LOOK_EVERY;
         let next = tokio::time::Instant::now() + LOOK_PAUSE;
-        match dispatch.turn().await {
+        let wait = match dispatch.turn().await {
             Ok(look) => {
                 failing = false;
-                idle_looks = match look {
-                    Look::Idle => idle_looks.saturating_add(1),
-                    Look::Started | Look::Busy => 0,
-                };
-                if look == Look::Started {
-                    started.notify_one();
+                match look {
+                    Look::Started => started.notify_one(),
+                    Look::Busy | Look::Idle { .. } => {}
                 }
-                if idle_looks > LOOKS_AFTER_WORK {
-                    wait = rest;
-                }
+                look.wait(rest)
             }
-            Err(error) if !failing => {
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(%error, "dispatch cannot look for work now; it goes on trying");
+                }
                 failing = true;
-                tracing::warn!(%error, "dispatch cannot look for work now; it goes on trying");
+                LOOK_EVERY
             }
-            Err(_) => {}
-        }
+        };
         tokio::select! {
             () = stop.cancelled() => return,
             () = nudge.notified() => {}
@@ -104,7 +97,18 @@ pub enum Look {
     Started,
     /// There is work or a task.
     Busy,
-    Idle,
+    /// There is neither; a job that was put off is due after so long.
+    Idle { due_in: Option<Duration> },
+}
+
+impl Look {
+    /// How long the next look has time.
+    fn wait(self, rest: Duration) -> Duration {
+        match self {
+            Self::Started | Self::Busy => LOOK_EVERY,
+            Self::Idle { due_in } => due_in.map_or(rest, |due_in| due_in.min(rest)),
+        }
+    }
 }
 
 /// The state between two looks.
@@ -153,13 +157,23 @@ impl Dispatch {
         let running = self.driver.list().await?;
         self.note_ends(&running);
         let idle = demand.is_empty() && running.iter().all(|one| one.state != RunState::Alive);
-        let mut look = if idle { Look::Idle } else { Look::Busy };
+        let mut look = match idle {
+            true => self.idle().await?,
+            false => Look::Busy,
+        };
         for lane in [Lane::Jobs, Lane::Trainings] {
             if self.turn_of(lane, &demand, &running).await? {
                 look = Look::Started;
             }
         }
         Ok(look)
+    }
+
+    async fn idle(&self) -> Result<Look> {
+        let now = self.parts.clock.now();
+        let due = self.parts.store.next_due(now).await?;
+        let due_in = due.map(|due| due.since(now));
+        Ok(Look::Idle { due_in })
     }
 
     /// True when tasks were started.

@@ -6,16 +6,16 @@ use onstage_core::{
     Id, Result,
     batch::Chunk,
     job::{JobState, Lease},
-    lifecycle::Beat,
+    lifecycle::{Beat, RetryPolicy, RunEnd},
     model::VersionState,
-    outcome::{Phase, Reason},
+    outcome::{Failure, Phase, Reason},
     ports::{Capabilities, Driver, RunState, Running, TaskSpec},
     task::{Incarnation, Lane, Task},
     value::BlobRef,
 };
 use onstage_engine::{
     Parts,
-    dispatch::{self, Dispatch},
+    dispatch::{self, Dispatch, Look},
     reaper::{self, Reaper},
 };
 use serde_json::json;
@@ -122,6 +122,37 @@ async fn dispatch_starts_one_task_for_waiting_work_and_another_when_that_died() 
     driver.end("killed by signal 9");
     dispatch.turn().await.unwrap();
     assert_eq!(driver.ids().len(), 2);
+}
+
+#[tokio::test]
+async fn a_job_that_was_put_off_is_looked_for_when_it_is_due() {
+    let world = world(json!({})).await;
+    let driver = Arc::new(ScriptDriver::default());
+    let mut dispatch = dispatch(&world, &driver);
+    let rests = Look::Idle { due_in: None };
+    assert_eq!(dispatch.turn().await.unwrap(), rests);
+    world.predict(json!({"x": 1})).await;
+    let lease = claim_as(&world, &"task-0001".parse().unwrap(), "somebody").await[0].clone();
+    assert_eq!(dispatch.turn().await.unwrap(), Look::Busy);
+    let failed = RunEnd::Failed(Failure::new(Reason::Timeout, "it took too long"));
+    let policy = RetryPolicy {
+        retries: 1,
+        retry_on: vec![Reason::Timeout],
+    };
+    let hour = Duration::from_secs(3_600);
+    let in_an_hour = world.parts.clock.now().plus(hour);
+    let store = &world.parts.store;
+    store
+        .finish(&lease, failed, &policy, 1.0, in_an_hour)
+        .await
+        .unwrap();
+    let Look::Idle {
+        due_in: Some(due_in),
+    } = dispatch.turn().await.unwrap()
+    else {
+        panic!("nothing is due yet");
+    };
+    assert!(hour / 2 < due_in && due_in < hour * 2, "{due_in:?}");
 }
 
 #[tokio::test]
