@@ -3,17 +3,22 @@
 
 use crate::{catalog::Catalog, parts::Parts};
 use onstage_core::{
-    Id, Kind, ModelName, Result,
+    Id, Kind, ModelName, Result, Timestamp,
     config::SchedulesSection,
     model::VersionId,
-    ports::Page,
+    ports::{Page, Store},
     schedule::{
         Schedule,
         folder::{Change, changes},
     },
 };
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -42,13 +47,17 @@ pub(crate) async fn run(
         let mut news = live(&catalog);
         news.retain(|model, (version, _)| done.get(model) != Some(version));
         if !news.is_empty() {
-            match keep(&parts, &news).await {
-                Ok(any) => {
-                    let same = news.into_iter();
-                    done.extend(same.map(|(model, (version, _))| (model, version)));
-                    if any {
+            match keep(&*parts.store, &news, parts.clock.now()).await {
+                Ok(kept) => {
+                    if kept.any {
                         nudged.notify_one();
                     }
+                    if !kept.contested.is_empty() {
+                        wait = TRY_AGAIN;
+                    }
+                    news.retain(|model, _| !kept.contested.contains(model));
+                    let same = news.into_iter();
+                    done.extend(same.map(|(model, (version, _))| (model, version)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the schedules of folders cannot be kept now; it is tried again");
@@ -78,46 +87,61 @@ fn live(catalog: &Catalog) -> Live {
     .collect()
 }
 
-/// Whether anything was changed.
-async fn keep(parts: &Parts, wanted: &Live) -> Result<bool> {
-    let there = all(parts).await?;
-    let now = parts.clock.now();
-    let mut any = false;
+/// What a look has come to.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Something was changed.
+    any: bool,
+    /// Whose schedules others changed at the same moment: to be looked at again.
+    contested: BTreeSet<ModelName>,
+}
+
+async fn keep(store: &dyn Store, wanted: &Live, now: Timestamp) -> Result<Kept> {
+    settle(store, &all(store).await?, wanted, now).await
+}
+
+async fn settle(
+    store: &dyn Store,
+    there: &BTreeMap<ModelName, Vec<Schedule>>,
+    wanted: &Live,
+    now: Timestamp,
+) -> Result<Kept> {
+    let mut kept = Kept::default();
     for (model, (_, section)) in wanted {
-        let id_of = |name: &str| id_of(model, name);
         let known = there.get(model).map_or(&[][..], Vec::as_slice);
-        for change in changes(model, section, known, id_of, now) {
-            any = true;
-            match make(parts, change).await {
-                // Another front was first, a tick came, or the model is gone: what is left is seen by the next look.
+        for change in changes(model, section, known, |name| id_of(model, name), now) {
+            kept.any = true;
+            match make(store, change).await {
+                // Another front was first, a tick came, or the model is gone.
                 Err(error) if matches!(error.kind, Kind::Conflict | Kind::NotFound) => {
                     tracing::debug!(%model, %error, "a schedule was changed by others");
+                    kept.contested.insert(model.clone());
                 }
                 made => made?,
             }
         }
     }
-    Ok(any)
+    Ok(kept)
 }
 
-async fn make(parts: &Parts, change: Change) -> Result<()> {
+async fn make(store: &dyn Store, change: Change) -> Result<()> {
     match change {
         Change::Add(new) => {
             tracing::info!(schedule = %new.id, model = %new.model, "a folder asks for a schedule");
-            parts.store.add_schedule(new).await
+            store.add_schedule(new).await
         }
         Change::Update(next) => {
             tracing::info!(schedule = %next.id, model = %next.model, "a folder asks for another schedule");
-            parts.store.update_schedule(next).await.map(drop)
+            store.update_schedule(next).await.map(drop)
         }
         Change::Remove(id) => {
             tracing::info!(schedule = %id, "a folder asks for a schedule no more");
-            parts.store.remove_schedule(&id).await
+            store.remove_schedule(&id).await
         }
     }
 }
 
-async fn all(parts: &Parts) -> Result<BTreeMap<ModelName, Vec<Schedule>>> {
+async fn all(store: &dyn Store) -> Result<BTreeMap<ModelName, Vec<Schedule>>> {
     let mut all: BTreeMap<ModelName, Vec<Schedule>> = BTreeMap::new();
     let mut after = None;
     loop {
@@ -125,7 +149,7 @@ async fn all(parts: &Parts) -> Result<BTreeMap<ModelName, Vec<Schedule>>> {
             after,
             limit: PAGE_SCHEDULES,
         };
-        let read = parts.store.schedules(None, page).await?;
+        let read = store.schedules(None, page).await?;
         for schedule in read.rows {
             all.entry(schedule.model.clone())
                 .or_default()
@@ -147,4 +171,50 @@ fn id_of(model: &ModelName, name: &str) -> Id {
         let _ = write!(id, "{byte:02x}");
     }
     id.parse().expect("a table's name and digits are an id")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onstage_core::{config::ModelConfig, model::Model};
+    use serde_json::json;
+
+    fn asks(every: &str) -> Live {
+        let config = json!({"model": {"name": "age"}, "schedules": {"often": {"every": every, "input": {"x": 1}}}});
+        let config: ModelConfig = serde_json::from_value(config).unwrap();
+        let version = (VersionId("v".repeat(64)), config.schedules);
+        BTreeMap::from([("lab/age".parse().unwrap(), version)])
+    }
+
+    fn model() -> Model {
+        Model {
+            name: "lab/age".parse().unwrap(),
+            title: String::new(),
+            about: String::new(),
+            live: None,
+            previous: None,
+            aliases: Default::default(),
+            revision: 0,
+            created_at: Timestamp(0),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_others_changed_at_the_same_moment_is_looked_at_again() {
+        let store = onstage_backends::store::memory();
+        store.ensure_model(model()).await.unwrap();
+        let kept = keep(&*store, &asks("1h"), Timestamp(0)).await.unwrap();
+        assert!(kept.any && kept.contested.is_empty());
+        let read = all(&*store).await.unwrap();
+        let mut ticked = read.values().next().unwrap()[0].clone();
+        ticked.hold(Timestamp(1_000));
+        store.update_schedule(ticked).await.unwrap();
+        let other = asks("2h");
+        let kept = settle(&*store, &read, &other, Timestamp(0)).await.unwrap();
+        assert_eq!(kept.contested.len(), 1, "what was read is out of date");
+        let kept = keep(&*store, &other, Timestamp(0)).await.unwrap();
+        assert!(kept.any && kept.contested.is_empty());
+        let kept = keep(&*store, &other, Timestamp(0)).await.unwrap();
+        assert!(!kept.any, "it is as the folder says");
+    }
 }
