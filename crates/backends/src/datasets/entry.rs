@@ -70,25 +70,31 @@ impl Entry {
     }
 
     pub(crate) async fn shared(&self) -> Result<Lock> {
-        self.lock(How::Shared).await
+        loop {
+            if let Some(lock) = self.try_lock(How::Shared)? {
+                return Ok(lock);
+            }
+            look_again().await;
+        }
     }
 
-    pub(crate) async fn alone(&self) -> Result<Lock> {
-        self.lock(How::Alone).await
+    /// The lock for who makes the entry; `None` once another has made it, for those who read it hold it for as long as they like.
+    pub(crate) async fn to_make(&self) -> Result<Option<Lock>> {
+        loop {
+            let lock = self.try_lock(How::Alone)?;
+            if self.is_there() {
+                return Ok(None);
+            }
+            if lock.is_some() {
+                return Ok(lock);
+            }
+            look_again().await;
+        }
     }
 
     /// Alone, or not at all when somebody has it.
     pub(super) fn alone_now(&self) -> Result<Option<Lock>> {
         self.try_lock(How::Alone)
-    }
-
-    async fn lock(&self, how: How) -> Result<Lock> {
-        loop {
-            if let Some(lock) = self.try_lock(how)? {
-                return Ok(lock);
-            }
-            tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
-        }
     }
 
     fn try_lock(&self, how: How) -> Result<Option<Lock>> {
@@ -190,6 +196,10 @@ impl Entry {
             _ => Ok(named),
         }
     }
+}
+
+async fn look_again() {
+    tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
 }
 
 impl Lock {

@@ -55,10 +55,9 @@ impl HostDatasets {
     async fn make(&self, entry: &Entry, version: &DatasetVersion) -> Result<()> {
         let wait = Duration::from_secs(PLACING_S_MAX);
         let made = tokio::time::timeout(wait, async {
-            let lock = entry.alone().await?;
-            if entry.is_there() {
+            let Some(lock) = entry.to_make().await? else {
                 return Ok(());
-            }
+            };
             match self.bring(entry, version, &lock).await {
                 Err(error) if error.kind == Kind::Full => {
                     room::make(&self.folder, 0, None)?;

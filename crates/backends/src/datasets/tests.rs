@@ -141,6 +141,30 @@ async fn many_at_once_fetch_it_once() {
     assert_eq!(entries(data.path()).len(), 1);
 }
 
+/// Who reads it may do so for days; who wanted to make it meanwhile reads it as well.
+#[tokio::test]
+async fn what_another_made_is_taken_while_others_read_it() {
+    let data = tempfile::tempdir().unwrap();
+    let blobs = blobs::folder(&data.path().join("blobs")).await.unwrap();
+    let one = version(&*blobs, "fish.csv", b"a,b\n".to_vec()).await;
+    let place = HostDatasets::new(data.path(), blobs.clone(), u64::MAX);
+    fs::create_dir_all(&place.folder).unwrap();
+    let entry = super::Entry::of(&place.folder, &one);
+    let reads = entry.shared().await.unwrap();
+    let comes = tokio::spawn({
+        let one = one.clone();
+        async move { place.place(&one).await.map(|placed| placed.path.clone()) }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!comes.is_finished(), "it waits for who is before it");
+    fs::create_dir(entry.place()).unwrap();
+    fs::write(entry.place().join("content"), "a,b\n").unwrap();
+    let path = tokio::time::timeout(Duration::from_secs(20), comes).await;
+    let path = path.expect("not for those who read").unwrap().unwrap();
+    assert_eq!(fs::read(path).unwrap(), b"a,b\n");
+    drop(reads);
+}
+
 fn used_at(data: &Path, version: &DatasetVersion, second: u64) {
     let lock = data.join(format!("datasets/{}-file.lock", version.blob.sha256));
     let at = UNIX_EPOCH + Duration::from_secs(second);

@@ -61,10 +61,9 @@ impl DiskParcels {
 
     /// Makes the entry under its lock; whoever comes second finds it.
     async fn bring(&self, entry: &Entry, parcel: &Parcel) -> Result<()> {
-        let lock = entry.alone().await?;
-        if entry.is_there() {
+        let Some(lock) = entry.to_make().await? else {
             return Ok(());
-        }
+        };
         let beside = entry.beside()?;
         let whole = beside.path().join("whole");
         fs::create_dir(&whole).map_err(|error| on_disk(&error))?;
@@ -369,8 +368,9 @@ mod tests {
         };
         let (dead, lives) = (on_its_way(&"d".repeat(64)), on_its_way(&"e".repeat(64)));
         let lock = Entry::at(shared.join("e".repeat(64)))
-            .alone()
+            .to_make()
             .await
+            .unwrap()
             .unwrap();
         drop((held, newest));
         DiskParcels::new(data.path(), blobs::memory());
@@ -378,7 +378,7 @@ mod tests {
         assert!(!shared.join(format!("{}.lock", "d".repeat(64))).exists());
         drop(lock);
         let entry = Entry::at(shared.join("e".repeat(64)));
-        let _lock = entry.alone().await.unwrap();
+        let _lock = entry.to_make().await.unwrap().unwrap();
         assert!(entry.beside().is_ok() && !lives.exists());
     }
 }

@@ -242,7 +242,7 @@ async fn four_fronts_that_die_and_fail_make_one_job_a_tick() {
     let all: BTreeSet<Id> = made.values().flatten().cloned().collect();
     assert_eq!(all.len(), made.len(), "no job is of two ticks");
     assert_eq!(all, fronts.jobs().await);
-    assert!(made.len() > 20, "{} ticks", made.len());
+    assert!(made.len() >= 20, "{} ticks", made.len());
     let now = fronts.clock.now();
     let newest = Timestamp(now.0 / 100_000 * 100_000);
     assert_eq!(
@@ -337,6 +337,7 @@ async fn a_clock_that_jumps_fires_no_tick_twice() {
     fronts.later(30 * 24 * HOUR);
     let jumps = [HOUR, -HOUR, -HOUR / 6, 24 * HOUR, -24 * HOUR, HOUR / 6];
     let mut random = entropy();
+    let mut latest = fronts.clock.now();
     for look in 0..600 {
         random =
             random.rotate_right(7) ^ u128::from(look as u32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -344,6 +345,13 @@ async fn a_clock_that_jumps_fires_no_tick_twice() {
         if look % 9 == 0 {
             fronts.later(jumps[(random >> 64) as usize % jumps.len()]);
         }
+        latest = latest.max(fronts.clock.now());
+        fronts.look(&[Fate::Well, Fate::Well]).await;
+    }
+    // How often it came due until here is chance: it waits for as long as the clock is behind what it was.
+    fronts.later(latest.0 - fronts.clock.now().0);
+    for _ in 0..20 {
+        fronts.later(10_000);
         fronts.look(&[Fate::Well, Fate::Well]).await;
     }
     let made = fronts.made.lock().unwrap().clone();
@@ -351,7 +359,7 @@ async fn a_clock_that_jumps_fires_no_tick_twice() {
         assert_eq!(jobs.len(), 1, "the tick at {tick:?} has made {jobs:?}");
     }
     assert_eq!(fronts.jobs().await.len(), made.len());
-    assert!(made.len() > 20, "{} ticks", made.len());
+    assert!(made.len() >= 20, "{} ticks", made.len());
 }
 
 /// What a job holds up is free when its run is known to be dead and nothing repeats it, however the run ended.
