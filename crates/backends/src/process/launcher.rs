@@ -4,10 +4,10 @@
 use super::{
     SCRATCH,
     child::{Confinement, confine},
+    control_groups::{ControlGroups, Limits},
     dial_in,
     host_memory::host_memory,
     lock::lock,
-    memory_group::MemoryGroups,
     on_disk,
     owned_dir::OwnedDir,
     place::{Place, Places},
@@ -87,7 +87,7 @@ pub struct ProcessLauncher {
     sdk: PathBuf,
     places: Places,
     templates: Arc<Templates>,
-    memory_groups: Option<MemoryGroups>,
+    control_groups: ControlGroups,
 }
 
 struct SharedBlobs(Arc<dyn Blobs>);
@@ -116,7 +116,7 @@ impl ProcessLauncher {
             places: Places::new(sockets, scratch),
             environments: Environments::new(data_dir, settings.variables.clone(), spawner.clone()),
             templates: Arc::new(Templates::new(spawner.clone())),
-            memory_groups: MemoryGroups::find(),
+            control_groups: ControlGroups::find(),
             spawner,
             blobs: SharedBlobs(blobs),
             settings,
@@ -257,14 +257,19 @@ impl ProcessLauncher {
         }
     }
 
-    /// What is declared bounds each process; where control groups can be made, also all of a worker's together.
+    /// What is declared bounds the memory of each process; where control groups can be made, also what all of a worker's have together.
     fn bound(&self, worker: &mut Worker, spec: &WorkerSpec) {
-        let (Some(groups), Some(bytes)) = (&self.memory_groups, self.memory_bytes_max(spec)) else {
-            return;
+        let limits = Limits {
+            memory_bytes: self.memory_bytes_max(spec),
+            cpus: self.cpus_max(spec),
         };
-        let bound = groups.make(bytes).and_then(|group| worker.bind(group));
+        let bound = match self.control_groups.make(limits) {
+            Ok(Some(group)) => worker.bind(group),
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
         if let Err(error) = bound {
-            tracing::debug!(worker = spec.label, %error, "the memory of a worker's children is not bound");
+            tracing::debug!(worker = spec.label, %error, "what a worker's processes have together is not bound");
         }
     }
 
@@ -277,6 +282,14 @@ impl ProcessLauncher {
             Purpose::Trainings => spec.config.training.memory,
         };
         memory.map(|size| size.0)
+    }
+
+    fn cpus_max(&self, spec: &WorkerSpec) -> Option<f64> {
+        match self.settings.purpose {
+            Purpose::Realtime => spec.config.realtime.cpu,
+            Purpose::Jobs => spec.config.jobs.cpu.or(spec.config.realtime.cpu),
+            Purpose::Trainings => spec.config.training.cpu,
+        }
     }
 
     /// What all processes of a model have in common. Errors: user code, when a secret is not set.
@@ -316,15 +329,13 @@ impl ProcessLauncher {
     /// So many threads as the model's share of the machine: all workers together should not have more than there are cores.
     fn threads(&self, spec: &WorkerSpec) -> u32 {
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-        let (cpu, workers) = match self.settings.purpose {
-            Purpose::Realtime => (spec.config.realtime.cpu, spec.config.realtime.workers.max),
-            Purpose::Jobs => (
-                spec.config.jobs.cpu.or(spec.config.realtime.cpu),
-                spec.config.jobs.tasks,
-            ),
-            Purpose::Trainings => (spec.config.training.cpu, spec.config.training.tasks),
+        let workers = match self.settings.purpose {
+            Purpose::Realtime => spec.config.realtime.workers.max,
+            Purpose::Jobs => spec.config.jobs.tasks,
+            Purpose::Trainings => spec.config.training.tasks,
         };
-        cpu.map_or(cores / workers.max(1), |cpu| cpu.ceil() as u32)
+        self.cpus_max(spec)
+            .map_or(cores / workers.max(1), |cpu| cpu.ceil() as u32)
             .max(1)
     }
 }

@@ -3,6 +3,7 @@
 
 mod adopted;
 mod child;
+mod control_groups;
 mod dial_in;
 mod driver;
 mod groups;
@@ -11,7 +12,6 @@ mod identity;
 mod kernel_kills;
 mod launcher;
 mod lock;
-mod memory_group;
 mod owned_dir;
 mod place;
 mod procfs;

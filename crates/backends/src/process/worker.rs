@@ -2,8 +2,16 @@
 //! Does not speak the worker protocol.
 
 use super::{
-    adopted::Adopted, child::signal_group, groups, kernel_kills::Watch, memory_group::MemoryGroup,
-    owned_dir::OwnedDir, place::TempFolder, procfs, spawner::Spawner, strays,
+    adopted::Adopted,
+    child::signal_group,
+    control_groups::{ControlGroup, Memory},
+    groups,
+    kernel_kills::Watch,
+    owned_dir::OwnedDir,
+    place::TempFolder,
+    procfs,
+    spawner::Spawner,
+    strays,
 };
 use crate::spawn::spawn;
 use async_trait::async_trait;
@@ -42,7 +50,7 @@ pub(super) struct Worker {
     attached: Option<Attached>,
     kills: Watch,
     killed_by_us: std::sync::atomic::AtomicBool,
-    memory: Option<MemoryGroup>,
+    limits: Option<ControlGroup>,
     environment_sha256: Option<String>,
     /// Crossed out after the group was killed.
     record: Option<groups::Record>,
@@ -63,7 +71,7 @@ impl Worker {
             attached: None,
             kills,
             killed_by_us: false.into(),
-            memory: None,
+            limits: None,
             environment_sha256: None,
             record: None,
             _spawner: spawner,
@@ -85,11 +93,16 @@ impl Worker {
         }
     }
 
-    /// Bounds what it and its children may hold.
-    pub(super) fn bind(&mut self, memory: MemoryGroup) -> io::Result<()> {
-        memory.add(self.group)?;
-        self.memory = Some(memory);
+    /// Bounds what it and its children may have.
+    pub(super) fn bind(&mut self, limits: ControlGroup) -> io::Result<()> {
+        limits.add(self.group)?;
+        self.limits = Some(limits);
         Ok(())
+    }
+
+    /// Where a group bounds its memory.
+    fn memory(&self) -> Option<&Memory> {
+        self.limits.as_ref().and_then(ControlGroup::memory)
     }
 
     pub(super) fn runs_in(&mut self, environment_sha256: Option<String>) {
@@ -139,7 +152,7 @@ impl WorkerProcess for Worker {
         let exit = match self.process.wait().await {
             Ok(status) => {
                 let by_us = self.killed_by_us.load(std::sync::atomic::Ordering::Relaxed);
-                match &self.memory {
+                match self.memory() {
                     _ if by_us => plain_exit(status),
                     // Its own group knows better than our guess.
                     Some(memory) => exit_in_group(status, memory),
@@ -179,7 +192,7 @@ impl WorkerProcess for Worker {
         if self.ended.is_some() {
             return None;
         }
-        if let Some(memory) = &self.memory {
+        if let Some(memory) = self.memory() {
             memory.look();
         }
         procfs::group_memory_bytes(self.group)
@@ -195,7 +208,7 @@ pub(super) fn exit_of(status: ExitStatus, kills: Watch) -> Exit {
 }
 
 /// Also a worker that only lost a child for memory, and ended over it, has run out of it; not one that lost it long ago.
-fn exit_in_group(status: ExitStatus, memory: &MemoryGroup) -> Exit {
+fn exit_in_group(status: ExitStatus, memory: &Memory) -> Exit {
     match plain_exit(status) {
         Exit::Code(0) => Exit::Code(0),
         Exit::Signal(SIGKILL) if memory.was_hit() => out_of(memory),
@@ -204,7 +217,7 @@ fn exit_in_group(status: ExitStatus, memory: &MemoryGroup) -> Exit {
     }
 }
 
-fn out_of(memory: &MemoryGroup) -> Exit {
+fn out_of(memory: &Memory) -> Exit {
     Exit::OutOfMemory {
         peak_bytes: memory.peak_bytes(),
     }

@@ -4,6 +4,7 @@ use super::{
     host::{DIAL, Host, Told},
     number_in, runs, until,
 };
+use crate::process::control_groups::{ControlGroups, Limits};
 use onstage_core::{
     Kind,
     ports::{Attached, Exit, Launcher, WorkerProcess},
@@ -163,6 +164,14 @@ time.sleep(60)"
         (Some("1"), &true.into())
     );
     assert_eq!(told["core"], serde_json::json!([0, 0]));
+    let limits = Limits {
+        memory_bytes: None,
+        cpus: Some(1.5),
+    };
+    let can_bound = ControlGroups::find().make(limits).unwrap().is_some();
+    let groups = fs::read_to_string(format!("/proc/{}/cgroup", worker.pid())).unwrap();
+    let own = format!("/onstage-{}-", std::process::id());
+    assert_eq!(groups.contains(&own), can_bound, "{groups}");
 }
 
 #[tokio::test]
