@@ -139,6 +139,7 @@ describe('mapping', () => {
   it('says what to do with a workbook', () => {
     expect(refusedTable('a.csv')).toBeNull();
     expect(refusedTable('a.PARQUET')).toBeNull();
+    expect(refusedTable('a.feather')).toBeNull();
     expect(refusedTable('a.xlsx')).toContain('as CSV');
     expect(refusedTable('a.pdf')).toContain('It takes CSV');
   });

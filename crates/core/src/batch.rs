@@ -11,14 +11,18 @@ pub enum TableFormat {
     Csv,
     Jsonl,
     Parquet,
+    Arrow,
 }
 
 impl TableFormat {
+    pub const ALL: [Self; 4] = [Self::Csv, Self::Jsonl, Self::Parquet, Self::Arrow];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
             Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
         }
     }
 
@@ -27,6 +31,7 @@ impl TableFormat {
             Self::Csv => "text/csv",
             Self::Jsonl => "application/x-ndjson",
             Self::Parquet => "application/vnd.apache.parquet",
+            Self::Arrow => "application/vnd.apache.arrow.file",
         }
     }
 
@@ -37,6 +42,7 @@ impl TableFormat {
             "csv" | "tsv" | "txt" => Some(Self::Csv),
             "jsonl" | "ndjson" => Some(Self::Jsonl),
             "parquet" | "pq" => Some(Self::Parquet),
+            "arrow" | "feather" | "ipc" => Some(Self::Arrow),
             _ => None,
         }
     }

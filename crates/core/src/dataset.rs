@@ -168,7 +168,7 @@ impl DatasetFormat {
             Self::Csv => TableFormat::Csv.media_type(),
             Self::Jsonl => TableFormat::Jsonl.media_type(),
             Self::Parquet => TableFormat::Parquet.media_type(),
-            Self::Arrow => "application/vnd.apache.arrow.file",
+            Self::Arrow => TableFormat::Arrow.media_type(),
             Self::Zip => "application/zip",
             Self::Tar => "application/x-tar",
             Self::Other => "application/octet-stream",
@@ -180,7 +180,6 @@ impl DatasetFormat {
         let lower = name.to_ascii_lowercase();
         let ending = lower.rsplit_once('.')?.1;
         match ending {
-            "arrow" | "feather" | "ipc" => Some(Self::Arrow),
             "zip" => Some(Self::Zip),
             "tar" | "tgz" => Some(Self::Tar),
             "gz" => lower.ends_with(".tar.gz").then_some(Self::Tar),
@@ -207,7 +206,8 @@ impl DatasetFormat {
             Self::Csv => Some(TableFormat::Csv),
             Self::Jsonl => Some(TableFormat::Jsonl),
             Self::Parquet => Some(TableFormat::Parquet),
-            Self::Arrow | Self::Zip | Self::Tar | Self::Other => None,
+            Self::Arrow => Some(TableFormat::Arrow),
+            Self::Zip | Self::Tar | Self::Other => None,
         }
     }
 
@@ -223,6 +223,7 @@ impl From<TableFormat> for DatasetFormat {
             TableFormat::Csv => Self::Csv,
             TableFormat::Jsonl => Self::Jsonl,
             TableFormat::Parquet => Self::Parquet,
+            TableFormat::Arrow => Self::Arrow,
         }
     }
 }

@@ -30,7 +30,7 @@ export function Bring(props: BringProps) {
         label="New data"
         choose="Choose a file for a dataset"
         invite="Drop a file here, or choose one"
-        hint="A table (CSV, JSON Lines, Parquet), an archive of files, or anything else"
+        hint="A table (CSV, JSON Lines, Parquet, Arrow), an archive of files, or anything else"
         onFile={setFile}
       />
     );

@@ -62,7 +62,7 @@ function dataSize(value: string): number {
 export function accepts(file: File, kind: string): boolean {
   if (kind === 'file') return true;
   if (kind === 'table')
-    return /\.(csv|tsv|jsonl|ndjson|parquet|txt)$/i.test(file.name) || file.type.includes('csv');
+    return /\.(csv|tsv|jsonl|ndjson|parquet|arrow|feather|txt)$/i.test(file.name) || file.type.includes('csv');
   return file.type.startsWith(`${kind}/`) || file.type === '';
 }
 
@@ -70,7 +70,7 @@ export const ACCEPT: Record<string, string | undefined> = {
   image: 'image/*',
   audio: 'audio/*',
   video: 'video/*',
-  table: '.csv,.tsv,.jsonl,.ndjson,.parquet,text/csv',
+  table: '.csv,.tsv,.jsonl,.ndjson,.parquet,.arrow,.feather,text/csv',
   file: undefined,
 };
 

@@ -50,7 +50,7 @@ async function readTable(link: string, name: string): Promise<Rows> {
   const { text, type } = link.startsWith('data:') ? textOf(link) : await fetched(link);
   if (/jsonl|ndjson/.test(type + name)) return rowsOfJsonLines(text);
   if (/json/.test(type)) return rowsOf(JSON.parse(text) as Record<string, unknown>[]);
-  if (/parquet|octet-stream|excel|sheet/.test(type) && !/\.(csv|tsv|txt)$/i.test(name))
+  if (/parquet|arrow|octet-stream|excel|sheet/.test(type) && !/\.(csv|tsv|txt)$/i.test(name))
     throw new Error('binary table');
   return rowsOfCsv(text);
 }

@@ -26,7 +26,7 @@ import '../style/lists.css';
 
 const PREVIEW_BYTES_MAX = 256 * 1024;
 const REFRESH_BUSY_MS = 2_000;
-const TABLES = '.csv,.tsv,.jsonl,.ndjson,.parquet,text/csv';
+const TABLES = '.csv,.tsv,.jsonl,.ndjson,.parquet,.arrow,.feather,text/csv';
 
 interface BatchTabProps {
   model: Model;
@@ -88,7 +88,7 @@ function DropTable({ onFile, model, version, schemas }: BatchTabProps & { onFile
         label="Table"
         choose="Choose a table"
         invite="Drop a table here, or choose one"
-        hint="CSV, TSV, JSON Lines or Parquet"
+        hint="CSV, TSV, JSON Lines, Parquet or Arrow"
         accept={TABLES}
         large
         onFile={take}
@@ -132,7 +132,7 @@ function usePrepared(model: Model, table: File) {
 }
 
 async function headOf(table: File): Promise<File> {
-  if (table.size <= PREVIEW_BYTES_MAX || /\.parquet$/i.test(table.name)) return table;
+  if (table.size <= PREVIEW_BYTES_MAX || /\.(parquet|arrow|feather)$/i.test(table.name)) return table;
   const head = new Uint8Array(await table.slice(0, PREVIEW_BYTES_MAX).arrayBuffer());
   return new File([head.slice(0, headLength(head, PREVIEW_BYTES_MAX - 1))], table.name, { type: table.type });
 }

@@ -30,10 +30,10 @@ export function batchOutcome({ status, counts }: Batch): 'all' | 'some' | 'none'
 
 /** Why a file cannot be a table, in words that say what to do; nothing when it may be one. */
 export function refusedTable(name: string): string | null {
-  if (/\.(csv|tsv|txt|jsonl|ndjson|parquet)$/i.test(name)) return null;
+  if (/\.(csv|tsv|txt|jsonl|ndjson|parquet|arrow|feather)$/i.test(name)) return null;
   if (/\.(xlsx?|xlsm|ods|numbers)$/i.test(name))
     return `\`${name}\` is a workbook. Save its sheet as CSV in your spreadsheet program, and drop that file here.`;
-  return `\`${name}\` is not a table this page can read. It takes CSV, TSV, JSON Lines and Parquet files.`;
+  return `\`${name}\` is not a table this page can read. It takes CSV, TSV, JSON Lines, Parquet and Arrow files.`;
 }
 
 /** A table to start from: the model's inputs as columns, its examples as rows where they are plain values. */

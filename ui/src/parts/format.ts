@@ -90,7 +90,7 @@ export function mediaWords(media: string): string {
   const [family = '', form = ''] = media.split('/');
   const words: Record<string, string> = { image: 'picture', audio: 'recording', video: 'video' };
   if (words[family]) return words[family];
-  if (/csv|parquet/.test(form)) return 'table';
+  if (/csv|parquet|arrow/.test(form)) return 'table';
   return 'file';
 }
 

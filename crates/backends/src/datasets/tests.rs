@@ -151,17 +151,15 @@ async fn what_another_made_is_taken_while_others_read_it() {
     fs::create_dir_all(&place.folder).unwrap();
     let entry = super::Entry::of(&place.folder, &one);
     let reads = entry.shared().await.unwrap();
-    let comes = tokio::spawn({
-        let one = one.clone();
-        async move { place.place(&one).await.map(|placed| placed.path.clone()) }
-    });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(!comes.is_finished(), "it waits for who is before it");
+    let mut comes = place.place(&one);
+    let moment = Duration::from_millis(100);
+    let waits = tokio::time::timeout(moment, &mut comes).await.is_err();
+    assert!(waits, "somebody is before it");
     fs::create_dir(entry.place()).unwrap();
     fs::write(entry.place().join("content"), "a,b\n").unwrap();
-    let path = tokio::time::timeout(Duration::from_secs(20), comes).await;
-    let path = path.expect("not for those who read").unwrap().unwrap();
-    assert_eq!(fs::read(path).unwrap(), b"a,b\n");
+    let placed = tokio::time::timeout(Duration::from_secs(20), comes).await;
+    let placed = placed.expect("not for those who read").unwrap();
+    assert_eq!(fs::read(&placed.path).unwrap(), b"a,b\n");
     drop(reads);
 }
 

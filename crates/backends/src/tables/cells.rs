@@ -3,7 +3,7 @@
 
 use super::COLUMNS_MAX;
 use onstage_core::{Error, Result};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::{borrow::Cow, collections::HashSet};
 
 /// The columns of a table that is written.
@@ -70,4 +70,9 @@ pub(super) fn text(value: &Value) -> Cow<'_, str> {
         Value::String(text) => Cow::Borrowed(text),
         other => Cow::Owned(other.to_string()),
     }
+}
+
+/// JSON has no NaN and no infinity; both are "no value", as in pandas.
+pub(super) fn float(value: f64) -> Value {
+    Number::from_f64(value).map_or(Value::Null, Value::Number)
 }

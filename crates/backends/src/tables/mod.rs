@@ -1,6 +1,12 @@
-//! Tables: CSV, JSON lines and Parquet, row by row.
+//! Tables: CSV, JSON lines, Parquet and Arrow, row by row.
 //! Does not know what the rows are for.
 
+mod arrow_cells;
+mod arrow_messages;
+mod arrow_read;
+#[cfg(test)]
+mod arrow_tests;
+mod arrow_write;
 mod cells;
 mod csv_read;
 mod csv_write;
@@ -8,25 +14,32 @@ mod jsonl_read;
 mod jsonl_write;
 mod metered;
 mod parquet_read;
-mod parquet_types;
 mod parquet_write;
 mod sniff;
+mod sorts;
 mod source;
 #[cfg(test)]
 mod tests;
+mod typed_write;
 
 use crate::archive::list;
+use arrow_read::ArrowReader;
 use onstage_core::{
     Error, Result,
     batch::TableFormat,
     dataset::DatasetFormat,
     ports::{ArchiveList, ByteSource, TableReader, TableWriter, Tables},
 };
-use source::{Anywhere, InOrder};
+use source::{Anywhere, InOrder, OnDisk};
 use std::{fs::File, io, path::Path, sync::Arc};
+use typed_write::TypedWriter;
 
 /// One row as text. A quote that is never closed would otherwise make the rest of the file one row.
 pub const ROW_BYTES_MAX: u64 = 16 << 20;
+/// One batch of rows of an Arrow file of this host.
+const BATCH_BYTES_MAX: u64 = 1 << 30;
+/// One of a table that lies elsewhere, where somebody only looks into it.
+const BATCH_LOOKED_INTO_BYTES_MAX: u64 = 64 << 20;
 /// Columns of a table.
 pub const COLUMNS_MAX: usize = 10_000;
 
@@ -45,6 +58,11 @@ impl Tables for FileTables {
             TableFormat::Csv => Box::new(csv_read::CsvReader::open(Box::new(file))?),
             TableFormat::Jsonl => Box::new(jsonl_read::JsonlReader::open(Box::new(file))?),
             TableFormat::Parquet => Box::new(parquet_read::ParquetReader::open(file)?),
+            TableFormat::Arrow => {
+                let source = OnDisk::new(file);
+                let source = source.map_err(|error| on_disk("the table cannot be read", error))?;
+                Box::new(ArrowReader::open(Arc::new(source), BATCH_BYTES_MAX)?)
+            }
         })
     }
 
@@ -61,6 +79,7 @@ impl Tables for FileTables {
             TableFormat::Csv => Box::new(csv_read::CsvReader::open(in_order(source))?),
             TableFormat::Jsonl => Box::new(jsonl_read::JsonlReader::open(in_order(source))?),
             TableFormat::Parquet => Box::new(parquet_read::ParquetReader::open(Anywhere(source))?),
+            TableFormat::Arrow => Box::new(ArrowReader::open(source, BATCH_LOOKED_INTO_BYTES_MAX)?),
         })
     }
 
@@ -81,13 +100,16 @@ impl Tables for FileTables {
     ) -> Result<Box<dyn TableWriter>> {
         let columns = cells::Columns::new(columns)?;
         let file = File::create(path).map_err(cannot_write)?;
+        let beside = path.parent().unwrap_or(Path::new("."));
         Ok(match format {
             TableFormat::Csv => Box::new(csv_write::CsvWriter::new(file, columns)?),
             TableFormat::Jsonl => Box::new(jsonl_write::JsonlWriter::new(file, columns)),
-            TableFormat::Parquet => {
-                let beside = path.parent().unwrap_or(Path::new("."));
-                Box::new(parquet_write::ParquetWriter::new(file, columns, beside)?)
-            }
+            TableFormat::Parquet => Box::new(TypedWriter::<parquet_write::ParquetGroups>::new(
+                file, columns, beside,
+            )?),
+            TableFormat::Arrow => Box::new(TypedWriter::<arrow_write::ArrowGroups>::new(
+                file, columns, beside,
+            )?),
         })
     }
 }

@@ -1,7 +1,11 @@
 //! Reads Parquet row by row, pages at a time.
 //! The library panics on some damaged files; here that is an error like others.
 
-use super::{breaks_off, cells::check_names, no_rows};
+use super::{
+    breaks_off,
+    cells::{check_names, float},
+    no_rows,
+};
 use onstage_core::{
     Error, Result,
     ports::{Row, TableReader},
@@ -14,7 +18,7 @@ use parquet::{
     },
     record::{Field, Row as Record, reader::RowIter},
 };
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(super) struct ParquetReader {
@@ -152,9 +156,4 @@ fn json(field: &Field) -> Result<Value, String> {
             )
         }
     })
-}
-
-/// JSON has no NaN and no infinity; both are "no value", as in pandas.
-fn float(value: f64) -> Value {
-    Number::from_f64(value).map_or(Value::Null, Value::Number)
 }

@@ -1,93 +1,80 @@
-//! Writes Parquet. Rows go to a file beside first, because a column's type is known only when all its values are.
-//! Holds one row group in memory.
+//! Writes Parquet.
 
-use super::{
-    cannot_write,
-    cells::{self, Columns},
-    jsonl_read::own_row,
-    jsonl_write::write_line,
-    parquet_types::{Sort, schema},
-};
-use onstage_core::{Error, Result, ports::TableWriter};
+use super::{cannot_write, cells, sorts::Sort, typed_write::Groups};
+use onstage_core::{Error, Result};
 use parquet::{
-    basic::Compression,
+    basic::{Compression, LogicalType, Repetition, Type as Physical},
     data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type},
     errors::ParquetError,
     file::{
         properties::WriterProperties,
         writer::{SerializedColumnWriter, SerializedFileWriter},
     },
+    schema::types::{Type, TypePtr},
 };
 use serde_json::{Map, Value};
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Seek, Write},
-    path::Path,
+    io::{self, BufWriter, Write},
     sync::Arc,
 };
 
-/// A row group ends at whichever comes first.
-const GROUP_ROWS_MAX: usize = 50_000;
-const GROUP_BYTES_MAX: usize = 16 << 20;
+pub(super) struct ParquetGroups(SerializedFileWriter<BufWriter<File>>);
 
-#[derive(Debug)]
-pub(super) struct ParquetWriter {
-    file: File,
-    columns: Columns,
-    sorts: Vec<Sort>,
-    rows: BufWriter<File>,
-}
-
-impl ParquetWriter {
-    /// `beside` has room for the rows as text until `finish`.
-    pub(super) fn new(file: File, columns: Columns, beside: &Path) -> Result<Self> {
-        let rows = tempfile::tempfile_in(beside).map_err(cannot_write)?;
-        Ok(Self {
-            file,
-            sorts: vec![Sort::Nothing; columns.names.len()],
-            columns,
-            rows: BufWriter::new(rows),
-        })
-    }
-}
-
-impl TableWriter for ParquetWriter {
-    fn write(&mut self, row: &Map<String, Value>) -> Result<()> {
-        let mut fields = Vec::with_capacity(self.columns.names.len());
-        for ((name, value), sort) in self.columns.in_order(row)?.zip(&mut self.sorts) {
-            if let Some(value) = value {
-                *sort = sort.and(value);
-                fields.push((name, value));
-            }
-        }
-        write_line(&mut self.rows, &fields).map_err(cannot_write)
+impl Groups for ParquetGroups {
+    fn begin(file: File, names: &[String], sorts: &[Sort]) -> Result<Self> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .build();
+        let schema = schema(names, sorts).map_err(broken)?;
+        SerializedFileWriter::new(BufWriter::new(file), schema, Arc::new(properties))
+            .map(Self)
+            .map_err(broken)
     }
 
-    fn finish(self: Box<Self>) -> Result<()> {
-        let mut rows = self
-            .rows
-            .into_inner()
-            .map_err(|error| cannot_write(error.into_error()))?;
-        rows.rewind().map_err(cannot_write)?;
-        let schema = schema(&self.columns.names, &self.sorts).map_err(broken)?;
-        let properties = Arc::new(
-            WriterProperties::builder()
-                .set_compression(Compression::SNAPPY)
-                .build(),
-        );
-        let mut writer = SerializedFileWriter::new(BufWriter::new(self.file), schema, properties)
-            .map_err(broken)?;
-        let mut rows = BufReader::new(rows);
-        loop {
-            let group = read_group(&mut rows).map_err(cannot_write)?;
-            if group.is_empty() {
-                break;
-            }
-            write_group(&mut writer, &self.columns.names, &self.sorts, &group).map_err(broken)?;
-        }
-        let mut file = writer.into_inner().map_err(broken)?;
+    fn write(
+        &mut self,
+        names: &[String],
+        sorts: &[Sort],
+        group: &[Map<String, Value>],
+    ) -> Result<()> {
+        write_group(&mut self.0, names, sorts, group).map_err(broken)
+    }
+
+    fn end(self) -> Result<()> {
+        let mut file = self.0.into_inner().map_err(broken)?;
         file.flush().map_err(cannot_write)?;
         file.get_ref().sync_all().map_err(cannot_write)
+    }
+}
+
+/// The schema of a table; every column may be null.
+fn schema(names: &[String], sorts: &[Sort]) -> Result<TypePtr, ParquetError> {
+    let fields = names
+        .iter()
+        .zip(sorts)
+        .map(|(name, sort)| {
+            let physical = physical(*sort);
+            let logical = (physical == Physical::BYTE_ARRAY).then_some(LogicalType::String);
+            Type::primitive_type_builder(name, physical)
+                .with_repetition(Repetition::OPTIONAL)
+                .with_logical_type(logical)
+                .build()
+                .map(Arc::new)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Type::group_type_builder("schema")
+        .with_fields(fields)
+        .build()
+        .map(Arc::new)
+}
+
+fn physical(sort: Sort) -> Physical {
+    match sort {
+        Sort::Boolean => Physical::BOOLEAN,
+        Sort::Integer => Physical::INT64,
+        Sort::Float => Physical::DOUBLE,
+        Sort::Text | Sort::Nothing => Physical::BYTE_ARRAY,
     }
 }
 
@@ -99,21 +86,6 @@ fn broken(error: ParquetError) -> Error {
         },
         other => Error::internal("the table cannot be written").because(other),
     }
-}
-
-fn read_group(rows: &mut impl BufRead) -> io::Result<Vec<Map<String, Value>>> {
-    let mut group = Vec::new();
-    let mut bytes = 0;
-    let mut line = Vec::new();
-    while group.len() < GROUP_ROWS_MAX && bytes < GROUP_BYTES_MAX {
-        line.clear();
-        match rows.read_until(b'\n', &mut line)? {
-            0 => break,
-            count => bytes += count,
-        }
-        group.push(own_row(&line)?);
-    }
-    Ok(group)
 }
 
 fn write_group<W: Write + Send>(

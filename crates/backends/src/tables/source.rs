@@ -8,7 +8,10 @@ use parquet::{
     file::reader::{ChunkReader, Length},
 };
 use std::{
+    fs::File,
     io::{self, Read},
+    ops::Range,
+    os::unix::fs::FileExt,
     sync::Arc,
 };
 
@@ -54,6 +57,32 @@ impl Read for InOrder {
         let count = self.piece.len().min(buffer.len());
         buffer[..count].copy_from_slice(&self.piece.split_to(count));
         Ok(count)
+    }
+}
+
+/// A file of this host.
+pub(super) struct OnDisk {
+    file: File,
+    size_bytes: u64,
+}
+
+impl OnDisk {
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let size_bytes = file.metadata()?.len();
+        Ok(Self { file, size_bytes })
+    }
+}
+
+impl ByteSource for OnDisk {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn read(&self, range: Range<u64>) -> onstage_core::Result<Bytes> {
+        let mut bytes = vec![0; (range.end - range.start) as usize];
+        let read = self.file.read_exact_at(&mut bytes, range.start);
+        read.map_err(|error| super::on_disk("the table cannot be read", error))?;
+        Ok(bytes.into())
     }
 }
 

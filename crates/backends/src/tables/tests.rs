@@ -1,9 +1,9 @@
-//! Tests of all three formats with real files: what is written reads back, what is broken is told.
+//! Tests of all formats with real files: what is written reads back, what is broken is told.
 
 use super::FileTables;
 use onstage_core::{
     Error, Result,
-    batch::TableFormat::{self, Csv, Jsonl, Parquet},
+    batch::TableFormat::{self, Arrow, Csv, Jsonl, Parquet},
     ports::{ByteSource, TableReader, Tables},
 };
 use proptest::prelude::*;
@@ -15,14 +15,14 @@ use std::{
     sync::Arc,
 };
 
-fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+pub(super) fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("table");
     fs::write(&path, bytes).unwrap();
     (dir, path)
 }
 
-fn open(bytes: &[u8], format: TableFormat) -> Result<Vec<Result<Value, String>>> {
+pub(super) fn open(bytes: &[u8], format: TableFormat) -> Result<Vec<Result<Value, String>>> {
     let (_dir, path) = file(bytes);
     let reader = FileTables.open(&path, format)?;
     let (rows, end) = read(reader);
@@ -30,7 +30,7 @@ fn open(bytes: &[u8], format: TableFormat) -> Result<Vec<Result<Value, String>>>
 }
 
 /// The rows, and whether the end was one.
-fn read(mut reader: Box<dyn TableReader>) -> (Vec<Result<Value, String>>, Result<()>) {
+pub(super) fn read(mut reader: Box<dyn TableReader>) -> (Vec<Result<Value, String>>, Result<()>) {
     let mut rows = Vec::new();
     loop {
         match reader.next_row() {
@@ -52,7 +52,7 @@ fn rows(reader: Box<dyn TableReader>) -> Vec<Result<Value, String>> {
 }
 
 /// What is read of a damaged table, and what is said of the damage.
-fn damaged(bytes: &[u8], format: TableFormat) -> (usize, String) {
+pub(super) fn damaged(bytes: &[u8], format: TableFormat) -> (usize, String) {
     let (_dir, path) = file(bytes);
     let (rows, end) = read(FileTables.open(&path, format).unwrap());
     let error = end.expect_err("the table breaks off");
@@ -163,6 +163,11 @@ fn a_broken_table_is_told_as_a_whole() {
         (b"a,b\n1,2\n", Jsonl, "line 1 is not JSON"),
         (b"a,b\n1,2\n", Parquet, "not a whole Parquet file"),
         (b"PAR1", Parquet, "not a whole Parquet file"),
+        (b"a,b\n1,2\n", Arrow, "not a whole Arrow file"),
+        (b"ARROW1\0\0", Arrow, "not a whole Arrow file"),
+        (b"FEA1....FEA1", Arrow, "first version of Feather"),
+        (b"\xff\xff\xff\xff\0\0\0\0", Arrow, "it holds nothing"),
+        (b"\xff\xff\xff\xff\xff\xff\xff\x7f", Arrow, "at most"),
         (
             b"PAR1\x00\x00\x00\xff\xff\xff\x7fPAR1",
             Parquet,
@@ -209,68 +214,74 @@ fn a_bad_json_line_is_that_rows_error() {
     assert!(open(deep.as_bytes(), Jsonl).unwrap()[1].is_err());
 }
 
+/// Formats whose columns have types.
+const TYPED: [TableFormat; 2] = [Parquet, Arrow];
+
 #[test]
-fn parquet_columns_get_the_type_that_fits() {
+fn columns_get_the_type_that_fits() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("t.parquet");
+    let path = dir.path().join("table");
     let columns = ["n", "x", "ok", "mixed", "big", "none", "list"];
     let rows_in = [
         json!({"n": 1, "x": 1, "ok": true, "mixed": 1, "big": u64::MAX, "none": null, "list": [1, 2]}),
         json!({"n": -9_007_199_254_740_993_i64, "x": 0.1, "ok": null, "mixed": "a", "big": 1, "list": {"k": "v"}}),
     ];
-    write(&path, Parquet, &columns, &rows_in).unwrap();
-    let reader = FileTables.open(&path, Parquet).unwrap();
-    assert_eq!(reader.columns(), columns);
-    assert_eq!(reader.rows_total(), Some(2));
-    assert_eq!(
-        rows(reader),
-        [
-            Ok(
-                json!({"n": 1, "x": 1.0, "ok": true, "mixed": "1", "big": u64::MAX.to_string(), "none": null, "list": "[1,2]"})
-            ),
-            Ok(
-                json!({"n": -9_007_199_254_740_993_i64, "x": 0.1, "ok": null, "mixed": "a", "big": "1", "none": null, "list": "{\"k\":\"v\"}"})
-            ),
-        ]
-    );
+    for format in TYPED {
+        write(&path, format, &columns, &rows_in).unwrap();
+        let reader = FileTables.open(&path, format).unwrap();
+        assert_eq!(reader.columns(), columns);
+        assert_eq!(
+            rows(reader),
+            [
+                Ok(
+                    json!({"n": 1, "x": 1.0, "ok": true, "mixed": "1", "big": u64::MAX.to_string(), "none": null, "list": "[1,2]"})
+                ),
+                Ok(
+                    json!({"n": -9_007_199_254_740_993_i64, "x": 0.1, "ok": null, "mixed": "a", "big": "1", "none": null, "list": "{\"k\":\"v\"}"})
+                ),
+            ]
+        );
+    }
 }
 
 #[test]
-fn damaged_parquet_files_are_errors_wherever_the_damage_is() {
+fn damaged_files_are_errors_wherever_the_damage_is() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("t.parquet");
+    let path = dir.path().join("table");
     let many: Vec<Value> = (0..200)
         .map(|n| json!({"n": n, "s": format!("row {n}")}))
         .collect();
-    write(&path, Parquet, &["n", "s"], &many).unwrap();
-    let whole = fs::read(&path).unwrap();
-    let mut differing = 0;
-    for at in 0..whole.len() {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x55;
-        fs::write(&path, &bytes).unwrap();
-        if let Ok(reader) = FileTables.open(&path, Parquet) {
-            let (rows, end) = read(reader);
-            let all_there = end.is_err() || rows.len() == many.len();
-            assert!(all_there, "{} rows after damage at {at}", rows.len());
-            differing += usize::from(end.is_err() || rows.iter().any(Result::is_err));
-        } else {
-            differing += 1;
+    for format in TYPED {
+        write(&path, format, &["n", "s"], &many).unwrap();
+        let whole = fs::read(&path).unwrap();
+        let mut differing = 0;
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            fs::write(&path, &bytes).unwrap();
+            if let Ok(reader) = FileTables.open(&path, format) {
+                let (rows, end) = read(reader);
+                let all_there = end.is_err() || rows.len() == many.len();
+                assert!(all_there, "{} rows after damage at {at}", rows.len());
+                differing += usize::from(end.is_err() || rows.iter().any(Result::is_err));
+            } else {
+                differing += 1;
+            }
         }
+        assert!(
+            differing > whole.len() / 10,
+            "only {differing} of {} were noticed in {format:?}",
+            whole.len()
+        );
+        fs::write(&path, &whole[..whole.len() - 100]).unwrap();
+        assert!(FileTables.open(&path, format).is_err());
     }
-    assert!(
-        differing > whole.len() / 10,
-        "only {differing} of {} were noticed",
-        whole.len()
-    );
-    fs::write(&path, &whole[..whole.len() - 100]).unwrap();
-    assert!(FileTables.open(&path, Parquet).is_err());
 }
 
 #[test]
 fn a_value_of_another_column_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    for format in [Csv, Jsonl, Parquet] {
+    for format in TableFormat::ALL {
         let path = dir.path().join(format.name());
         let error = write(&path, format, &["a"], &[json!({"a": 1, "b": 2})]).unwrap_err();
         assert_eq!(error.to_string(), "the table has no column `b`");
@@ -320,15 +331,17 @@ proptest! {
     }
 
     #[test]
-    fn parquet_columns_of_one_type_read_back_as_written(
+    fn columns_of_one_type_read_back_as_written(
         numbers in prop::collection::vec(prop::option::of(any::<i64>()), 1..50),
         words in prop::collection::vec(prop::option::of("\\PC{0,12}"), 50),
     ) {
         let (_dir, path) = file(b"");
         let rows_in: Vec<Value> = numbers.iter().zip(&words).map(|(n, w)| json!({"n": n, "w": w})).collect();
-        write(&path, Parquet, &["n", "w"], &rows_in).unwrap();
-        let back: Vec<Value> = rows(FileTables.open(&path, Parquet).unwrap()).into_iter().map(Result::unwrap).collect();
-        prop_assert_eq!(back, rows_in);
+        for format in TYPED {
+            write(&path, format, &["n", "w"], &rows_in).unwrap();
+            let back: Vec<Value> = rows(FileTables.open(&path, format).unwrap()).into_iter().map(Result::unwrap).collect();
+            prop_assert_eq!(&back, &rows_in);
+        }
     }
 }
 
@@ -402,7 +415,7 @@ fn rows_counted(mut reader: Box<dyn TableReader>) -> u64 {
 }
 
 /// Bytes in memory that are read at any place.
-struct InMemory(bytes::Bytes);
+pub(super) struct InMemory(pub(super) bytes::Bytes);
 
 impl ByteSource for InMemory {
     fn size_bytes(&self) -> u64 {
@@ -417,7 +430,7 @@ impl ByteSource for InMemory {
 #[test]
 fn what_is_no_file_reads_like_one() {
     let columns = ["n".to_owned(), "text".to_owned()];
-    for format in [Csv, Jsonl, Parquet] {
+    for format in TableFormat::ALL {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("table");
         let mut writer = FileTables.create(&path, format, &columns).unwrap();
@@ -428,7 +441,7 @@ fn what_is_no_file_reads_like_one() {
         writer.finish().unwrap();
         let expected = rows(FileTables.open(&path, format).unwrap());
         let source = Arc::new(InMemory(fs::read(&path).unwrap().into()));
-        assert!(source.size_bytes() > 100_000 || format == Parquet);
+        assert!(source.size_bytes() > 100_000 || TYPED.contains(&format));
         let read = rows(FileTables.open_source(source, format).unwrap());
         assert!(read == expected && read.len() == 30_000, "{format:?}");
     }

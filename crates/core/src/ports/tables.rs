@@ -1,4 +1,4 @@
-//! Tables: rows out of CSV, JSON lines and Parquet files, and into them again; and what is in an archive of files.
+//! Tables: rows out of CSV, JSON lines, Parquet and Arrow files, and into them again; and what is in an archive of files.
 //! Both directions hold one row group in memory, never the whole table.
 
 use crate::{Result, batch::TableFormat, dataset::DatasetFormat};
@@ -11,7 +11,7 @@ pub type Row = std::result::Result<Map<String, Value>, String>;
 
 /// Opens and creates tables. Calls block; the engine makes them off its async threads.
 pub trait Tables: Send + Sync + 'static {
-    /// Errors: invalid, when the file as a whole is not such a table (no header, wrong encoding, not Parquet).
+    /// Errors: invalid, when the file as a whole is not such a table (no header, wrong encoding, cut short).
     fn open(&self, path: &Path, format: TableFormat) -> Result<Box<dyn TableReader>>;
     /// As `open`, of bytes that are no file of this host.
     fn open_source(

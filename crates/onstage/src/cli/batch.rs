@@ -17,7 +17,7 @@ pub(super) struct Args {
     /// The model: `age`, `lab/age`, or one version of it, `age@v3` or `age@staging`
     #[arg(value_name = "MODEL")]
     model: String,
-    /// The table: CSV, JSON lines or Parquet
+    /// The table: CSV, JSON lines, Parquet or Arrow
     #[arg(value_name = "TABLE")]
     table: PathBuf,
     /// Which column an input takes, where the names differ (again for each)

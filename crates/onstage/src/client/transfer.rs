@@ -130,6 +130,7 @@ pub(crate) fn media_type(path: &Path) -> &'static str {
         "tsv" => "text/tab-separated-values",
         "jsonl" | "ndjson" => "application/x-ndjson",
         "parquet" | "pq" => "application/vnd.apache.parquet",
+        "arrow" | "feather" | "ipc" => "application/vnd.apache.arrow.file",
         "json" => "application/json",
         "txt" => "text/plain",
         "md" => "text/markdown",

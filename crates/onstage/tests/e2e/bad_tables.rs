@@ -60,6 +60,7 @@ async fn tables_that_are_none_are_refused_in_one_sentence() {
         ("t.csv", utf16, "UTF-8"),
         ("t.csv", Vec::new(), "empty"),
         ("t.parquet", b"not parquet".to_vec(), "arquet"),
+        ("t.feather", b"not arrow".to_vec(), "Arrow"),
     ] {
         let (status, answer) = run(&world, name, table).await;
         let refused = status >= 400 || answer["status"] == "failed";
@@ -76,8 +77,18 @@ async fn tables_that_are_none_are_refused_in_one_sentence() {
     world.close().await;
 }
 
+/// The result's bytes of a batch of three rows that all have an answer.
+async fn result_of(world: &World, batch: &Value) -> Vec<u8> {
+    let path = format!("/v1/batches/{}", batch["id"].as_str().unwrap());
+    let batch = world.finished(&path).await;
+    assert_eq!(batch["counts"]["done"], 3, "{batch:#}");
+    let result = world.request(reqwest::Method::GET, &format!("{path}/result"));
+    let result = result.send().await.unwrap().error_for_status().unwrap();
+    result.bytes().await.unwrap().to_vec()
+}
+
 #[tokio::test]
-async fn json_lines_and_parquet_come_back_as_they_went() {
+async fn json_lines_and_arrow_come_back_as_they_went() {
     let world = World::start().await;
     world.push("half", HALF, &[]).await;
     let (_, batch) = run(&world, "t.jsonl", "{\"x\": 4}\nnot json\n{\"x\": 5}\n").await;
@@ -95,5 +106,15 @@ async fn json_lines_and_parquet_come_back_as_they_went() {
     let first: Value =
         serde_json::from_str(result.as_str().unwrap().lines().next().unwrap()).unwrap();
     assert_eq!(first["answer"], 2.0, "{result}");
+
+    // Columns `n` and `kind`, three rows.
+    let table = include_bytes!("../../../backends/src/tables/golden/stream.arrow");
+    let map = json!({"map": {"x": "n"}});
+    let (_, batch) = world.batch("half", "t.feather", *table, map.clone()).await;
+    let result = result_of(&world, &batch).await;
+    assert!(result.starts_with(b"ARROW1"), "{result:?}");
+    // With its answers it is a table as well.
+    let (_, batch) = world.batch("half", "answered.arrow", result, map).await;
+    result_of(&world, &batch).await;
     world.close().await;
 }

@@ -82,6 +82,23 @@ async fn a_python_model_dials_in_and_says_hello() {
 }
 
 #[tokio::test]
+async fn what_cpu_declares_bounds_a_worker() {
+    let data = data();
+    let host = Host::new(data.path(), &[]);
+    let script = format!("{DIAL}time.sleep(60)");
+    let spec = host.script("[realtime]\ncpu = 1.5\n", &script).await;
+    let worker = host.launch(&spec).await.unwrap();
+    let limits = Limits {
+        memory_bytes: None,
+        cpus: Some(1.5),
+    };
+    let can_bound = ControlGroups::find().make(limits).unwrap().is_some();
+    let groups = fs::read_to_string(format!("/proc/{}/cgroup", worker.pid())).unwrap();
+    let own = format!("/onstage-{}-", std::process::id());
+    assert_eq!(groups.contains(&own), can_bound, "{groups}");
+}
+
+#[tokio::test]
 async fn a_worker_sees_its_own_environment_and_nothing_of_the_front() {
     let data = data();
     let host = Host::new(
@@ -164,14 +181,6 @@ time.sleep(60)"
         (Some("1"), &true.into())
     );
     assert_eq!(told["core"], serde_json::json!([0, 0]));
-    let limits = Limits {
-        memory_bytes: None,
-        cpus: Some(1.5),
-    };
-    let can_bound = ControlGroups::find().make(limits).unwrap().is_some();
-    let groups = fs::read_to_string(format!("/proc/{}/cgroup", worker.pid())).unwrap();
-    let own = format!("/onstage-{}-", std::process::id());
-    assert_eq!(groups.contains(&own), can_bound, "{groups}");
 }
 
 #[tokio::test]

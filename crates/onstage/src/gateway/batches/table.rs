@@ -193,22 +193,26 @@ async fn of_dataset(call: &Call, which: &str) -> Result<Found, Problem> {
     })
 }
 
+const FORMATS: &str = "csv, jsonl, parquet or arrow";
+
 /// What the client says, else the name's ending, else the media type.
 fn format(wish: Option<&str>, name: &str, media_type: &str) -> Result<TableFormat, Problem> {
-    let all = [TableFormat::Csv, TableFormat::Jsonl, TableFormat::Parquet];
     if let Some(wish) = wish {
-        return all
+        return TableFormat::ALL
             .into_iter()
             .find(|format| format.name() == wish)
-            .ok_or_else(|| Problem::field("/format", "csv, jsonl or parquet", shortened(wish)));
+            .ok_or_else(|| Problem::field("/format", FORMATS, shortened(wish)));
     }
     let plain = media_type.split(';').next().unwrap_or_default().trim();
     TableFormat::of_file_name(name)
-        .or_else(|| all.into_iter().find(|format| format.media_type() == plain))
+        .or_else(|| {
+            let mut all = TableFormat::ALL.into_iter();
+            all.find(|format| format.media_type() == plain)
+        })
         .ok_or_else(|| {
             Problem::field(
                 "/format",
-                "csv, jsonl or parquet",
+                FORMATS,
                 format!("not told by the name `{}`", shortened(name)),
             )
         })

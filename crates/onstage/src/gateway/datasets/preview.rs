@@ -57,7 +57,7 @@ async fn look(
     };
     let Some(format) = version.format.table() else {
         return Ok(nothing(
-            "Only CSV, JSON lines, Parquet, zip and tar have a preview.".to_owned(),
+            "Only CSV, JSON lines, Parquet, Arrow, zip and tar have a preview.".to_owned(),
         ));
     };
     match look::look(call, &version.blob, format, wish).await {

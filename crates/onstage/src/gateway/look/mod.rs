@@ -56,7 +56,7 @@ pub(crate) async fn look(
     wish: Wish,
 ) -> Result<Look, Problem> {
     let parts = &call.state.parts;
-    let is_text = format != TableFormat::Parquet;
+    let is_text = matches!(format, TableFormat::Csv | TableFormat::Jsonl);
     let size_bytes = match is_text {
         true => blob.size_bytes.min(LOOK_BYTES_MAX),
         false => blob.size_bytes,

@@ -260,6 +260,22 @@ async fn a_preview_says_what_the_columns_are() {
         shown["note"].as_str().unwrap().contains("never closed"),
         "{shown}"
     );
+    let frame = include_bytes!("../../../../backends/src/tables/golden/pandas.feather");
+    let shown = preview(&world, frame.as_slice()).await;
+    let columns = json!([
+        {"name": "name", "type": "text", "missing": 1},
+        {"name": "size", "type": "number", "missing": 1},
+        {"name": "count", "type": "integer", "missing": 0},
+        {"name": "kind", "type": "text", "missing": 0},
+        {"name": "at", "type": "text", "missing": 0},
+        {"name": "good", "type": "boolean", "missing": 0},
+    ]);
+    assert_eq!(shown["columns"], columns);
+    assert_eq!(
+        (&shown["whole"], &shown["rows_total"]),
+        (&json!(true), &json!(3))
+    );
+
     let shown = preview(&world, "PK\u{3}\u{4}and so on").await;
     assert_eq!(
         (&shown["columns"], &shown["whole"]),

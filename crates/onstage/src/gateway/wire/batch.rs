@@ -86,7 +86,7 @@ pub(crate) struct NewBatch {
     pub(crate) table: Option<String>,
     /// The version that computes: a number, an id or an alias; the live one when absent.
     pub(crate) version: Option<String>,
-    /// `csv`, `jsonl` or `parquet`; by the file's name when absent.
+    /// `csv`, `jsonl`, `parquet` or `arrow`; by the file's name when absent.
     pub(crate) format: Option<String>,
     /// Input name to column name.
     #[serde(default)]

@@ -1,13 +1,7 @@
-//! Which Parquet type fits all values of a column.
+//! Which type fits all values of a column, in formats whose columns have one.
 //! Pure.
 
-use parquet::{
-    basic::{LogicalType, Repetition, Type as Physical},
-    errors::ParquetError,
-    schema::types::{Type, TypePtr},
-};
 use serde_json::Value;
-use std::sync::Arc;
 
 /// What has been seen in a column. Grows only: from nothing to one type, and from there to text, which fits all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,36 +33,6 @@ impl Sort {
             _ => Self::Text,
         }
     }
-
-    fn physical(self) -> Physical {
-        match self {
-            Self::Boolean => Physical::BOOLEAN,
-            Self::Integer => Physical::INT64,
-            Self::Float => Physical::DOUBLE,
-            Self::Text | Self::Nothing => Physical::BYTE_ARRAY,
-        }
-    }
-}
-
-/// The schema of a table; every column may be null.
-pub(super) fn schema(names: &[String], sorts: &[Sort]) -> Result<TypePtr, ParquetError> {
-    let fields = names
-        .iter()
-        .zip(sorts)
-        .map(|(name, sort)| {
-            let physical = sort.physical();
-            let logical = (physical == Physical::BYTE_ARRAY).then_some(LogicalType::String);
-            Type::primitive_type_builder(name, physical)
-                .with_repetition(Repetition::OPTIONAL)
-                .with_logical_type(logical)
-                .build()
-                .map(Arc::new)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Type::group_type_builder("schema")
-        .with_fields(fields)
-        .build()
-        .map(Arc::new)
 }
 
 #[cfg(test)]
