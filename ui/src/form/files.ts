@@ -62,7 +62,9 @@ function dataSize(value: string): number {
 export function accepts(file: File, kind: string): boolean {
   if (kind === 'file') return true;
   if (kind === 'table')
-    return /\.(csv|tsv|jsonl|ndjson|parquet|arrow|feather|txt)$/i.test(file.name) || file.type.includes('csv');
+    return (
+      /\.(csv|tsv|jsonl|ndjson|parquet|arrow|feather|txt)$/i.test(file.name) || file.type.includes('csv')
+    );
   return file.type.startsWith(`${kind}/`) || file.type === '';
 }
 
