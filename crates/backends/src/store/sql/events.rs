@@ -48,7 +48,7 @@ pub(super) type Said = (Id, Vec<NewEvent>);
 
 /// Writes together what is said at the same moment, of one job or of many.
 pub(super) fn gatherer(writes: Arc<Writes>) -> Gatherer<Said, u64> {
-    Gatherer::start(move |group| {
+    Gatherer::start(writes.presence().clone(), move |group| {
         let writes = writes.clone();
         Box::pin(async move {
             let written = writes.write(group, |transaction, group| {

@@ -1,25 +1,18 @@
 //! What many ask for at the same moment, done by one write for all: one statement for many rows instead of one for each.
 //! Must not know what is written.
 
-use super::error::copy_of;
+use super::{
+    error::copy_of,
+    presence::{Presence, Turn},
+};
 use futures::future::{BoxFuture, join_all};
 use onstage_core::{Error, Kind, Result};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
 use tokio::sync::{mpsc, oneshot};
 
 /// Callers that wait to be gathered; more wait outside, within their deadline.
 const WAITING_MAX: usize = 4_096;
 /// Values of one write.
 const GROUP_MAX: usize = 128;
-/// How long one waits for its group to begin, as a write on a server waits for a connection: nothing of it was written then.
-const WAIT_MAX: Duration = Duration::from_secs(4);
-
 /// Parts whose lengths are powers of two: so few different statements stay prepared.
 pub(super) fn in_powers<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
     let mut rest = all;
@@ -33,13 +26,12 @@ pub(super) fn in_powers<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
 /// A handle to the gatherer, which ends when the last handle is gone.
 pub(super) struct Gatherer<V, T> {
     queue: mpsc::Sender<Waiting<V, T>>,
-    wait_max: Duration,
+    presence: Presence,
 }
 
 struct Waiting<V, T> {
     value: V,
-    /// Set by who is first: the gatherer that takes it, or its caller who has waited too long.
-    decided: Arc<AtomicBool>,
+    turn: Turn,
     reply: oneshot::Sender<Result<T>>,
 }
 
@@ -49,37 +41,26 @@ where
     T: Send + 'static,
 {
     /// `write` does all or nothing, and answers in the order of the values.
-    pub(super) fn start<F>(write: F) -> Self
+    pub(super) fn start<F>(presence: Presence, write: F) -> Self
     where
         F: Fn(Vec<V>) -> BoxFuture<'static, Result<Vec<T>>> + Send + Sync + 'static,
     {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         crate::spawn::spawn("store gatherer", run(write, waiting));
-        Self {
-            queue,
-            wait_max: WAIT_MAX,
-        }
+        Self { queue, presence }
     }
 
     pub(super) async fn write(&self, value: V) -> Result<T> {
-        let (reply, mut answer) = oneshot::channel();
-        let decided = Arc::new(AtomicBool::new(false));
+        let (reply, answer) = oneshot::channel();
+        let turn = Turn::default();
         let waiting = Waiting {
             value,
-            decided: decided.clone(),
+            turn: turn.clone(),
             reply,
         };
         let sent = self.queue.send(waiting).await;
         sent.map_err(|_| Error::unavailable("the store is closed"))?;
-        let gone = |_| Error::unavailable("the store broke this write off");
-        if let Ok(answered) = tokio::time::timeout(self.wait_max, &mut answer).await {
-            return answered.map_err(gone)?;
-        }
-        if !decided.swap(true, Relaxed) {
-            let text = format!("the store took nothing in within {:?}", self.wait_max);
-            return Err(Error::unavailable(text));
-        }
-        answer.await.map_err(gone)?
+        self.presence.answer(&turn, answer).await
     }
 }
 
@@ -92,7 +73,7 @@ where
     let mut group = Vec::with_capacity(GROUP_MAX);
     // What comes while a group is written is the next group.
     while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
-        group.retain(|one| !one.reply.is_closed() && !one.decided.swap(true, Relaxed));
+        group.retain(|one| !one.reply.is_closed() && one.turn.begin());
         if !group.is_empty() {
             write_group(&write, std::mem::take(&mut group)).await;
         }
@@ -137,12 +118,12 @@ fn answer<V, T>(answers: impl Iterator<Item = (Waiting<V, T>, Result<T>)>) {
 mod tests {
     use super::*;
     use futures::FutureExt;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
     use tokio::sync::Notify;
 
     /// Doubles numbers and notes its groups; refuses a group with a 13 in it, and is away for one with a 99.
     fn doubler(groups: Arc<Mutex<Vec<Vec<u32>>>>) -> Gatherer<u32, u32> {
-        Gatherer::start(move |values: Vec<u32>| {
+        Gatherer::start(Presence::default(), move |values: Vec<u32>| {
             let groups = groups.clone();
             async move {
                 tokio::task::yield_now().await;
@@ -198,11 +179,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_too_long_for_a_store_that_stands_still_is_told_and_not_written() {
+    async fn who_waits_for_a_store_that_is_away_is_told_and_not_written() {
         let groups = Arc::new(Mutex::new(Vec::new()));
         let (noted, goes_on) = (groups.clone(), Arc::new(Notify::new()));
         let stands_still = goes_on.clone();
-        let mut gatherer = Gatherer::start(move |values: Vec<u32>| {
+        let presence = Presence::default();
+        let gatherer = Gatherer::start(presence.clone(), move |values: Vec<u32>| {
             let (groups, stands_still) = (noted.clone(), stands_still.clone());
             async move {
                 groups.lock().unwrap().push(values.clone());
@@ -211,12 +193,13 @@ mod tests {
             }
             .boxed()
         });
-        gatherer.wait_max = Duration::from_millis(20);
         let late = async {
             while groups.lock().unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }
+            presence.saw(false);
             let told = gatherer.write(2).await.map_err(|error| error.kind);
+            presence.saw(true);
             goes_on.notify_one();
             told
         };

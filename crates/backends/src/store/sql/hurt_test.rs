@@ -1,7 +1,7 @@
 //! The SQLite store when its disk is full and when another process holds its lock.
 //! Real refusals of SQLite, not made-up errors.
 
-use super::{SqlStore, Writes, migrations, sqlite, writer::Writer};
+use super::{SqlStore, Writes, migrations, presence::Presence, sqlite, writer::Writer};
 use crate::store::suite::{
     make::{
         at, claim_again, claimed, id, kind_of, lost_worker, models, new_batch, new_job, owner,
@@ -62,7 +62,7 @@ async fn small_store(path: &Path) -> Small {
         .boxed()
     };
     let writer = Writer::start(writing.clone(), Box::new(reopen));
-    let store = SqlStore::new(readers, Writes::One(writer));
+    let store = SqlStore::new(readers, Presence::default(), Writes::One(writer));
     models(&store).await;
     Small {
         store,

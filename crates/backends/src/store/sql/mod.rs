@@ -27,6 +27,7 @@ mod people;
 mod pooled;
 mod postgres;
 mod predictions;
+mod presence;
 mod removal;
 mod row;
 mod running;
@@ -61,6 +62,7 @@ use futures::{FutureExt, future::BoxFuture};
 use gather::Gatherer;
 use onstage_core::{Error, Result, job::NewJob, ports::Submitted};
 use pooled::Pooled;
+use presence::Presence;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, QueryResult,
     sea_query::SelectStatement,
@@ -77,6 +79,8 @@ const READ_TRIES_MAX: u32 = 4;
 /// Readers in a pool, and who writes.
 pub(super) struct SqlStore {
     readers: DatabaseConnection,
+    /// Of whom is read; somebody who keeps a file locked keeps no reader out.
+    read_from: Presence,
     writes: Arc<Writes>,
     submissions: Gatherer<NewJob, Submitted>,
     events: Gatherer<events::Said, u64>,
@@ -108,7 +112,8 @@ async fn of_file(
         async move { sqlite::connect_writer(&path, durability).await }.boxed()
     };
     let writer = Writer::start(writing, Box::new(reopen));
-    Ok(SqlStore::new(readers, Writes::One(writer)))
+    let read_from = Presence::default();
+    Ok(SqlStore::new(readers, read_from, Writes::One(writer)))
 }
 
 /// Opens the store on the database server that `url` names, with its tables brought up to date.
@@ -118,14 +123,17 @@ pub(super) async fn open_server(url: &str) -> Result<SqlStore> {
     // What this connection was told for making tables ends with it.
     making.close().await.map_err(store_error)?;
     let pool = server::connect(url).await?;
-    Ok(SqlStore::new(pool.clone(), Writes::Many(Pooled::new(pool))))
+    let presence = Presence::default();
+    let writes = Writes::Many(Pooled::new(pool.clone(), presence.clone()));
+    Ok(SqlStore::new(pool, presence, writes))
 }
 
 impl SqlStore {
-    fn new(readers: DatabaseConnection, writes: Writes) -> Self {
+    fn new(readers: DatabaseConnection, read_from: Presence, writes: Writes) -> Self {
         let writes = Arc::new(writes);
         Self {
             readers,
+            read_from,
             submissions: submit::gatherer(writes.clone()),
             events: events::gatherer(writes.clone()),
             writes,
@@ -137,18 +145,26 @@ impl SqlStore {
     }
 
     async fn all(&self, select: &SelectStatement) -> Result<Vec<QueryResult>> {
-        in_time(async {
-            let mut tried = 1;
-            loop {
-                match self.readers.query_all(select).await {
-                    Err(error) if tried < READ_TRIES_MAX && dialect::connection_broke(&error) => {
-                        tried += 1;
-                    }
-                    outcome => return outcome.map_err(store_error),
-                }
+        tokio::select! {
+            biased;
+            rows = in_time(self.read(select)) => rows,
+            // Writes find out that it is back: they go on without their callers.
+            () = self.read_from.gone() => Err(presence::is_away()),
+        }
+    }
+
+    async fn read(&self, select: &SelectStatement) -> Result<Vec<QueryResult>> {
+        let mut tried = 1;
+        loop {
+            let rows = self.readers.query_all(select).await;
+            let broke = rows.as_ref().is_err_and(dialect::connection_broke);
+            let none_is_free = rows.as_ref().is_err_and(dialect::no_connection_is_free);
+            self.read_from.saw(!broke && !none_is_free);
+            if !broke || tried == READ_TRIES_MAX {
+                return rows.map_err(store_error);
             }
-        })
-        .await
+            tried += 1;
+        }
     }
 
     /// Runs `work` over `values` in a transaction; its answer comes after the commit.
@@ -164,6 +180,14 @@ impl SqlStore {
 }
 
 impl Writes {
+    /// Of whom is written to.
+    fn presence(&self) -> &Presence {
+        match self {
+            Self::One(writer) => writer.presence(),
+            Self::Many(pooled) => pooled.presence(),
+        }
+    }
+
     async fn write<V, T, F>(&self, values: V, work: F) -> Result<T>
     where
         V: Send + Sync + 'static,

@@ -1,10 +1,15 @@
 //! Writes on a database server: each a transaction of its own, many at the same time, done again when the server undid it.
 //! Must not know what is written.
 
-use super::{dialect, error::store_error, work::Work};
+use super::{
+    dialect,
+    error::{is_away, store_error},
+    presence::{self, Presence, Turn},
+    work::Work,
+};
 use crate::clock;
 use onstage_core::{Error, Kind, Result};
-use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use sea_orm::{ConnAcquireErr, DatabaseConnection, DatabaseTransaction, DbErr};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -17,32 +22,58 @@ const PAUSE_MS_MAX: u64 = 500;
 /// Writes through the connections of a pool.
 pub(super) struct Pooled {
     pool: DatabaseConnection,
+    presence: Presence,
 }
 
 impl Pooled {
-    pub(super) fn new(pool: DatabaseConnection) -> Self {
-        Self { pool }
+    pub(super) fn new(pool: DatabaseConnection, presence: Presence) -> Self {
+        Self { pool, presence }
+    }
+
+    pub(super) fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     /// Runs `work` in a transaction; its answer comes after the commit. A caller that goes away breaks nothing off half way.
     pub(super) async fn write<T: Send + 'static>(&self, work: Box<dyn Work<T>>) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let pool = self.pool.clone();
+        let turn = Turn::default();
+        let begins = Begins {
+            pool: self.pool.clone(),
+            presence: self.presence.clone(),
+            turn: turn.clone(),
+        };
         crate::spawn::spawn("store write", async move {
             let limit = Duration::from_millis(super::CALL_MS_MAX);
-            let outcome = tokio::time::timeout(limit, write(&pool, &*work)).await;
+            let outcome = tokio::time::timeout(limit, write(begins, &*work)).await;
             // A failed send means that nobody waits any more.
             let _ = reply.send(outcome.unwrap_or_else(|_| Err(super::too_late())));
         });
-        let gone = |_| Error::unavailable("the store broke this write off");
-        answer.await.map_err(gone)?
+        self.presence.answer(&turn, answer).await
     }
 }
 
-async fn write<T>(pool: &DatabaseConnection, work: &dyn Work<T>) -> Result<T> {
+/// What a write begins with. It goes on without its caller, and so finds out that the server is back.
+struct Begins {
+    pool: DatabaseConnection,
+    presence: Presence,
+    turn: Turn,
+}
+
+impl Begins {
+    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let limit = Duration::from_millis(super::server::ACQUIRE_MS_MAX);
+        let begun = tokio::time::timeout(limit, dialect::begin(&self.pool)).await;
+        let begun = begun.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
+        self.presence.saw(!begun.as_ref().is_err_and(is_away));
+        begun
+    }
+}
+
+async fn write<T>(begins: Begins, work: &dyn Work<T>) -> Result<T> {
     let mut tried = 1;
     loop {
-        match attempt(pool, work).await {
+        match attempt(&begins, work).await {
             Attempt::Ended(outcome) => return outcome,
             Attempt::Undone(error) if tried >= TRIES_MAX => return Err(error),
             Attempt::Undone(error) => {
@@ -67,15 +98,18 @@ enum Attempt<T> {
     Undone(Error),
 }
 
-async fn attempt<T>(pool: &DatabaseConnection, work: &dyn Work<T>) -> Attempt<T> {
-    let transaction = match dialect::begin(pool).await {
+async fn attempt<T>(begins: &Begins, work: &dyn Work<T>) -> Attempt<T> {
+    let transaction = match begins.begin().await {
         Ok(transaction) => transaction,
         Err(error) if dialect::no_connection_is_free(&error) => {
             return Attempt::Ended(Err(store_error(error)));
         }
         Err(error) => return judged(store_error(error)),
     };
-    match work.run(&transaction).await {
+    if !begins.turn.begin() {
+        return Attempt::Ended(Err(presence::is_away()));
+    }
+    let attempt = match work.run(&transaction).await {
         Ok(value) => commit(transaction, value).await,
         Err(error) => {
             if let Err(cause) = transaction.rollback().await {
@@ -83,7 +117,11 @@ async fn attempt<T>(pool: &DatabaseConnection, work: &dyn Work<T>) -> Attempt<T>
             }
             judged(error)
         }
+    };
+    if let Attempt::Undone(_) = attempt {
+        begins.turn.undone();
     }
+    attempt
 }
 
 /// A transaction that was not told to commit has written nothing, whatever became of its connection.

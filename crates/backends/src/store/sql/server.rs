@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Connections of one process, opened as they are needed: a server with 100 of them carries a few fronts with their tasks.
 const CONNECTIONS_MAX: u32 = 10;
 /// How long one is waited for, when all are at work or the server does not answer.
-const ACQUIRE_MS_MAX: u64 = 4_000;
+pub(super) const ACQUIRE_MS_MAX: u64 = 4_000;
 /// A connection that was idle so long is asked whether it still works before it is used.
 const TRUSTED_MS_MAX: u64 = 1_000;
 const IDLE_SECONDS_MAX: u64 = 120;

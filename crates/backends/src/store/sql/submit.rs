@@ -59,7 +59,7 @@ pub(super) fn may_share(new: &NewJob) -> bool {
 
 /// Writes together what is submitted at the same moment.
 pub(super) fn gatherer(writes: Arc<Writes>) -> Gatherer<NewJob, Submitted> {
-    Gatherer::start(move |group| {
+    Gatherer::start(writes.presence().clone(), move |group| {
         let writes = writes.clone();
         Box::pin(async move {
             let written = writes.write(group, |transaction, group| {

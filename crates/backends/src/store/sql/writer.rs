@@ -3,7 +3,8 @@
 
 use super::{
     dialect,
-    error::{copy_of, ends_transaction, store_error},
+    error::{copy_of, ends_transaction, is_away, store_error},
+    presence::{Presence, Turn},
     work::Work,
 };
 use async_trait::async_trait;
@@ -27,27 +28,39 @@ pub(super) type Reopen =
 /// A handle to the writer, which ends when the last handle is gone.
 pub(super) struct Writer {
     queue: mpsc::Sender<Box<dyn Write>>,
+    presence: Presence,
 }
 
 impl Writer {
     pub(super) fn start(connection: DatabaseConnection, reopen: Reopen) -> Self {
         let (queue, writes) = mpsc::channel(QUEUED_WRITES_MAX);
-        crate::spawn::spawn("store writer", run(connection, reopen, writes));
-        Self { queue }
+        let presence = Presence::default();
+        let file = File {
+            open: Some(connection),
+            reopen,
+            presence: presence.clone(),
+        };
+        crate::spawn::spawn("store writer", run(file, writes));
+        Self { queue, presence }
+    }
+
+    pub(super) fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     /// Runs `work` in a transaction; its answer comes after the commit.
     pub(super) async fn write<T: Send + 'static>(&self, work: Box<dyn Work<T>>) -> Result<T> {
         let (reply, answer) = oneshot::channel();
+        let turn = Turn::default();
         let write = Box::new(Pending {
             work,
             value: None,
+            turn: turn.clone(),
             reply,
         });
         let sent = self.queue.send(write).await;
         sent.map_err(|_| Error::unavailable("the store is closed"))?;
-        let gone = |_| Error::unavailable("the store broke this write off");
-        answer.await.map_err(gone)?
+        self.presence.answer(&turn, answer).await
     }
 }
 
@@ -56,6 +69,8 @@ impl Writer {
 trait Write: Send {
     /// Whether its caller has stopped waiting.
     fn is_abandoned(&self) -> bool;
+    /// False when its caller has given it up; from now on it does not.
+    fn begin(&self) -> bool;
     /// Does the work and keeps its value until the commit.
     async fn run(&mut self, transaction: &DatabaseTransaction) -> Result<()>;
     fn answer(self: Box<Self>, outcome: Result<()>);
@@ -64,6 +79,7 @@ trait Write: Send {
 struct Pending<T> {
     work: Box<dyn Work<T>>,
     value: Option<T>,
+    turn: Turn,
     reply: oneshot::Sender<Result<T>>,
 }
 
@@ -71,6 +87,10 @@ struct Pending<T> {
 impl<T: Send + 'static> Write for Pending<T> {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
+    }
+
+    fn begin(&self) -> bool {
+        self.turn.begin()
     }
 
     async fn run(&mut self, transaction: &DatabaseTransaction) -> Result<()> {
@@ -86,14 +106,17 @@ impl<T: Send + 'static> Write for Pending<T> {
     }
 }
 
-async fn run(
-    connection: DatabaseConnection,
+/// The file that is written.
+struct File {
+    /// `None` when it must be opened anew.
+    open: Option<DatabaseConnection>,
     reopen: Reopen,
-    mut writes: mpsc::Receiver<Box<dyn Write>>,
-) {
+    presence: Presence,
+}
+
+async fn run(mut file: File, mut writes: mpsc::Receiver<Box<dyn Write>>) {
     let idle = Duration::from_millis(IDLE_CHECKPOINT_MS);
     let mut group = Vec::with_capacity(GROUP_WRITES_MAX);
-    let mut open = Some(connection);
     let mut log_is_empty = false;
     loop {
         let next = writes.recv_many(&mut group, GROUP_WRITES_MAX);
@@ -101,12 +124,12 @@ async fn run(
             Ok(0) => break,
             Ok(_) => {
                 group.retain(|write| !write.is_abandoned());
-                open = write_group(open, &reopen, std::mem::take(&mut group)).await;
+                file.write(std::mem::take(&mut group)).await;
                 log_is_empty = false;
             }
             Err(_) if !log_is_empty => {
                 log_is_empty = true;
-                if let Some(connection) = &open
+                if let Some(connection) = &file.open
                     && let Err(error) = dialect::tidy_up(connection).await
                 {
                     tracing::debug!(%error, "the store's log was not emptied");
@@ -115,41 +138,34 @@ async fn run(
             Err(_) => {}
         }
     }
-    if let Some(connection) = open {
+    if let Some(connection) = file.open {
         close(connection).await;
     }
 }
 
-/// Commits a group; answers the connection for the next one, `None` when it must be opened anew.
-async fn write_group(
-    open: Option<DatabaseConnection>,
-    reopen: &Reopen,
-    group: Vec<Box<dyn Write>>,
-) -> Option<DatabaseConnection> {
-    if group.is_empty() {
-        return open;
-    }
-    let connection = match open {
-        Some(connection) => connection,
-        None => match reopen().await {
-            Ok(connection) => connection,
-            Err(error) => {
-                answer_all(group, &error);
-                return None;
-            }
-        },
-    };
-    // Who waits for a write of a group that panicked is told by its end.
-    let commit = AssertUnwindSafe(commit_group(&connection, group)).catch_unwind();
-    let after = commit.await.unwrap_or_else(|_| {
-        tracing::error!("a write to the store panicked; its group is rolled back");
-        After::Unknown
-    });
-    match after {
-        After::Outside => Some(connection),
-        After::Unknown => {
-            close(connection).await;
-            None
+impl File {
+    /// Commits a group.
+    async fn write(&mut self, group: Vec<Box<dyn Write>>) {
+        if group.is_empty() {
+            return;
+        }
+        let connection = match self.open.take() {
+            Some(connection) => connection,
+            None => match (self.reopen)().await {
+                Ok(connection) => connection,
+                Err(error) => return answer_all(group, &error),
+            },
+        };
+        // Who waits for a write of a group that panicked is told by its end.
+        let commit = commit_group(&connection, &self.presence, group);
+        let after = AssertUnwindSafe(commit).catch_unwind().await;
+        let after = after.unwrap_or_else(|_| {
+            tracing::error!("a write to the store panicked; its group is rolled back");
+            After::Unknown
+        });
+        match after {
+            After::Outside => self.open = Some(connection),
+            After::Unknown => close(connection).await,
         }
     }
 }
@@ -171,14 +187,22 @@ enum After {
 }
 
 /// One transaction for all; each write has its own answer, given after the commit.
-async fn commit_group(connection: &DatabaseConnection, group: Vec<Box<dyn Write>>) -> After {
-    let transaction = match dialect::begin(connection).await {
+async fn commit_group(
+    connection: &DatabaseConnection,
+    presence: &Presence,
+    mut group: Vec<Box<dyn Write>>,
+) -> After {
+    let begun = dialect::begin(connection).await;
+    presence.saw(!begun.as_ref().is_err_and(is_away));
+    let transaction = match begun {
         Ok(transaction) => transaction,
         Err(error) => {
             answer_all(group, &store_error(error));
             return After::Unknown;
         }
     };
+    // Another process may have kept the file locked for longer than they wait.
+    group.retain(|write| write.begin());
     let alone = group.len() == 1;
     let mut done = Vec::with_capacity(group.len());
     let mut rest = group.into_iter();
