@@ -153,7 +153,10 @@ impl File {
             Some(connection) => connection,
             None => match (self.reopen)().await {
                 Ok(connection) => connection,
-                Err(error) => return answer_all(group, &error),
+                Err(error) => {
+                    self.presence.saw(false);
+                    return answer_all(group, &error);
+                }
             },
         };
         // Who waits for a write of a group that panicked is told by its end.
