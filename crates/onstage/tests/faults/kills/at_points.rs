@@ -22,7 +22,7 @@ use std::{
 
 /// Whether the binary beside this test has fail points.
 const HAS_POINTS: bool = cfg!(any(debug_assertions, feature = "fail-points"));
-/// How long somebody may take to come to a point, and how often it is tried; in `make test`, once.
+/// How long somebody may take to come to a point, longer each time, and how often it is tried; in `make test`, once.
 const WAIT: Duration = Duration::from_millis(1_200);
 const TRIES_MAX: usize = 12;
 const POLL: Duration = Duration::from_millis(10);
@@ -113,7 +113,8 @@ impl Points {
         fs::write(&draft, point).unwrap();
         fs::rename(&draft, &next).unwrap();
         self.provoke(stage, point);
-        let deadline = Instant::now() + WAIT;
+        let tried = self.misses.get(point).copied().unwrap_or_default();
+        let deadline = Instant::now() + WAIT * (1 + tried as u32);
         while next.exists() && Instant::now() < deadline {
             if stage.front_died() {
                 self.ready.push(stage.revive().await);

@@ -1,4 +1,4 @@
-//! Writes that the work of the kill loop does not make: feedback, datasets, files, tokens, settings of models. One after the other, over and over.
+//! Writes that the work of the kill loop does not make: feedback, datasets, files, tokens, schedules, settings of models. One after the other, over and over.
 //! An answer that says that it is done, gone or there already is as good as any.
 
 use super::{caller::Caller, stage::Stage};
@@ -48,6 +48,7 @@ async fn run(caller: &Caller, n: u64) {
     let to = Errand(caller);
     talk(&to, n).await;
     keep(&to, n).await;
+    plan(&to).await;
     let name = format!("errand {n}");
     let token = to.post("/v1/tokens", json!({ "name": name })).await;
     to.delete(&format!("/v1/tokens/{}", id(&token))).await;
@@ -65,6 +66,18 @@ async fn run(caller: &Caller, n: u64) {
     let title = json!({"title": "Errand"});
     to.send(Method::PATCH, &model, Body::Json(title)).await;
     to.delete(&model).await;
+}
+
+/// A schedule whose tick nobody lives to see.
+async fn plan(to: &Errand<'_>) {
+    let request = json!({"input": {"n": 2_100_000_000}});
+    let wish =
+        json!({"model": "lab/kept", "kind": "prediction", "every": "24h", "request": request});
+    let made = to.post("/v1/schedules", wish).await;
+    let made = format!("/v1/schedules/{}", id(&made));
+    let paused = Body::Json(json!({"paused": true}));
+    to.send(Method::PATCH, &made, paused).await;
+    to.delete(&made).await;
 }
 
 /// A prediction that is judged and removed.
