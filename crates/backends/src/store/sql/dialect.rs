@@ -179,6 +179,12 @@ pub(super) fn no_connection_is_free(error: &DbErr) -> bool {
         || matches!(cause_of(error), Some(sqlx::Error::PoolTimedOut))
 }
 
+/// Whether a server was there, whatever it said.
+pub(super) fn answers<T>(outcome: &Result<T, DbErr>) -> bool {
+    let away = |error| no_connection_is_free(error) || connection_broke(error);
+    !outcome.as_ref().is_err_and(away)
+}
+
 /// Whether it was the connection that failed and not what was asked.
 pub(super) fn connection_broke(error: &DbErr) -> bool {
     match cause_of(error) {

@@ -22,17 +22,12 @@ pub(super) fn store_error(error: DbErr) -> Error {
     }
 }
 
-/// Whether nobody is there to begin with, or only somebody who keeps others out.
-pub(super) fn is_away(error: &DbErr) -> bool {
-    kind_of(error) == Kind::Unavailable
-}
-
 /// An error that ends the transaction it happened in, not only its statement.
 pub(super) fn ends_transaction(error: &Error) -> bool {
     matches!(error.kind, Kind::Full | Kind::Unavailable)
 }
 
-fn kind_of(error: &DbErr) -> Kind {
+pub(super) fn kind_of(error: &DbErr) -> Kind {
     match error {
         DbErr::ConnectionAcquire(ConnAcquireErr::Timeout | ConnAcquireErr::ConnectionClosed) => {
             Kind::Unavailable

@@ -157,9 +157,8 @@ impl SqlStore {
         let mut tried = 1;
         loop {
             let rows = self.readers.query_all(select).await;
+            self.read_from.saw(dialect::answers(&rows));
             let broke = rows.as_ref().is_err_and(dialect::connection_broke);
-            let none_is_free = rows.as_ref().is_err_and(dialect::no_connection_is_free);
-            self.read_from.saw(!broke && !none_is_free);
             if !broke || tried == READ_TRIES_MAX {
                 return rows.map_err(store_error);
             }

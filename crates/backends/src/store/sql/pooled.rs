@@ -3,7 +3,7 @@
 
 use super::{
     dialect,
-    error::{is_away, store_error},
+    error::store_error,
     presence::{self, Presence, Turn},
     work::Work,
 };
@@ -65,7 +65,7 @@ impl Begins {
         let limit = Duration::from_millis(super::server::ACQUIRE_MS_MAX);
         let begun = tokio::time::timeout(limit, dialect::begin(&self.pool)).await;
         let begun = begun.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
-        self.presence.saw(!begun.as_ref().is_err_and(is_away));
+        self.presence.saw(dialect::answers(&begun));
         begun
     }
 }

@@ -3,13 +3,13 @@
 
 use super::{
     dialect,
-    error::{copy_of, ends_transaction, is_away, store_error},
+    error::{copy_of, ends_transaction, kind_of, store_error},
     presence::{Presence, Turn},
     work::Work,
 };
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
-use onstage_core::{Error, Result};
+use onstage_core::{Error, Kind, Result};
 use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
 use std::{panic::AssertUnwindSafe, time::Duration};
 use tokio::sync::{mpsc, oneshot};
@@ -196,7 +196,8 @@ async fn commit_group(
     mut group: Vec<Box<dyn Write>>,
 ) -> After {
     let begun = dialect::begin(connection).await;
-    presence.saw(!begun.as_ref().is_err_and(is_away));
+    let away = |error| kind_of(error) == Kind::Unavailable;
+    presence.saw(!begun.as_ref().is_err_and(away));
     let transaction = match begun {
         Ok(transaction) => transaction,
         Err(error) => {
