@@ -54,7 +54,7 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     }
 }
 
-/// What a model's newest build and its recent predictions and jobs printed; all models' without one.
+/// What a model's newest build and its recent predictions, batch jobs and trainings printed; all models' without one.
 async fn of_models(
     caller: &Caller,
     client: &Client,
@@ -92,11 +92,12 @@ async fn newest(client: &Client, model: &str) -> Result<Option<(Value, String)>>
 }
 
 /// The lists of what may print something, newest first.
-fn lists(model: Option<&str>, limit: usize) -> [String; 2] {
+fn lists(model: Option<&str>, limit: usize) -> [String; 3] {
     let filter = model.map_or(String::new(), |model| format!("&model={model}"));
     [
         format!("/v1/predictions?limit={limit}{filter}"),
         format!("/v1/jobs?kind=batch&limit={limit}{filter}"),
+        format!("/v1/jobs?kind=training&limit={limit}{filter}"),
     ]
 }
 

@@ -184,6 +184,10 @@ async fn a_training_outlives_its_task_its_worker_and_the_front() {
         began[0] == 0 && began[0] < began[1] && began[1] < began[2] && began[2] < 200,
         "each run goes on from a checkpoint of the one before: {began:?}"
     );
+    for whose in [path.rsplit('/').next().unwrap(), "slow"] {
+        let told = world.ok(&["logs", whose]).await;
+        assert!(told.contains("began at 0"), "{whose}: {told}");
+    }
     world
         .until("/v1/models/lab/slow", |model| {
             model["latest_version"]["number"] == 2

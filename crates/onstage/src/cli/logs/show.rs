@@ -119,33 +119,25 @@ impl Screen {
 
 /// Fetches what a list leaves out, and shows it.
 pub(super) async fn ended(client: &Client, screen: &Screen, record: &Value) -> Result<(), Failure> {
-    let mut record = record.clone();
-    if is_batch(&record) {
+    let path = path(record);
+    let is_job = record["urls"]["record"].is_string();
+    let mut record = match is_job {
         // The list of jobs has neither its words for people nor its log.
-        record = client.get(&path(&record)).await?;
-    }
-    if words(&record, "logs").is_empty() && (is_batch(&record) || record["kind"] == "background") {
-        record["logs"] = client
-            .get_text(&format!("{}/logs", path(&record)))
-            .await?
-            .into();
+        true => client.get(&path).await?,
+        false => record.clone(),
+    };
+    if words(&record, "logs").is_empty() && (is_job || record["kind"] == "background") {
+        record["logs"] = client.get_text(&format!("{path}/logs")).await?.into();
     }
     screen.whole(&record)
 }
 
-/// A batch job, as a row of the list of jobs or as it is by itself.
-fn is_batch(record: &Value) -> bool {
-    record["kind"] == "batch" || record["counts"].is_object()
-}
-
-/// Where a record lies.
+/// Where a prediction, batch job or training lies; a row of the list of jobs names its record.
 pub(super) fn path(record: &Value) -> String {
-    let kind = if is_batch(record) {
-        "batches"
-    } else {
-        "predictions"
-    };
-    format!("/v1/{kind}/{}", words(record, "id"))
+    let urls = &record["urls"];
+    let url = urls["record"].as_str().or(urls["get"].as_str());
+    let path = url.and_then(|url| url.find("/v1/").map(|at| url[at..].to_owned()));
+    path.unwrap_or_else(|| format!("/v1/predictions/{}", words(record, "id")))
 }
 
 fn head(record: &Value, status: &str) -> String {

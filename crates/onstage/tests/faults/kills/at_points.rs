@@ -24,7 +24,7 @@ use std::{
 const HAS_POINTS: bool = cfg!(any(debug_assertions, feature = "fail-points"));
 /// How long somebody may take to come to a point, longer each time, and how often it is tried; in `make test`, once.
 const WAIT: Duration = Duration::from_millis(1_200);
-const TRIES_MAX: usize = 12;
+const TRIES_MAX: usize = 20;
 const POLL: Duration = Duration::from_millis(10);
 /// Writes of a push.
 const PUSHES: [&str; 3] = ["add_version", "set_version_state", "publish"];
