@@ -11,7 +11,7 @@ use crate::{
     experiment::{Experiment, is_full},
     gauges::percentile,
 };
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 /// Of a hundred rounds, how many kill one of a role; tasks and workers are tried twice.
 const FRONT_OF_100: u64 = 35;
@@ -55,6 +55,10 @@ async fn f01_killed_at_random_no_job_is_lost_or_committed_twice() {
     it.check(bad.is_empty(), || format!("I9: after all faults: {bad:?}"));
     let notes = stage.ledger();
     let record = stage.close().await;
+    let rows = outcome.calls.rows_told.load(Ordering::SeqCst);
+    it.check(rows <= rampage.kills.len(), || {
+        format!("a kill costs one row at most, and {rows} were told so")
+    });
     tell_kills(&mut it, &mut rampage, &notes);
     let history = history(&outcome, &notes, record);
     tell(&mut it, &outcome, &history);
@@ -121,10 +125,11 @@ pub(super) fn tell(it: &mut Experiment, outcome: &Outcome, history: &History) {
     let counts = [
         ("calls_right", &calls.right),
         ("calls_told", &calls.told),
+        ("rows_told", &calls.rows_told),
         ("calls_broken", &calls.broken),
     ];
     for (name, count) in counts {
-        it.measured(name, count.load(std::sync::atomic::Ordering::SeqCst));
+        it.measured(name, count.load(Ordering::SeqCst));
     }
     for state in ["succeeded", "canceled", "failed"] {
         let jobs = history.record.jobs.iter();
