@@ -242,7 +242,7 @@ async fn four_fronts_that_die_and_fail_make_one_job_a_tick() {
     let all: BTreeSet<Id> = made.values().flatten().cloned().collect();
     assert_eq!(all.len(), made.len(), "no job is of two ticks");
     assert_eq!(all, fronts.jobs().await);
-    assert!(made.len() >= 20, "{} ticks", made.len());
+    assert!(made.len() > 20, "{} ticks", made.len());
     let now = fronts.clock.now();
     let newest = Timestamp(now.0 / 100_000 * 100_000);
     assert_eq!(
@@ -350,7 +350,7 @@ async fn a_clock_that_jumps_fires_no_tick_twice() {
     }
     // How often it came due until here is chance: it waits for as long as the clock is behind what it was.
     fronts.later(latest.0 - fronts.clock.now().0);
-    for _ in 0..20 {
+    for _ in 0..21 {
         fronts.later(10_000);
         fronts.look(&[Fate::Well, Fate::Well]).await;
     }
@@ -359,7 +359,7 @@ async fn a_clock_that_jumps_fires_no_tick_twice() {
         assert_eq!(jobs.len(), 1, "the tick at {tick:?} has made {jobs:?}");
     }
     assert_eq!(fronts.jobs().await.len(), made.len());
-    assert!(made.len() >= 20, "{} ticks", made.len());
+    assert!(made.len() > 20, "{} ticks", made.len());
 }
 
 /// What a job holds up is free when its run is known to be dead and nothing repeats it, however the run ended.
