@@ -1,17 +1,20 @@
 //! Reads Arrow files (Feather 2) and streams row by row, a batch at a time.
-//! The library panics on some damaged files; here that is an error like others.
+//! The library panics on some damaged files.
 
-use super::{arrow_cells::cell, arrow_messages::Messages, breaks_off, cells::check_names, no_rows};
+use super::{
+    arrow_cells::cell,
+    arrow_messages::Messages,
+    breaks_off,
+    cells::{check_names, row},
+    guarded, no_rows,
+};
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileDecoder;
 use onstage_core::{
     Error, Result,
     ports::{ByteSource, Row, TableReader},
 };
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 pub(super) struct ArrowReader {
     messages: Messages,
@@ -59,7 +62,7 @@ impl ArrowReader {
     /// The next one with rows.
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, String> {
         let (messages, decoder) = (&mut self.messages, &mut self.decoder);
-        let read = guarded(|| {
+        let read = guarded(|| -> Result<_, String> {
             while let Some(message) = messages.next()? {
                 let told = |error: arrow_schema::ArrowError| error.to_string();
                 if message.is_dictionary {
@@ -110,24 +113,13 @@ impl TableReader for ArrowReader {
             return Ok(None);
         };
         self.number += 1;
-        let row = row(batch, self.at, self.number);
+        let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+        let cells = columns.map(|(field, column)| {
+            let value = guarded(|| cell(column, self.at));
+            (field.name().clone(), value)
+        });
+        let row = row(self.number, cells);
         self.at += 1;
         Ok(Some(row))
     }
-}
-
-/// Runs what may panic on damaged bytes.
-fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the file is damaged".to_owned()))
-}
-
-fn row(batch: &RecordBatch, at: usize, number: u64) -> Row {
-    let schema = batch.schema_ref();
-    let cells = schema.fields().iter().zip(batch.columns());
-    cells
-        .map(|(field, column)| match guarded(|| cell(column, at)) {
-            Ok(value) => Ok((field.name().clone(), value)),
-            Err(why) => Err(format!("row {number}, column `{}`: {why}", field.name())),
-        })
-        .collect()
 }

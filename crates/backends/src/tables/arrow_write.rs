@@ -1,6 +1,6 @@
 //! Writes Arrow files, as Feather 2 calls them too.
 
-use super::{cannot_write, cells, sorts::Sort, typed_write::Groups};
+use super::{cannot_write, cells, end, sorts::Sort, typed_write::Groups};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_ipc::{
     CompressionType,
@@ -9,11 +9,7 @@ use arrow_ipc::{
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use onstage_core::{Error, Result};
 use serde_json::{Map, Value};
-use std::{
-    fs::File,
-    io::{BufWriter, Write},
-    sync::Arc,
-};
+use std::{fs::File, io::BufWriter, sync::Arc};
 
 pub(super) struct ArrowGroups {
     writer: FileWriter<BufWriter<File>>,
@@ -53,9 +49,7 @@ impl Groups for ArrowGroups {
 
     fn end(self) -> Result<()> {
         // It writes the end as well.
-        let mut file = self.writer.into_inner().map_err(broken)?;
-        file.flush().map_err(cannot_write)?;
-        file.get_ref().sync_all().map_err(cannot_write)
+        end(self.writer.into_inner().map_err(broken)?)
     }
 }
 

@@ -2,7 +2,7 @@
 //! Does not know formats.
 
 use super::COLUMNS_MAX;
-use onstage_core::{Error, Result};
+use onstage_core::{Error, Result, ports::Row};
 use serde_json::{Map, Number, Value};
 use std::{borrow::Cow, collections::HashSet};
 
@@ -61,6 +61,19 @@ pub(super) fn check_names(names: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A row of columns whose types tell their cells; one that cannot be told is the row's error.
+pub(super) fn row(
+    number: u64,
+    cells: impl Iterator<Item = (String, std::result::Result<Value, String>)>,
+) -> Row {
+    cells
+        .map(|(name, cell)| match cell {
+            Ok(value) => Ok((name, value)),
+            Err(why) => Err(format!("row {number}, column `{name}`: {why}")),
+        })
+        .collect()
 }
 
 /// A value as a cell of text: null is empty, text is itself, lists and objects are JSON.

@@ -31,7 +31,13 @@ use onstage_core::{
     ports::{ArchiveList, ByteSource, TableReader, TableWriter, Tables},
 };
 use source::{Anywhere, InOrder, OnDisk};
-use std::{fs::File, io, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
 use typed_write::TypedWriter;
 
 /// One row as text. A quote that is never closed would otherwise make the rest of the file one row.
@@ -116,7 +122,7 @@ impl Tables for FileTables {
 
 /// The error of a table that cannot be read to its end.
 fn breaks_off(why: &str) -> Error {
-    Error::invalid(format!("the table is damaged: {why}"))
+    Error::invalid(format!("the table cannot be read to its end: {why}"))
         .hint("its rows behind that place cannot be read; correct the file and send it again")
 }
 
@@ -126,6 +132,22 @@ fn empty() -> Error {
 
 fn no_rows() -> Error {
     Error::invalid("the table has no rows")
+}
+
+/// Ends a file that was written; it is on the disk then.
+fn end(mut file: BufWriter<File>) -> Result<()> {
+    file.flush().map_err(cannot_write)?;
+    file.get_ref().sync_all().map_err(cannot_write)
+}
+
+/// Runs what may panic on damaged bytes: here that is an error like others.
+fn guarded<T, E: ToString>(
+    work: impl FnOnce() -> std::result::Result<T, E>,
+) -> std::result::Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the file is damaged".to_owned()),
+    }
 }
 
 fn cannot_write(error: io::Error) -> Error {

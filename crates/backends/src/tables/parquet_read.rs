@@ -1,10 +1,10 @@
 //! Reads Parquet row by row, pages at a time.
-//! The library panics on some damaged files; here that is an error like others.
+//! The library panics on some damaged files.
 
 use super::{
     breaks_off,
-    cells::{check_names, float},
-    no_rows,
+    cells::{check_names, float, row},
+    guarded, no_rows,
 };
 use onstage_core::{
     Error, Result,
@@ -16,10 +16,9 @@ use parquet::{
         reader::{ChunkReader, FileReader},
         serialized_reader::SerializedFileReader,
     },
-    record::{Field, Row as Record, reader::RowIter},
+    record::{Field, reader::RowIter},
 };
 use serde_json::{Map, Value};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(super) struct ParquetReader {
     rows: RowIter<'static>,
@@ -32,7 +31,7 @@ pub(super) struct ParquetReader {
 
 impl ParquetReader {
     pub(super) fn open(file: impl ChunkReader + 'static) -> Result<Self> {
-        let opened = guarded(|| {
+        let opened = guarded(|| -> Result<Self, ParquetError> {
             let reader = SerializedFileReader::new(file)?;
             let meta = reader.metadata().file_metadata();
             let total = u64::try_from(meta.num_rows()).unwrap_or(0);
@@ -78,7 +77,9 @@ impl TableReader for ParquetReader {
         let why = match guarded(|| self.rows.next().transpose()) {
             Ok(Some(record)) => {
                 self.number += 1;
-                return Ok(Some(row(record, self.number)));
+                let cells = record.into_columns().into_iter();
+                let cells = cells.map(|(name, field)| (name, guarded(|| json(&field))));
+                return Ok(Some(row(self.number, cells)));
             }
             Ok(None) if self.number >= self.total => return Ok(None),
             Ok(None) => format!("it has {} rows and says {}", self.number, self.total),
@@ -86,25 +87,6 @@ impl TableReader for ParquetReader {
         };
         Err(breaks_off(self.broken.insert(why)))
     }
-}
-
-/// Runs what may panic on damaged bytes.
-fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the file is damaged".to_owned()),
-    }
-}
-
-fn row(record: Record, number: u64) -> Row {
-    record
-        .into_columns()
-        .into_iter()
-        .map(|(name, field)| match guarded(|| Ok(json(&field))) {
-            Ok(Ok(value)) => Ok((name, value)),
-            Ok(Err(why)) | Err(why) => Err(format!("row {number}, column `{name}`: {why}")),
-        })
-        .collect()
 }
 
 fn json(field: &Field) -> Result<Value, String> {

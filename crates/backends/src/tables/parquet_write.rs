@@ -1,6 +1,6 @@
 //! Writes Parquet.
 
-use super::{cannot_write, cells, sorts::Sort, typed_write::Groups};
+use super::{cannot_write, cells, end, sorts::Sort, typed_write::Groups};
 use onstage_core::{Error, Result};
 use parquet::{
     basic::{Compression, LogicalType, Repetition, Type as Physical},
@@ -42,9 +42,7 @@ impl Groups for ParquetGroups {
     }
 
     fn end(self) -> Result<()> {
-        let mut file = self.0.into_inner().map_err(broken)?;
-        file.flush().map_err(cannot_write)?;
-        file.get_ref().sync_all().map_err(cannot_write)
+        end(self.0.into_inner().map_err(broken)?)
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 const WAITING_MAX: usize = 4_096;
 /// Values of one write.
 const GROUP_MAX: usize = 128;
+
 /// Parts whose lengths are powers of two: so few different statements stay prepared.
 pub(super) fn in_powers<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
     let mut rest = all;
