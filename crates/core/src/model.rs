@@ -37,6 +37,22 @@ pub struct Model {
     pub created_at: Timestamp,
 }
 
+impl Model {
+    /// One without a version or a word about it.
+    pub fn new(name: ModelName, created_at: Timestamp) -> Self {
+        Self {
+            name,
+            title: String::new(),
+            about: String::new(),
+            live: None,
+            previous: None,
+            aliases: Aliases::default(),
+            revision: 0,
+            created_at,
+        }
+    }
+}
+
 /// An immutable build of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {

@@ -187,16 +187,7 @@ mod tests {
     }
 
     fn model() -> Model {
-        Model {
-            name: "lab/age".parse().unwrap(),
-            title: String::new(),
-            about: String::new(),
-            live: None,
-            previous: None,
-            aliases: Default::default(),
-            revision: 0,
-            created_at: Timestamp(0),
-        }
+        Model::new("lab/age".parse().unwrap(), Timestamp(0))
     }
 
     #[tokio::test]

@@ -182,16 +182,7 @@ impl World {
     }
 
     fn record(&self, name: &ModelName) -> Model {
-        Model {
-            name: name.clone(),
-            title: String::new(),
-            about: String::new(),
-            live: None,
-            previous: None,
-            aliases: Default::default(),
-            revision: 0,
-            created_at: Timestamp(0),
-        }
+        Model::new(name.clone(), Timestamp(0))
     }
 
     /// Pushes a version that must become ready, and waits until it answers.

@@ -285,16 +285,7 @@ pub(crate) async fn run(
 }
 
 async fn make_version(store: &dyn Store, id: &VersionId, schema: &Value, config: &Value) {
-    let model = Model {
-        name: "lab/age".parse().unwrap(),
-        title: String::new(),
-        about: String::new(),
-        live: None,
-        previous: None,
-        aliases: Default::default(),
-        revision: 0,
-        created_at: Timestamp(0),
-    };
+    let model = Model::new("lab/age".parse().unwrap(), Timestamp(0));
     store.ensure_model(model.clone()).await.unwrap();
     let new = NewVersion {
         id: id.clone(),

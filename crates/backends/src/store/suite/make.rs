@@ -61,14 +61,9 @@ pub(in crate::store) fn blob(key: &str) -> BlobRef {
 
 pub(in crate::store) fn model(text: &str) -> Model {
     Model {
-        name: name(text),
         title: "Age".to_owned(),
         about: "Guesses ages".to_owned(),
-        live: None,
-        previous: None,
-        aliases: Default::default(),
-        revision: 0,
-        created_at: at(5),
+        ..Model::new(name(text), at(5))
     }
 }
 

@@ -101,16 +101,7 @@ pub(super) async fn commit(
 ) -> Result<()> {
     let parts = &desk.parts;
     let now = parts.clock.now();
-    let model = Model {
-        name: trained.version.model.clone(),
-        title: String::new(),
-        about: String::new(),
-        live: None,
-        previous: None,
-        aliases: Default::default(),
-        revision: 0,
-        created_at: now,
-    };
+    let model = Model::new(trained.version.model.clone(), now);
     persist::insist(parts, "reading the destination", || {
         parts.store.ensure_model(model.clone())
     })

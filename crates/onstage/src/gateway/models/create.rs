@@ -24,14 +24,9 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     }
     let model = store
         .ensure_model(Model {
-            name,
             title: new.title.unwrap_or_default(),
             about: new.about.or(new.description).unwrap_or_default(),
-            live: None,
-            previous: None,
-            aliases: Default::default(),
-            revision: 0,
-            created_at: call.state.parts.clock.now(),
+            ..Model::new(name, call.state.parts.clock.now())
         })
         .await?;
     let mut response = get::answer(&call, StatusCode::CREATED, &model).await?;

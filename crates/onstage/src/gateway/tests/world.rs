@@ -208,16 +208,7 @@ impl World {
         let key = format!("bundles/{id}.tar.gz");
         let bundle = self.parts.blobs.put(&key, bytes.into()).await.unwrap();
         let now = self.parts.clock.now();
-        let model = Model {
-            name: name.clone(),
-            title: String::new(),
-            about: String::new(),
-            live: None,
-            previous: None,
-            aliases: Default::default(),
-            revision: 0,
-            created_at: now,
-        };
+        let model = Model::new(name.clone(), now);
         self.parts.store.ensure_model(model).await.unwrap();
         let new = NewVersion {
             id: id.clone(),

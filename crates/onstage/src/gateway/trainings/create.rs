@@ -202,16 +202,7 @@ fn destination(call: &Call, version: &Version, wish: Option<&str>) -> Result<Mod
 /// Makes the model when it is not there.
 async fn make(call: &Call, name: &ModelName) -> Result<(), Problem> {
     let parts = &call.state.parts;
-    let model = Model {
-        name: name.clone(),
-        title: String::new(),
-        about: String::new(),
-        live: None,
-        previous: None,
-        aliases: Default::default(),
-        revision: 0,
-        created_at: parts.clock.now(),
-    };
+    let model = Model::new(name.clone(), parts.clock.now());
     parts.store.ensure_model(model).await?;
     Ok(())
 }

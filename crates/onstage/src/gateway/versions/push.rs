@@ -35,14 +35,9 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let model = parts
         .store
         .ensure_model(Model {
-            name: name.clone(),
             title: section.title.clone().unwrap_or_default(),
             about: section.about.clone().unwrap_or_default(),
-            live: None,
-            previous: None,
-            aliases: Default::default(),
-            revision: 0,
-            created_at: now,
+            ..Model::new(name.clone(), now)
         })
         .await?;
     let (title, about) = (section.title.clone(), section.about.clone());
