@@ -16,6 +16,9 @@ HEADER_BYTES_MAX = 64 << 20
 ATTACHMENTS_MAX = 65_536
 JSON_DEPTH_MAX = 120
 
+_FLAT_LEVELS = 8
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
 _LENGTHS = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 
@@ -110,26 +113,35 @@ def parse_header(raw: Buffer) -> Dict[str, Any]:
         raise ProtocolError("header has something after its JSON object")
     if not isinstance(header, dict) or not isinstance(header.get("t"), str):
         raise ProtocolError("header is not an object with a message name `t`")
-    if text.count("{") + text.count("[") > JSON_DEPTH_MAX and depth(header) > JSON_DEPTH_MAX:
+    brackets = text.count("{") + text.count("[")
+    if brackets > JSON_DEPTH_MAX and not is_flat(bytes(raw)) and depth(header) > JSON_DEPTH_MAX:
         raise ProtocolError(f"header is nested deeper than {JSON_DEPTH_MAX}")
     return header
 
 
 def depth(value: Any) -> int:
     """How deep lists and objects are nested; a plain value has depth 0. Does not recurse."""
-    deepest = 0
-    waiting = [(value, 1)]
-    while waiting:
-        item, level = waiting.pop()
-        if isinstance(item, dict):
-            inner = list(item.values())
-        elif isinstance(item, (list, tuple)):
-            inner = list(item)
-        else:
-            continue
-        deepest = max(deepest, level)
-        waiting.extend((child, level + 1) for child in inner)
-    return deepest
+    level, layer = 0, [value]
+    while True:
+        layer = [one for one in layer if isinstance(one, (dict, list, tuple))]
+        if not layer:
+            return level
+        level += 1
+        layer = [inner for one in layer for inner in (one.values() if isinstance(one, dict) else one)]
+
+
+def is_flat(raw: bytes) -> bool:
+    """Whether JSON text is surely nested no deeper than a few levels, told without parsing it: many rows of numbers,
+    or a picture as lists, are large and flat.
+
+    Brackets inside texts can only make it look unbalanced, unless somebody balances them on purpose.
+    """
+    brackets = raw.translate(None, _NO_BRACKETS)
+    for _ in range(_FLAT_LEVELS):
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not brackets:
+            return True
+    return False
 
 
 def _skip_space(text: str, at: int) -> int:

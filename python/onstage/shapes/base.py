@@ -5,7 +5,7 @@ It must not know which Python annotation made it.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Set
+from typing import Any, Callable, Collection, Dict, List, Set
 
 from onstage.errors import BadInput, BadOutput
 from onstage.wire import Incoming, Outgoing
@@ -49,6 +49,11 @@ class Shape:
         """The Python value of an input. Raises BadInput."""
         return value
 
+    def decode_all(self, values: List[Any], incoming: Incoming) -> List[Any]:
+        """The Python values of many inputs of this shape. Raises BadInput."""
+        decode = self.decode
+        return [decode(value, incoming) for value in values]
+
     def encode(self, value: Any, outgoing: Outgoing, at: str) -> Any:
         """The JSON value of an answer. Raises BadOutput, naming the place `at`."""
         raise NotImplementedError
@@ -61,8 +66,8 @@ class Shape:
         """What the function gets where the input is left out, given the default that the author wrote."""
         return default
 
-    def passes(self, kinds: Set[type], values: list) -> bool:
-        """Whether a list of values, whose types are `kinds`, is its own JSON, so that none need be looked at."""
+    def passes(self, kinds: Set[type], values: Collection[Any]) -> bool:
+        """Whether all values, whose types are `kinds`, is its own JSON, so that none need be looked at."""
         return False
 
     def refuse(self, value: Any, at: str) -> BadOutput:

@@ -5,7 +5,7 @@ It must not know what the values inside are.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Collection, Optional, Set
 
 from onstage import foreign
 from onstage.shapes.base import Book, Schema, Shape
@@ -29,8 +29,7 @@ class ListOf(Shape):
         if not isinstance(value, list):
             raise self.bad_input(value)
         if not self.item.direct:
-            decode = self.item.decode
-            value = [decode(inner, incoming) for inner in value]
+            value = self.item.decode_all(value, incoming)
         return self._make(value) if self._make else value
 
     def encode(self, value: Any, outgoing: Outgoing, at: str) -> Any:
@@ -46,6 +45,10 @@ class ListOf(Shape):
             return list(value)
         encode = self.item.encode
         return [encode(inner, outgoing, f"{at}[{index}]") for index, inner in enumerate(value)]
+
+    def passes(self, kinds: Set[type], values: Collection[Any]) -> bool:
+        passes = self.item.passes
+        return kinds == {list} and all(value and passes(set(map(type, value)), value) for value in values)
 
 
 class MapOf(Shape):
@@ -63,16 +66,24 @@ class MapOf(Shape):
             raise self.bad_input(value)
         if self.value.direct:
             return value
-        decode = self.value.decode
-        return {key: decode(inner, incoming) for key, inner in value.items()}
+        return dict(zip(value, self.value.decode_all(list(value.values()), incoming)))
 
     def encode(self, value: Any, outgoing: Outgoing, at: str) -> Any:
         if foreign.is_series(value) and hasattr(value, "to_dict"):
             value = value.to_dict()
         if not isinstance(value, dict):
             raise self.refuse(value, at)
+        if self.passes({dict}, [value]):
+            return dict(value)
         encode = self.value.encode
         return {key_text(key, at): encode(inner, outgoing, f"{at}.{key}") for key, inner in value.items()}
+
+    def passes(self, kinds: Set[type], values: Collection[Any]) -> bool:
+        passes = self.value.passes
+        return kinds == {dict} and all(
+            set(map(type, value)) == {str} and passes(set(map(type, value.values())), value.values())
+            for value in values
+        )
 
 
 class ScoresOf(MapOf):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import enum
 import math
-from typing import Any, List, Optional, Sequence, Set, Type
+from typing import Any, Collection, List, Optional, Sequence, Set, Type
 
 from onstage import foreign
 from onstage.errors import BadOutput
@@ -34,7 +34,7 @@ class Text(Shape):
             return plain
         raise self.refuse(value, at)
 
-    def passes(self, kinds: Set[type], values: list) -> bool:
+    def passes(self, kinds: Set[type], values: Collection[Any]) -> bool:
         return kinds == {str}
 
 
@@ -72,6 +72,9 @@ class Integer(Shape):
             return int(value)
         raise self.bad_input(value)
 
+    def decode_all(self, values: List[Any], incoming: Incoming) -> List[Any]:
+        return values if set(map(type, values)) == {int} else super().decode_all(values, incoming)
+
     def encode(self, value: Any, outgoing: Outgoing, at: str) -> Any:
         if type(value) is not int:
             plain = foreign.plain(value)
@@ -82,7 +85,7 @@ class Integer(Shape):
             raise BadOutput(f"the number as {at} does not fit 64 bits; return it as text")
         return value
 
-    def passes(self, kinds: Set[type], values: list) -> bool:
+    def passes(self, kinds: Set[type], values: Collection[Any]) -> bool:
         return kinds == {int} and min(values) >= INTEGER_MIN and max(values) <= INTEGER_MAX
 
 
@@ -99,6 +102,14 @@ class Number(Shape):
             return made
         raise self.bad_input(value)
 
+    def decode_all(self, values: List[Any], incoming: Incoming) -> List[Any]:
+        if set(map(type, values)) <= {int, float}:
+            try:
+                return list(map(float, values))
+            except OverflowError:
+                pass
+        return super().decode_all(values, incoming)
+
     def encode(self, value: Any, outgoing: Outgoing, at: str) -> Any:
         if type(value) is not float:
             value = foreign.plain(value)
@@ -110,7 +121,7 @@ class Number(Shape):
             raise BadOutput(f"expected a finite number as {at}, got {value}")
         return value
 
-    def passes(self, kinds: Set[type], values: list) -> bool:
+    def passes(self, kinds: Set[type], values: Collection[Any]) -> bool:
         return kinds == {float} and all(map(math.isfinite, values))
 
 
@@ -134,7 +145,7 @@ class Boolean(Shape):
             return plain
         raise self.refuse(value, at)
 
-    def passes(self, kinds: Set[type], values: list) -> bool:
+    def passes(self, kinds: Set[type], values: Collection[Any]) -> bool:
         return kinds == {bool}
 
 

@@ -19,7 +19,7 @@ from onstage.wire import Incoming, Outgoing
 from onstage.worker.channel import Channel
 from onstage.worker.interrupt import Interrupt
 from onstage.worker.outbox import Outbox
-from onstage.worker.outcome import error_of, failed, output_json, streamed, succeeded
+from onstage.worker.outcome import all_succeeded, error_of, failed, output_json, streamed, succeeded
 from onstage.worker.prints import Output
 from onstage.worker.stage import WorkerStage
 from onstage.worker.watch import Progress
@@ -197,9 +197,10 @@ class Compute:
             desk.interrupt.close()
             trouble = error
         desk.output.end_item()
-        for place, number in enumerate(numbers):
-            if desk.batch.pop(number, None) is not None:
-                self._add_row(number, answers[place] if trouble is None else trouble)
+        if trouble is not None:
+            answers = [trouble] * len(numbers)
+        claimed = [place for place, number in enumerate(numbers) if desk.batch.pop(number, None) is not None]
+        self._add_rows([numbers[place] for place in claimed], [answers[place] for place in claimed])
         desk.interrupt.reset()
         desk.outbox.flush()
         stage.clear()
@@ -234,6 +235,14 @@ class Compute:
             return self._many(rows, **arguments) if self._many else None
         finally:
             interrupt.close()
+
+    def _add_rows(self, numbers: List[int], answers: List[Any]) -> None:
+        made = all_succeeded(self._shape, numbers, answers) if len(numbers) > 1 else None
+        if made is not None:
+            self._desk.outbox.add(made)
+            return
+        for number, answer in zip(numbers, answers):
+            self._add_row(number, answer)
 
     def _add_row(self, number: int, answer: Any) -> None:
         outgoing = Outgoing()

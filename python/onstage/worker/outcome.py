@@ -5,13 +5,12 @@ It must not send anything.
 
 from __future__ import annotations
 
-import re
 import sys
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from onstage.contract import refuse_generator
 from onstage.errors import BadInput, BadOutput, Cancelled, UserError
-from onstage.frames import HEADER_BYTES_MAX, depth, dumps
+from onstage.frames import HEADER_BYTES_MAX, depth, dumps, is_flat
 from onstage.shapes.base import Shape
 from onstage.shapes.loose import Loose
 from onstage.tracebacks import one_line, text
@@ -21,13 +20,14 @@ OUTPUT_DEPTH_MAX = 100
 OUTPUT_JSON_BYTES_MAX = HEADER_BYTES_MAX - (1 << 20)
 OUTPUT_ATTACHED_BYTES_MAX = (1 << 30) - HEADER_BYTES_MAX
 SCANNED_CHARS_MAX = 1 << 20
+TOGETHER_BYTES_MAX = 1 << 20
 THE_ANSWER = "the answer"
 
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _KEPT = ('"$path"', '"$blob"')
 
 # An integer beyond the range of a double is JSON by its grammar, but no reader takes it.
-_HUGE_INTEGER = re.compile(r"\d{309}")
+_HUGE_DIGITS = b"0" * 309
+_DIGITS_AS_ZEROS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 
 
 def output_json(shape: Shape, value: Any, outgoing: Outgoing) -> bytes:
@@ -51,6 +51,24 @@ def output_json(shape: Shape, value: Any, outgoing: Outgoing) -> bytes:
     return raw
 
 
+def all_succeeded(shape: Shape, items: List[int], values: List[Any]) -> Optional[bytes]:
+    """What `succeeded` gives for each item, with commas between, made at once: that costs half of one by one.
+
+    None where any value needs a closer look; nothing was done to it then.
+    """
+    loose = type(shape) is Loose
+    if not loose and not shape.passes(set(map(type, values)), values):
+        return None
+    try:
+        made: str = dumps([{"id": item, "output": value} for item, value in zip(items, values)])
+        raw = made.encode()
+    except (TypeError, ValueError, RecursionError):
+        return None
+    if len(raw) > TOGETHER_BYTES_MAX or '"$' in made or (loose and (_may_have_huge(raw) or not is_flat(raw))):
+        return None
+    return raw[1:-1]
+
+
 def _slowly(shape: Shape, value: Any, outgoing: Outgoing) -> str:
     refuse_generator(value)
     try:
@@ -71,25 +89,12 @@ def _check(made: str, raw: bytes) -> None:
             f"the answer is {len(raw) >> 20} MiB of JSON; the limit is {OUTPUT_JSON_BYTES_MAX >> 20} MiB: "
             "return a file instead (`on.File`, a path or bytes)"
         )
-    if made.count("[") + made.count("{") > OUTPUT_DEPTH_MAX and not _is_flat(raw):
+    if made.count("[") + made.count("{") > OUTPUT_DEPTH_MAX and not is_flat(raw):
         deepest = depth(_reparsed(made))
         if deepest > OUTPUT_DEPTH_MAX:
             raise BadOutput(f"the answer is nested {deepest} deep; the limit is {OUTPUT_DEPTH_MAX}")
-    if 309 <= len(made) <= SCANNED_CHARS_MAX and _HUGE_INTEGER.search(made) and _has_huge(_reparsed(made)):
+    if len(made) <= SCANNED_CHARS_MAX and _may_have_huge(raw) and _has_huge(_reparsed(made)):
         raise BadOutput("the answer holds a number too large for JSON; return it as text")
-
-
-def _is_flat(raw: bytes) -> bool:
-    """Whether JSON text is surely nested less than the limit, told without parsing it: a picture as lists is large.
-
-    Brackets inside texts can only make it look unbalanced, unless somebody balances them on purpose.
-    """
-    brackets = raw.translate(None, _NO_BRACKETS)
-    for _ in range(8):
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if not brackets:
-            return True
-    return False
 
 
 def _check_keys(made: str, attached: int) -> None:
@@ -114,6 +119,10 @@ def _reparsed(made: str) -> Any:
     import json
 
     return json.loads(made)
+
+
+def _may_have_huge(raw: bytes) -> bool:
+    return len(raw) >= len(_HUGE_DIGITS) and _HUGE_DIGITS in raw.translate(_DIGITS_AS_ZEROS)
 
 
 def _has_huge(value: Any) -> bool:

@@ -12,7 +12,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use objects::ObjectBlobs;
+use objects::{ObjectBlobs, PART_BYTES};
 use onstage_core::{Error, Result, ports::Blobs};
 use std::{path::Path, sync::Arc};
 
@@ -51,12 +51,11 @@ pub async fn folder(path: &Path) -> Result<Arc<dyn Blobs>> {
     let opened = tokio::task::spawn_blocking(move || folder::open(&path)).await;
     let objects = opened
         .map_err(|error| Error::internal("a blob folder was not opened").because(error))??;
-    Ok(Arc::new(ObjectBlobs::new(objects)))
+    Ok(Arc::new(ObjectBlobs::new(objects, PART_BYTES)))
 }
 
 /// Blobs that live as long as the process.
 pub fn memory() -> Arc<dyn Blobs> {
-    Arc::new(ObjectBlobs::new(Arc::new(
-        object_store::memory::InMemory::new(),
-    )))
+    let objects = Arc::new(object_store::memory::InMemory::new());
+    Arc::new(ObjectBlobs::new(objects, PART_BYTES))
 }

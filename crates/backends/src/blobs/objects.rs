@@ -18,13 +18,20 @@ use tokio::io::AsyncWriteExt;
 /// How long one call on the storage may take: a part, a range, a piece of a stream. Clients of remote ones try again within it.
 pub(super) const CALL_MS_MAX: u64 = 120_000;
 
+/// Bytes of a part of a long blob: several are in memory while it is written.
+pub(super) const PART_BYTES: usize = 1 << 20;
+
 pub(super) struct ObjectBlobs {
     objects: Arc<dyn ObjectStore>,
+    part_bytes: usize,
 }
 
 impl ObjectBlobs {
-    pub(super) fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects }
+    pub(super) fn new(objects: Arc<dyn ObjectStore>, part_bytes: usize) -> Self {
+        Self {
+            objects,
+            part_bytes,
+        }
     }
 
     /// Whether `range` lies inside of the blob; an error when not.
@@ -56,7 +63,8 @@ impl ObjectBlobs {
 impl Blobs for ObjectBlobs {
     async fn writer(&self, key: &str) -> Result<Box<dyn BlobWriter>> {
         let place = key::checked(key)?;
-        Ok(Box::new(Writer::new(Arc::clone(&self.objects), place)))
+        let writer = Writer::new(Arc::clone(&self.objects), place, self.part_bytes);
+        Ok(Box::new(writer))
     }
 
     async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes> {

@@ -9,6 +9,8 @@ use object_store::{
 use onstage_core::{Error, Result, ports::Blobs};
 use std::{sync::Arc, time::Duration};
 
+/// S3 takes parts of 5 MiB or more and at most 10,000 of them: this allows 78 GiB.
+const PART_BYTES: usize = 8 << 20;
 const RETRIES_MAX: usize = 4;
 /// No further try starts after so long; below the deadline of a call.
 const RETRY_MS_MAX: u64 = 60_000;
@@ -36,7 +38,7 @@ pub(super) fn open(place: &str) -> Result<Arc<dyn Blobs>> {
         "" => Arc::new(bucket),
         _ => Arc::new(PrefixStore::new(bucket, prefix)),
     };
-    Ok(Arc::new(ObjectBlobs::new(objects)))
+    Ok(Arc::new(ObjectBlobs::new(objects, PART_BYTES)))
 }
 
 /// The client adds jitter to the back-off by itself.

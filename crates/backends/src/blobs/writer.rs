@@ -16,8 +16,6 @@ use sha2::{Digest, Sha256};
 use std::{collections::VecDeque, sync::Arc};
 use tokio::task::JoinHandle;
 
-/// S3 takes parts of 5 MiB or more and at most 10,000 of them: this allows 78 GiB.
-const PART_BYTES: usize = 8 * 1024 * 1024;
 /// Parts on their way at once.
 const PARTS_IN_FLIGHT_MAX: usize = 2;
 
@@ -26,6 +24,7 @@ type Part = JoinHandle<Option<object_store::Result<()>>>;
 pub(super) struct Writer {
     objects: Arc<dyn ObjectStore>,
     place: Path,
+    part_bytes: usize,
     hash: Sha256,
     size_bytes: u64,
     rest: BytesMut,
@@ -39,10 +38,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(objects: Arc<dyn ObjectStore>, place: Path) -> Self {
+    pub(super) fn new(objects: Arc<dyn ObjectStore>, place: Path, part_bytes: usize) -> Self {
         Self {
             objects,
             place,
+            part_bytes,
             hash: Sha256::new(),
             size_bytes: 0,
             rest: BytesMut::new(),
@@ -56,12 +56,12 @@ impl Writer {
     async fn take_in(&mut self, mut bytes: Bytes) -> Result<()> {
         self.hash.update(&bytes);
         self.size_bytes += bytes.len() as u64;
-        while self.rest.len() + bytes.len() >= PART_BYTES {
-            let fits = bytes.split_to(PART_BYTES - self.rest.len());
+        while self.rest.len() + bytes.len() >= self.part_bytes {
+            let fits = bytes.split_to(self.part_bytes - self.rest.len());
             self.rest.extend_from_slice(&fits);
             self.make_way().await?;
             let room = self.spare.pop();
-            let room = room.unwrap_or_else(|| BytesMut::with_capacity(PART_BYTES));
+            let room = room.unwrap_or_else(|| BytesMut::with_capacity(self.part_bytes));
             let part = std::mem::replace(&mut self.rest, room).freeze();
             self.send_part(part).await?;
         }

@@ -2,6 +2,7 @@
 //! Thin: who waits for what is decided in `flight`, what to send next by the source.
 
 use super::{
+    alarm::Alarm,
     ask::{Asked, Reply},
     flight::Flight,
     health::Health,
@@ -15,11 +16,12 @@ use onstage_core::{
     outcome::{Failure, Progress},
     wire::{FromWorker, ToWorker, to_worker},
 };
-use std::{pin::Pin, sync::Arc, time::Duration};
-use tokio::{
-    sync::{Notify, mpsc},
-    time::Sleep,
-};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Notify, mpsc};
+
+/// While microbatches take less than this, the next one is on its way to the worker while it computes.
+/// An item's time limit is told when it is sent: what waits there for long would be told too short a one.
+const HANDED_AHEAD_WITHIN: Duration = Duration::from_secs(1);
 
 /// What the handle tells the loop. Every order comes from something that is bounded: an accepted item, a request of the worker, a stop.
 pub(super) enum Order {
@@ -57,6 +59,8 @@ pub(super) struct Drive {
     pub health: Health,
     /// Microbatches handed over by `run` that wait for their turn.
     pub pending: std::collections::VecDeque<Vec<Item>>,
+    /// What the last microbatch took.
+    pub last_took: Option<Duration>,
     /// When to look at the source again without being woken.
     pub look_again: Option<Duration>,
     /// Set by `Stop`: when to kill.
@@ -122,7 +126,7 @@ impl Drive {
         if self.stopping.is_some() {
             return self.part();
         }
-        while self.flight.is_empty()
+        while self.flight.microbatches() < self.handed_max()
             && let Some(items) = self.pending.pop_front()
         {
             self.send(items);
@@ -139,6 +143,14 @@ impl Drive {
                     return;
                 }
             }
+        }
+    }
+
+    /// Microbatches of `run` that the worker may have.
+    fn handed_max(&self) -> usize {
+        match self.last_took {
+            Some(took) if took <= HANDED_AHEAD_WITHIN => 2,
+            _ => 1,
         }
     }
 
@@ -259,6 +271,9 @@ impl Drive {
     fn answered(&mut self, answer: onstage_core::wire::from_worker::Answer, now: Duration) {
         let strays = self.flight.strays;
         let complete = self.flight.answer(answer, now);
+        if let Some((_, took)) = complete {
+            self.last_took = Some(took);
+        }
         let Some(source) = &self.source else { return };
         if let Some((items, took)) = complete {
             source.measured(self.number, items, took);
@@ -464,34 +479,4 @@ fn stopped() -> Failure {
         onstage_core::outcome::Reason::WorkerLost,
         "the worker was told to stop",
     )
-}
-
-/// A timer that is moved only when it must ring earlier: a ring that comes too early finds nothing to do and sets it anew.
-#[derive(Default)]
-pub(super) struct Alarm {
-    at: Option<Duration>,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Alarm {
-    fn set(&mut self, at: Option<Duration>, clock: &dyn Clock) {
-        let Some(at) = at else { return };
-        if self.at.is_some_and(|set| set <= at) {
-            return;
-        }
-        self.at = Some(at);
-        let deadline = tokio::time::Instant::now() + at.saturating_sub(clock.monotonic());
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().reset(deadline),
-            None => self.sleep = Some(Box::pin(tokio::time::sleep_until(deadline))),
-        }
-    }
-
-    async fn rang(&mut self) {
-        match &mut self.sleep {
-            Some(sleep) if self.at.is_some() => sleep.as_mut().await,
-            _ => std::future::pending().await,
-        }
-        self.at = None;
-    }
 }

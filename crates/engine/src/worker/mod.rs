@@ -1,6 +1,7 @@
 //! One worker: its process, its socket, its output, and the items it computes.
 //! Does not know pools, tickets, jobs or tasks: whoever has items hands them over with a sink each.
 
+mod alarm;
 mod ask;
 mod drive;
 mod flight;
@@ -120,11 +121,12 @@ impl Worker {
             ),
             health: Health::new(parts.clock.monotonic()),
             pending: VecDeque::new(),
+            last_took: None,
             look_again: None,
             stopping: None,
             has_owners: true,
             said_exit: false,
-            alarm: drive::Alarm::default(),
+            alarm: alarm::Alarm::default(),
         };
         let (tempdir, weights) = (started.tempdir, started.weights);
         spawn("worker", async move {

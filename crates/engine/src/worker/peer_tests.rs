@@ -226,6 +226,46 @@ async fn answers_for_nobody_reach_nobody_and_what_is_unknown_is_ignored() {
     worker.stop(LONG).await;
 }
 
+/// The number of the item that comes alone in the next message.
+fn next_id(peer: &mut Peer) -> u64 {
+    peer.hear().unwrap()["items"][0]["id"].as_u64().unwrap()
+}
+
+fn answer(peer: &mut Peer, id: u64) {
+    peer.say(&format!(
+        r#"{{"t":"result","items":[{{"id":{id},"output":{id}}}]}}"#
+    ));
+}
+
+#[tokio::test]
+async fn the_next_microbatch_is_on_its_way_while_a_quick_worker_computes() {
+    let worker = start("", |mut peer| {
+        peer.get_ready();
+        let first = next_id(&mut peer);
+        answer(&mut peer, first);
+        let (second, third) = (next_id(&mut peer), next_id(&mut peer));
+        answer(&mut peer, second);
+        answer(&mut peer, third);
+        let fourth = next_id(&mut peer);
+        answer(&mut peer, fourth);
+        assert_eq!(peer.hear().unwrap()["t"], "exit");
+    })
+    .await
+    .unwrap();
+    let mut told = Vec::new();
+    for id in 1..=4 {
+        let (item, _, end) = item(id, LONG);
+        worker.run(vec![item]);
+        told.push(end);
+    }
+    for (end, id) in told.into_iter().zip(1..) {
+        let end = end.await.unwrap();
+        let right = |output: &Value| output.json == id.to_string();
+        assert!(matches!(&end, End::Output { output, .. } if right(output)));
+    }
+    worker.stop(LONG).await;
+}
+
 #[tokio::test]
 async fn a_death_is_explained_by_what_its_own_item_printed() {
     let worker = start("", |mut peer| {

@@ -159,7 +159,9 @@ fn check_chunks(chunks: &[Chunk], story: &str) {
 }
 
 async fn world(folder: &std::path::Path, sqlite: bool) -> World {
-    let extra = json!({"schema": {"many": {"max": 100}}, "jobs": {"linger": "1ms"}});
+    let schemas = json!({"Input": {"required": ["x"], "properties": {"x": {"x-order": 0}}}, "Output": {"type": ["integer", "string"]}});
+    let schema = json!({"many": {"max": 100}, "components": {"schemas": schemas}});
+    let extra = json!({"schema": schema, "jobs": {"linger": "1ms"}});
     let records = match sqlite {
         true => store::sqlite(&folder.join("onstage.db")).await.unwrap(),
         false => store::memory(),

@@ -11,6 +11,7 @@ mod fronts;
 mod kills;
 mod predictions;
 mod python;
+mod results;
 mod schedules;
 mod sharing;
 mod sweeps;

@@ -32,7 +32,9 @@ fn table(rows: u64) -> String {
 }
 
 async fn shared_world() -> World {
-    world(json!({"jobs": {"tasks": 3, "linger": "1500ms"}, "schema": {"many": {"max": 8}}})).await
+    let schemas = json!({"Input": {"required": ["x"], "properties": {"x": {"x-order": 0}}}, "Output": {"type": "number"}});
+    let schema = json!({"many": {"max": 8}, "components": {"schemas": schemas}});
+    world(json!({"jobs": {"tasks": 3, "linger": "1500ms"}, "schema": schema})).await
 }
 
 fn double(input: &Value) -> Act {

@@ -10,14 +10,22 @@ use onstage_core::{
     Kind,
     ports::{AppState, Jobs, StateOp, Store},
 };
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 use std::sync::Arc;
 use tokio::sync::Barrier;
 
 /// The first column of the first row, as text.
 async fn ask(connection: &DatabaseConnection, sql: &str, column: usize) -> String {
+    answered(connection, sql, column).await.unwrap()
+}
+
+async fn answered(
+    connection: &DatabaseConnection,
+    sql: &str,
+    column: usize,
+) -> Result<String, DbErr> {
     let ask = Statement::from_string(connection.get_database_backend(), sql);
-    let row = connection.query_one_raw(ask).await.unwrap().unwrap();
+    let row = connection.query_one_raw(ask).await?.expect("a row");
     row.try_get_by_index::<String>(column)
         .or_else(|_| row.try_get_by_index::<i64>(column).map(|n| n.to_string()))
         .or_else(|_| row.try_get_by_index::<i32>(column).map(|n| n.to_string()))
@@ -25,7 +33,6 @@ async fn ask(connection: &DatabaseConnection, sql: &str, column: usize) -> Strin
             row.try_get_by_index::<bool>(column)
                 .map(|is| is.to_string())
         })
-        .unwrap()
 }
 
 async fn opened(place: &Place) -> SqlStore {
@@ -176,7 +183,11 @@ async fn cut(store: SqlStore, who_am_i: &str, kill: &str) {
     });
     let server = server.await.unwrap();
     let kill_mine = async || {
-        let mine = ask(&store.readers, who_am_i, 0).await;
+        // The store asks again when a connection turns out to be cut; this goes past the store.
+        let mine = match answered(&store.readers, who_am_i, 0).await {
+            Ok(mine) => mine,
+            Err(_) => ask(&store.readers, who_am_i, 0).await,
+        };
         let sql = kill.replace("{}", &mine);
         server.execute_unprepared(&sql).await.unwrap();
     };

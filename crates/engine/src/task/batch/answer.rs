@@ -32,11 +32,15 @@ pub(crate) enum Columns {
 }
 
 impl Shape {
-    pub(crate) fn new(schema: &ModelSchema) -> Self {
-        Self {
-            scores: is_scores(schema),
+    /// What the schema alone says: outputs that are scores, or never objects. None, when the outputs decide.
+    pub(crate) fn known_before(schema: &ModelSchema) -> Option<Self> {
+        let scores = is_scores(schema);
+        let plain = schema.output().is_some_and(is_never_object);
+        (scores || plain).then(|| Self {
+            scores,
+            plain,
             ..Self::default()
-        }
+        })
     }
 
     /// Takes in one output.
@@ -125,6 +129,18 @@ pub(crate) fn is_scores(schema: &ModelSchema) -> bool {
         .output()
         .and_then(|output| output.get("x-onstage-type"))
         .is_some_and(|kind| kind == "scores")
+}
+
+fn is_never_object(output: &Value) -> bool {
+    let plain = |kind: &Value| {
+        let plain = ["string", "number", "integer", "boolean", "null", "array"];
+        kind.as_str().is_some_and(|kind| plain.contains(&kind))
+    };
+    match output.get("type") {
+        Some(Value::Array(kinds)) => !kinds.is_empty() && kinds.iter().all(plain),
+        Some(kind) => plain(kind),
+        None => false,
+    }
 }
 
 /// Whether an answer equals the true one, however the table spells it. Nothing equals an empty cell.

@@ -152,9 +152,15 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    pub(crate) fn start(parts: &Parts, lease: &Lease) -> Self {
+    /// Tells `ear` of what is committed.
+    pub(crate) fn start(
+        parts: &Parts,
+        lease: &Lease,
+        ear: Option<mpsc::UnboundedSender<Chunk>>,
+    ) -> Self {
         let (chunks, inbox) = mpsc::channel(CHUNKS_WAITING_MAX);
-        let work: JoinHandle<_> = spawn("chunks", commit_all(parts.clone(), lease.clone(), inbox));
+        let all = commit_all(parts.clone(), lease.clone(), ear, inbox);
+        let work: JoinHandle<_> = spawn("chunks", all);
         Self {
             chunks: Some(chunks),
             work: Some(AbortOnDropHandle::new(work)),
@@ -203,10 +209,20 @@ impl Committer {
     }
 }
 
-async fn commit_all(parts: Parts, lease: Lease, mut inbox: mpsc::Receiver<Entry>) -> Result<()> {
+async fn commit_all(
+    parts: Parts,
+    lease: Lease,
+    ear: Option<mpsc::UnboundedSender<Chunk>>,
+    mut inbox: mpsc::Receiver<Entry>,
+) -> Result<()> {
     while let Some(entry) = inbox.recv().await {
         match entry {
-            Entry::Chunk(sealed) => commit(&parts, &lease, sealed).await?,
+            Entry::Chunk(sealed) => {
+                let chunk = commit(&parts, &lease, sealed).await?;
+                if let Some(ear) = &ear {
+                    let _ = ear.send(chunk);
+                }
+            }
             Entry::Done(end) => {
                 persist::insist(&parts, "telling that a share is done", || {
                     parts.store.share(&lease, ShareStep::Done { end })
@@ -218,7 +234,7 @@ async fn commit_all(parts: Parts, lease: Lease, mut inbox: mpsc::Receiver<Entry>
     Ok(())
 }
 
-async fn commit(parts: &Parts, lease: &Lease, sealed: Sealed) -> Result<()> {
+async fn commit(parts: &Parts, lease: &Lease, sealed: Sealed) -> Result<Chunk> {
     let blob = persist::insist(parts, "storing a chunk", || {
         parts.blobs.put(&sealed.key, sealed.lines.clone())
     })
@@ -234,7 +250,8 @@ async fn commit(parts: &Parts, lease: &Lease, sealed: Sealed) -> Result<()> {
     persist::insist(parts, "committing a chunk", || {
         parts.store.commit_chunk(lease, chunk.clone())
     })
-    .await
+    .await?;
+    Ok(chunk)
 }
 
 #[cfg(test)]

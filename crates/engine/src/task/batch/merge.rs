@@ -4,9 +4,10 @@
 use super::{
     answer::{Columns, Shape, free_name},
     line::Line,
+    lines::{Lines, each_line},
 };
 use crate::parts::Parts;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 use onstage_core::{
     Error, Result,
     batch::{Chunk, TableFormat},
@@ -20,103 +21,84 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::{io::AsyncReadExt, sync::mpsc};
+use tokio::io::AsyncReadExt;
 
-/// Bytes read from a blob or a file at once.
-const PIECE_BYTES: u64 = 1 << 20;
-/// Pieces on their way to the thread that works on them.
-const PIECES_WAITING_MAX: usize = 4;
+/// Bytes read from a file at once.
+const PIECE_BYTES: usize = 1 << 20;
 
-/// What the result is made of.
+/// What the result is made of, beside the chunks.
+#[derive(Clone)]
 pub(crate) struct Merge {
+    pub(crate) tables: Arc<dyn Tables>,
     pub(crate) table: PathBuf,
     pub(crate) format: TableFormat,
     /// Where the result is written before it is uploaded.
     pub(crate) result: PathBuf,
     pub(crate) schema: Arc<ModelSchema>,
-    /// By index.
-    pub(crate) chunks: Vec<Chunk>,
 }
 
 impl Merge {
-    /// Writes the result and puts it under `key`.
-    pub(crate) async fn run(self, parts: &Parts, key: &str) -> Result<BlobRef> {
-        let schema = self.schema.clone();
-        let shape = each_line(parts, &self.chunks, move |lines| shape_of(&schema, lines)).await?;
-        let (tables, result) = (parts.tables.clone(), self.result.clone());
-        let (table, format) = (self.table.clone(), self.format);
-        each_line(parts, &self.chunks, move |lines| {
-            write_result(&*tables, &table, format, &result, shape, lines)
-        })
-        .await?;
-        upload(&*parts.blobs, key, &self.result).await
+    /// What the answers have in common, where the schema says it.
+    pub(crate) fn shape_known_before(&self) -> Option<Shape> {
+        Shape::known_before(&self.schema)
     }
-}
 
-/// Gives the lines of all chunks to `work` on a thread of its own.
-pub(crate) async fn each_line<T: Send + 'static>(
-    parts: &Parts,
-    chunks: &[Chunk],
-    work: impl FnOnce(&mut Lines) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let (pieces, inbox) = mpsc::channel(PIECES_WAITING_MAX);
-    let thread = tokio::task::spawn_blocking(move || {
-        let mut lines = Lines {
-            inbox,
-            buffer: BytesMut::new(),
+    /// Writes the result of all chunks, which are by index.
+    pub(crate) async fn run(&self, parts: &Parts, chunks: &[Chunk]) -> Result<()> {
+        let shape = match self.shape_known_before() {
+            Some(shape) => shape,
+            None => each_line(parts, chunks, shape_of).await?,
         };
-        work(&mut lines)
-    });
-    feed(&*parts.blobs, chunks, pieces).await?;
-    thread
-        .await
-        .map_err(|error| Error::internal("reading chunks has panicked").because(error))?
-}
-
-async fn feed(blobs: &dyn Blobs, chunks: &[Chunk], pieces: mpsc::Sender<Bytes>) -> Result<()> {
-    for chunk in chunks {
-        let mut at = 0;
-        while at < chunk.blob.size_bytes {
-            let end = (at + PIECE_BYTES).min(chunk.blob.size_bytes);
-            let piece = blobs.read(&chunk.blob.key, at..end).await?;
-            at = end;
-            if pieces.send(piece).await.is_err() {
-                // The thread has what it wants, or an error that tells more.
-                return Ok(());
-            }
-        }
+        let merge = self.clone();
+        each_line(parts, chunks, move |lines| merge.write(shape, lines)).await
     }
-    Ok(())
-}
 
-/// Lines out of pieces; for a thread that may block.
-pub(crate) struct Lines {
-    inbox: mpsc::Receiver<Bytes>,
-    buffer: BytesMut,
-}
+    /// Writes the result of these lines.
+    pub(crate) fn write(&self, shape: Shape, lines: &mut Lines) -> Result<()> {
+        let mut columns = columns_of(&*self.tables, &self.table, self.format)?;
+        let answers = shape.columns(&columns);
+        let error = free_name(&columns, "error");
+        columns.extend(answers.names());
+        columns.push(error.clone());
+        let mut writer = self.tables.create(&self.result, self.format, &columns)?;
+        let mut rows = Rows {
+            reader: self.tables.open(&self.table, self.format)?,
+            index: 0,
+        };
+        while let Some(line) = lines.next() {
+            let line = Line::parse(&line)?;
+            let row = rows.at(line.index)?;
+            write_row(&mut *writer, row, &line, &answers, &error)?;
+        }
+        writer.finish()
+    }
 
-impl Lines {
-    /// The next line without its end.
-    pub(crate) fn next(&mut self) -> Option<Bytes> {
-        let mut looked = 0;
+    /// Puts the result under `key`.
+    pub(crate) async fn upload(&self, blobs: &dyn Blobs, key: &str) -> Result<BlobRef> {
+        let unreadable = |error: std::io::Error| {
+            Error::unavailable("the result cannot be read back").because(error)
+        };
+        let mut file = tokio::fs::File::open(&self.result)
+            .await
+            .map_err(unreadable)?;
+        let mut writer = blobs.writer(key).await?;
         loop {
-            if let Some(place) = self.buffer[looked..].iter().position(|byte| *byte == b'\n') {
-                let line = self.buffer.split_to(looked + place).freeze();
-                self.buffer.advance(1);
-                return Some(line);
+            let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+            while piece.len() < PIECE_BYTES {
+                if file.read_buf(&mut piece).await.map_err(unreadable)? == 0 {
+                    break;
+                }
             }
-            looked = self.buffer.len();
-            match self.inbox.blocking_recv() {
-                Some(piece) => self.buffer.extend_from_slice(&piece),
-                None if self.buffer.is_empty() => return None,
-                None => return Some(self.buffer.split().freeze()),
+            if piece.is_empty() {
+                return writer.finish().await;
             }
+            writer.write(piece.freeze()).await?;
         }
     }
 }
 
-fn shape_of(schema: &ModelSchema, lines: &mut Lines) -> Result<Shape> {
-    let mut shape = Shape::new(schema);
+fn shape_of(lines: &mut Lines) -> Result<Shape> {
+    let mut shape = Shape::default();
     while let Some(line) = lines.next() {
         let line = Line::parse(&line)?;
         if let Some(output) = line.output.filter(|_| line.error.is_none()) {
@@ -124,32 +106,6 @@ fn shape_of(schema: &ModelSchema, lines: &mut Lines) -> Result<Shape> {
         }
     }
     Ok(shape)
-}
-
-fn write_result(
-    tables: &dyn Tables,
-    table: &Path,
-    format: TableFormat,
-    result: &Path,
-    shape: Shape,
-    lines: &mut Lines,
-) -> Result<()> {
-    let mut columns = columns_of(tables, table, format)?;
-    let answers = shape.columns(&columns);
-    let error = free_name(&columns, "error");
-    columns.extend(answers.names());
-    columns.push(error.clone());
-    let mut writer = tables.create(result, format, &columns)?;
-    let mut rows = Rows {
-        reader: tables.open(table, format)?,
-        index: 0,
-    };
-    while let Some(line) = lines.next() {
-        let line = Line::parse(&line)?;
-        let row = rows.at(line.index)?;
-        write_row(&mut *writer, row, &line, &answers, &error)?;
-    }
-    writer.finish()
 }
 
 fn write_row(
@@ -210,23 +166,4 @@ impl Rows {
 fn parse(text: &str) -> Result<Value> {
     serde_json::from_str(text)
         .map_err(|error| Error::internal("an answer in a chunk is damaged").because(error))
-}
-
-async fn upload(blobs: &dyn Blobs, key: &str, path: &Path) -> Result<BlobRef> {
-    let unreadable =
-        |error: std::io::Error| Error::unavailable("the result cannot be read back").because(error);
-    let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-    let mut writer = blobs.writer(key).await?;
-    loop {
-        let mut piece = BytesMut::with_capacity(PIECE_BYTES as usize);
-        while piece.len() < PIECE_BYTES as usize {
-            if file.read_buf(&mut piece).await.map_err(unreadable)? == 0 {
-                break;
-            }
-        }
-        if piece.is_empty() {
-            return writer.finish().await;
-        }
-        writer.write(piece.freeze()).await?;
-    }
 }

@@ -1,6 +1,7 @@
 //! Batch jobs: every row of a table through the model, in chunks committed one by one, and a result table at the end.
 //! Does not know background predictions.
 
+mod ahead;
 mod answer;
 mod cells;
 mod chunk;
@@ -8,6 +9,7 @@ mod dealer;
 mod deaths;
 mod flow;
 pub(super) mod line;
+mod lines;
 mod merge;
 mod meter;
 mod pace;
@@ -28,6 +30,7 @@ use super::{
     persist,
 };
 use crate::spawn::spawn;
+use ahead::Ahead;
 use cells::Cells;
 use chunk::{Committer, Filling};
 use dealer::{Dealer, Role};
@@ -172,7 +175,7 @@ impl Run<'_> {
         let (reader, selection) = or_halt(orders, self.prepare(folder)).await?;
         let version = self.desk.settings.version.clone();
         let role = Role::Helper { version };
-        self.compute(reader, selection, Counts::default(), role, orders)
+        self.compute(reader, selection, Counts::default(), role, None, orders)
             .await
             .map(|_| ())
     }
@@ -184,14 +187,22 @@ impl Run<'_> {
             free: shares::gaps(&done, selection.end()),
             tasks_max: self.desk.loaded.version.config.jobs.tasks,
         };
+        let ahead = Ahead::start(&self.desk.parts, &self.merge(), &done);
         let rows_per_s = self
-            .compute(reader, selection, counts(&done), role, orders)
+            .compute(
+                reader,
+                selection,
+                counts(&done),
+                role,
+                ahead.as_ref(),
+                orders,
+            )
             .await?;
         self.hold.voice().say(Phase::Uploading, None);
         let at = self.desk.parts.clock.now();
         self.journal
             .event(events::phase(Phase::Uploading, "writing the result", at));
-        let (result, counts) = or_halt(orders, self.publish()).await?;
+        let (result, counts) = or_halt(orders, self.publish(ahead)).await?;
         let accuracy = self.spec.label.is_some() && counts.done > 0;
         Ok(JobOutput::Batch {
             result,
@@ -240,7 +251,7 @@ impl Run<'_> {
 
     async fn failed_rows(&self, job: &Id) -> Result<Bits, Ending> {
         let chunks = chunks(self.desk, job).await?;
-        let bits = merge::each_line(&self.desk.parts, &chunks, |lines| {
+        let bits = lines::each_line(&self.desk.parts, &chunks, |lines| {
             let mut bits = Bits::default();
             while let Some(line) = lines.next() {
                 bits.add_if_failed(&line)?;
@@ -257,6 +268,7 @@ impl Run<'_> {
         selection: Selection,
         before: Counts,
         role: Role,
+        ahead: Option<&Ahead>,
         orders: &mut Orders,
     ) -> Result<f64, Ending> {
         let (desk, spec, lease) = (self.desk, self.spec, &self.hold.lease);
@@ -297,7 +309,7 @@ impl Run<'_> {
             counts: before,
             helps,
             filling: Filling::new(lease, helps),
-            committer: Committer::start(&desk.parts, lease),
+            committer: Committer::start(&desk.parts, lease, ahead.map(Ahead::ear)),
             flow: Flow::new(self.journal.clone()),
         };
         let through = pump.run(orders).await;
@@ -313,15 +325,22 @@ impl Run<'_> {
         }
     }
 
-    /// Builds the result and puts it into the blobs; the commit that follows makes it the job's.
-    async fn publish(&self) -> Result<(onstage_core::value::BlobRef, Counts), Ending> {
+    fn merge(&self) -> Merge {
+        Merge {
+            tables: self.desk.parts.tables.clone(),
+            table: self.table.clone(),
+            format: self.spec.format,
+            result: self.result.clone(),
+            schema: self.desk.loaded.schema.clone(),
+        }
+    }
+
+    /// Writes what `ahead` has not, and puts the result into the blobs; the commit that follows makes it the job's.
+    async fn publish(
+        &self,
+        ahead: Option<Ahead>,
+    ) -> Result<(onstage_core::value::BlobRef, Counts), Ending> {
         let (parts, lease) = (&self.desk.parts, &self.hold.lease);
-        let key = format!(
-            "jobs/{}/run-{}/result.{}",
-            lease.job,
-            lease.run,
-            self.spec.format.name()
-        );
         let chunks = chunks(self.desk, &lease.job).await?;
         let counts = counts(&chunks);
         let chosen = self.meter.total().map(|total| total.chosen);
@@ -329,17 +348,23 @@ impl Run<'_> {
             let text = format!("of {chosen:?} rows {counts:?} are there: one was lost or doubled");
             return Err(Error::internal(text).into());
         }
-        let merged = persist::insist(parts, "writing the result", || {
-            let merge = Merge {
-                table: self.table.clone(),
-                format: self.spec.format,
-                result: self.result.clone(),
-                schema: self.desk.loaded.schema.clone(),
-                chunks: chunks.clone(),
-            };
-            merge.run(parts, &key)
+        let merge = self.merge();
+        let begun = match ahead {
+            Some(ahead) => Some(ahead.finish(parts, &chunks).await),
+            None => None,
+        };
+        if let Some(Err(error)) = &begun {
+            tracing::warn!(job = %lease.job, %error, "the result is written anew");
+        }
+        if !matches!(begun, Some(Ok(()))) {
+            persist::insist(parts, "writing the result", || merge.run(parts, &chunks)).await?;
+        }
+        let format = self.spec.format.name();
+        let key = format!("jobs/{}/run-{}/result.{format}", lease.job, lease.run);
+        let result = persist::insist(parts, "storing the result", || {
+            merge.upload(&*parts.blobs, &key)
         });
-        Ok((merged.await?, counts))
+        Ok((result.await?, counts))
     }
 }
 
