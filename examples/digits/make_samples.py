@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 
 HERE = Path(__file__).parent
 HELD_OUT = 500
+SAMPLES = (0, 3, 4, 7)
 
 
 def main() -> None:
@@ -20,7 +21,9 @@ def main() -> None:
         table.writerow(["pixels", "digit"])
         for row, label in zip(pixels, labels):
             table.writerow([json.dumps([int(value) for value in row], separators=(",", ":")), label])
-    for digit in (3, 7, 0, 4):
+    with (HERE / "pictures.csv").open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([["image", "digit"], *([f"{one}.png", one] for one in SAMPLES)])
+    for digit in SAMPLES:
         place = int(np.flatnonzero(labels == digit)[1])
         picture = 255 - (pixels[place].reshape(8, 8) / 16 * 255).astype("uint8")
         framed = np.pad(picture, 2, constant_values=255)

@@ -10,10 +10,13 @@ import hashlib
 import http.client
 import json
 import os
+import tarfile
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 
 from onstage.files import File, media_type_of
@@ -57,14 +60,16 @@ class Client:
         record = self.call("POST", path, body, {"Prefer": _prefer})
         return Running(self, record)
 
-    def batch(self, model: str, table: Any, /, **fields: Any) -> Running:
+    def batch(self, model: str, table: Any, /, *, files: Any = None, **fields: Any) -> Running:
         """Every row of a table through the model; `.wait().result()` is the table with answers.
 
-        The live version computes, or the one that is named: `"lab/age@v3"`, `"lab/age@staging"`.
+        The live version computes, or the one that is named: `"lab/age@v3"`, `"lab/age@staging"`. Cells of inputs that
+        are files are paths in `files`: a folder, a ZIP or TAR of one, or a dataset (`"onstage://datasets/photos"`).
         """
-        file = Table(table)
         name, _, version = model.partition("@")
-        body = {"table": self.upload(file), **({"version": version} if version else {}), **fields}
+        body = {"table": self.upload(Table(table)), **({"version": version} if version else {}), **fields}
+        if files is not None:
+            body["files"] = self._files_of(files)
         record = self.call("POST", f"{self._path(name)}/batches", body)
         return Running(self, record)
 
@@ -228,6 +233,20 @@ class Client:
         if isinstance(table, str):
             return f"onstage://datasets/{table}"
         return self.upload(Table(table))
+
+    def _files_of(self, files: Any) -> str:
+        """The archive's name on the server; a folder is packed first."""
+        if isinstance(files, str) and files.startswith("onstage://"):
+            return files
+        if not isinstance(files, (str, os.PathLike)) or not os.path.isdir(files):
+            return self.upload(File(files))
+        folder = Path(files).resolve()
+        with tempfile.TemporaryDirectory(prefix="onstage-") as temporary:
+            packed = Path(temporary) / f"{folder.name}.tar"
+            with tarfile.open(packed, "w", dereference=True) as archive:
+                for inner in sorted(folder.iterdir()):
+                    archive.add(inner, arcname=inner.name)
+            return self.upload(File(packed))
 
     def _pages(self, path: Optional[str]) -> Iterator[Dict[str, Any]]:
         while path:

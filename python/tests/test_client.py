@@ -152,6 +152,19 @@ def test_large_files_are_uploaded_and_batches_give_a_table(server):
     assert json.loads(server.seen[1][3]) == {"table": "onstage://files/f1", "limit": 5}
 
 
+def test_the_files_of_a_table_go_beside_it(server, tmp_path):
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    (tmp_path / "photos" / "deep" / "a.txt").write_text("anna")
+    server.answers = [(201, {"id": "t1"}, {}), (201, {"id": "f1"}, {}), (202, record("processing"), {})]
+    server.client.batch("lab/age", [{"photo": "deep/a.txt"}], files=tmp_path / "photos")
+    assert b'filename="photos.tar"' in server.seen[1][3]
+    assert b"deep/a.txt" in server.seen[1][3]
+    assert json.loads(server.seen[2][3]) == {"table": "onstage://files/t1", "files": "onstage://files/f1"}
+    server.answers = [(201, {"id": "t1"}, {}), (202, record("processing"), {})]
+    server.client.batch("lab/age", [{"photo": "a.txt"}], files="onstage://datasets/shots")
+    assert json.loads(server.seen[4][3])["files"] == "onstage://datasets/shots"
+
+
 def test_models_follow_the_pages(server):
     server.answers = [
         (200, {"results": [{"name": "a"}], "next": "/v1/models?cursor=2"}, {}),

@@ -1,4 +1,5 @@
 // Owns the walk with a table: map, start, watch, download, failed rows, retry. Must not know digits.
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { accessible, expect, shot, test } from './walk';
 
@@ -46,6 +47,31 @@ test('a table goes through, failed rows are named and can be retried', async ({ 
   await page.getByRole('button', { name: 'Retry the failed rows' }).click();
   await expect(page).not.toHaveURL(before);
   await expect(page.locator('.figures')).toContainText('2', { timeout: 90_000 });
+});
+
+test('a table that names pictures goes with their archive', async ({ page }) => {
+  await page.goto('m/lab/digits/batch');
+  await page.getByLabel('Choose a table').setInputFiles({
+    name: 'pictures.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from('image,digit\n3.png,3\n7.png,7\nmissing.png,1\n'),
+  });
+  await expect(page.getByText('Add the files that Image names.')).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Start' })).toBeDisabled();
+  const choose = page.getByLabel('Choose the archive');
+  await choose.setInputFiles({ name: '3.png', mimeType: 'image/png', buffer: Buffer.from('x') });
+  await expect(page.getByText(/is not a ZIP or TAR archive/)).toBeVisible();
+  const archive = execFileSync('tar', ['-C', '../examples/digits/examples', '-cf', '-', '3.png', '7.png']);
+  await choose.setInputFiles({ name: 'pictures.tar', mimeType: 'application/x-tar', buffer: archive });
+  await page.getByLabel(/Compare with/).selectOption('digit');
+  await expect(page.getByRole('button', { name: 'Start' })).toBeEnabled();
+  await accessible(page);
+  await shot(page, 'batch-files');
+  await page.getByRole('button', { name: 'Start' }).click();
+  await expect(page).toHaveURL(/\/batches\//);
+  const figures = page.locator('.figures');
+  await expect(figures).toContainText(/Accuracy\s*100\s%/, { timeout: 110_000 });
+  await expect(page.getByText(/`?missing.png`? is not among the job.s files/)).toBeVisible();
 });
 
 test('past batch jobs are listed', async ({ page }) => {

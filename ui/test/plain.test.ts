@@ -7,7 +7,15 @@ import { accepts, csvOfText, nameOf } from '../src/form/files';
 import { numbersIn } from '../src/form/numbers';
 import { csvOf, headLength, rowsOfCsv, rowsOfJsonLines } from '../src/grid/table';
 import type { Batch } from '../src/api/types';
-import { batchOutcome, mapComplete, mappingOf, refusedTable, templateOf } from '../src/pages/mapping';
+import {
+  batchOutcome,
+  mapComplete,
+  mappingOf,
+  namesFiles,
+  refusedArchive,
+  refusedTable,
+  templateOf,
+} from '../src/pages/mapping';
 import { ago, bytes, duration, number, plainText, sentence, summary } from '../src/parts/format';
 import { correctionValue } from '../src/run/correction';
 import { idFromLocation } from '../src/run/start';
@@ -126,6 +134,17 @@ describe('addresses', () => {
 });
 
 describe('mapping', () => {
+  it('knows which columns name files that must come along', () => {
+    const photo = { type: ['string', 'null'], 'x-onstage-type': 'image', title: 'Photo' };
+    const input = { properties: { photo, zone: { type: 'string' } } };
+    const named = (cell: unknown): string[] =>
+      namesFiles(input as never, { photo: 'p', zone: 'z' }, [{ p: null, z: 'a.jpg' }, { p: cell }]);
+    expect(named('deep/a.jpg')).toEqual(['Photo']);
+    for (const cell of ['', null, 'data:,x', 'onstage://files/1', '/v1/files/1/content'])
+      expect(named(cell)).toEqual([]);
+    expect(refusedArchive('a.zip') ?? refusedArchive('b.TAR.GZ')).toBeNull();
+    expect(refusedArchive('a.jpg')).toContain('ZIP or TAR');
+  });
   const input = { type: 'object', required: ['a'], properties: { a: { title: 'A thing' }, b: {} } };
   it('takes suggestions without gaps', () => expect(mappingOf({ a: 'x', b: null })).toEqual({ a: 'x' }));
   it('starts with a table of the right columns and the plain examples', () => {

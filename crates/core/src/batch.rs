@@ -1,7 +1,10 @@
 //! Batch jobs: every row of a table through a model, in chunks that are committed one by one.
 //! Does not read tables.
 
-use crate::{dataset::DatasetRef, value::BlobRef};
+use crate::{
+    dataset::{Content, DatasetRef},
+    value::BlobRef,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -57,6 +60,9 @@ pub struct BatchSpec {
     /// The dataset's version that the table is, with its number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<DatasetRef>,
+    /// Where cells that are paths find their files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Box<BatchFiles>>,
     /// Input name to column name; inputs not named take the column of their own name.
     #[serde(default)]
     pub map: BTreeMap<String, String>,
@@ -69,6 +75,16 @@ pub struct BatchSpec {
     /// Only these rows (by index): a retry of failed ones.
     #[serde(default)]
     pub only_rows_of: Option<crate::Id>,
+}
+
+/// The files that a table's cells name by their paths.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchFiles {
+    /// An archive.
+    pub content: Content,
+    /// The dataset's version that it is, with its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<DatasetRef>,
 }
 
 /// How the rows of a batch job ended so far.

@@ -286,7 +286,26 @@ pub struct DatasetVersion {
     pub created_at: Timestamp,
 }
 
+/// Bytes that can be placed on a host: one file, or an archive that is unpacked there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// What messages call it: `labels@v3`, or the name of an uploaded file.
+    pub named: String,
+    pub blob: BlobRef,
+    pub file_name: String,
+    pub format: DatasetFormat,
+}
+
 impl DatasetVersion {
+    pub fn content(&self) -> Content {
+        Content {
+            named: self.reference().to_string(),
+            blob: self.blob.clone(),
+            file_name: self.file_name.clone(),
+            format: self.format,
+        }
+    }
+
     pub fn reference(&self) -> DatasetRef {
         DatasetRef::exactly(self.dataset.clone(), self.number)
     }

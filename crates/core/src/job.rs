@@ -69,7 +69,10 @@ impl JobSpec {
     pub fn datasets(&self) -> Vec<&DatasetRef> {
         match self {
             Self::Prediction { datasets, .. } => datasets.iter().collect(),
-            Self::Batch(spec) => spec.dataset.iter().collect(),
+            Self::Batch(spec) => {
+                let files = spec.files.iter().filter_map(|files| files.dataset.as_ref());
+                spec.dataset.iter().chain(files).collect()
+            }
             Self::Training(spec) => spec.datasets.iter().collect(),
         }
     }

@@ -44,7 +44,7 @@ pub async fn place(parts: &Parts, input: &Value) -> Result<(Value, Vec<Placed>)>
 async fn place_one(parts: &Parts, which: &DatasetRef) -> Result<(DatasetVersion, Placed)> {
     let version = parts.store.dataset_version(which).await?;
     let version = version.ok_or_else(|| none(which))?;
-    let placed = parts.datasets.place(&version).await?;
+    let placed = parts.datasets.place(&version.content()).await?;
     Ok((version, placed))
 }
 

@@ -15,6 +15,7 @@ pub mod engine;
 mod folder_schedules;
 pub mod gauges;
 mod house;
+pub mod inputs;
 mod junction;
 mod lazy;
 pub mod logs;

@@ -92,6 +92,8 @@ export const preview = (owner: string, name: string, table: File): Promise<Previ
 };
 export interface BatchStart {
   table: string;
+  /** The archive in which cells that are paths find their files. */
+  files?: string;
   format?: string;
   map?: Record<string, string>;
   label?: string;

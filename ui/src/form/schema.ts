@@ -125,6 +125,9 @@ export const bounded = (schema: Schema): boolean =>
   Number.isFinite(schema.minimum ?? schema.exclusiveMinimum) &&
   Number.isFinite(schema.maximum ?? schema.exclusiveMaximum);
 
+export const isFile = (schema: Schema | undefined): boolean =>
+  schema !== undefined && FILE_TYPES.includes(withoutNull(schema)['x-onstage-type'] ?? '');
+
 /** What is sent: nothing that was left empty. */
 export function withoutEmpty(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutEmpty);

@@ -20,7 +20,8 @@ import { More, useListed } from '../parts/listed';
 import { SendingBar } from '../parts/sending';
 import { isFinal } from '../run/view';
 import { BatchBadge } from './batchbadge';
-import { mapComplete, mappingOf, refusedTable, rowsThrough, templateOf } from './mapping';
+import { BatchFiles } from './batchfiles';
+import { mapComplete, mappingOf, namesFiles, refusedTable, rowsThrough, templateOf } from './mapping';
 import '../style/batch.css';
 import '../style/lists.css';
 
@@ -141,6 +142,7 @@ function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: Fil
   const { stored, sending, preview, problem } = usePrepared(model, table);
   const [edited, setEdited] = useState<Record<string, string> | null>(null);
   const [label, setLabel] = useState('');
+  const [archive, setArchive] = useState<string | null>(null);
   const [, go] = useLocation();
   const queries = useQueryClient();
   const input = schemas.Input ?? {};
@@ -152,6 +154,7 @@ function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: Fil
         ...(preview ? { format: preview.format } : {}),
         map: Object.fromEntries(Object.entries(map).filter(([, column]) => column)),
         ...(label ? { label } : {}),
+        ...(archive ? { files: archive } : {}),
       }),
     onSuccess: (batch) => {
       void queries.invalidateQueries({ queryKey: ['batches'] });
@@ -160,6 +163,8 @@ function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: Fil
   });
   const refused = start.error ? asProblem(start.error) : problem;
   const missing = mapComplete(input, map);
+  const named = namesFiles(input, map, preview?.rows ?? []);
+  const without = named.length > 0 && !archive;
   return (
     <div className="stack">
       <div className="row row-ends">
@@ -178,6 +183,7 @@ function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: Fil
         <>
           <Grid columns={preview.columns} rows={preview.rows} caption="First rows" heightMax={240} />
           <Mapping input={input} columns={preview.columns} map={map} onMap={setEdited} />
+          {named.length > 0 && <BatchFiles of={named} onArchive={setArchive} />}
           <div className="map-row">
             <label htmlFor="label-column">
               Compare with <span className="fine">optional: a column with the right answers</span>
@@ -198,7 +204,7 @@ function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: Fil
             <button
               type="button"
               className="button primary"
-              disabled={!stored || missing.length > 0 || start.isPending}
+              disabled={!stored || missing.length > 0 || without || start.isPending}
               onClick={() => start.mutate()}
             >
               Start
@@ -206,9 +212,11 @@ function Prepare({ model, schemas, table, onBack }: BatchTabProps & { table: Fil
             <span className="fine" role="status">
               {missing.length
                 ? `Choose a column for ${missing.join(' and ')}.`
-                : stored
-                  ? ''
-                  : 'The upload is not done yet.'}
+                : !stored
+                  ? 'The upload is not done yet.'
+                  : without
+                    ? `Add the files that ${named.join(' and ')} names.`
+                    : ''}
             </span>
           </div>
         </>

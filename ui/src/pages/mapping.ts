@@ -1,6 +1,6 @@
 // Owns the rules of batch jobs: mapping columns to inputs, counting rows. Pure. Must not know React.
 import type { Batch, Schema } from '../api/types';
-import { ordered } from '../form/schema';
+import { isFile, ordered } from '../form/schema';
 import type { Rows } from '../grid/table';
 
 /** The server's suggestion without its gaps. */
@@ -17,6 +17,28 @@ export function mapComplete(input: Schema, map: Record<string, string>): string[
     .filter((name) => required.has(name) && !map[name])
     .map((name) => input.properties?.[name]?.title ?? name);
 }
+
+/** The inputs, by the names people see, whose cells are paths of files: an archive must bring them. */
+export function namesFiles(
+  input: Schema,
+  map: Record<string, string>,
+  rows: Record<string, unknown>[],
+): string[] {
+  const isPath = (cell: unknown): boolean =>
+    typeof cell === 'string' && cell.trim() !== '' && !/^(data:|onstage:|https?:|.*\/v1\/files\/)/.test(cell);
+  return ordered(input)
+    .filter((name) => {
+      const column = map[name];
+      return column && isFile(input.properties?.[name]) && rows.some((row) => isPath(row[column]));
+    })
+    .map((name) => input.properties?.[name]?.title ?? name);
+}
+
+/** Why a file cannot be the archive of a batch job; nothing when it may be one. */
+export const refusedArchive = (name: string): string | null =>
+  /\.(zip|tar|tgz|tar\.gz)$/i.test(name)
+    ? null
+    : `\`${name}\` is not a ZIP or TAR archive. Put the files into one, with any folders they are in.`;
 
 /** Rows that are behind us, whether they were answered or failed. */
 export const rowsThrough = (counts: Batch['counts']): number => (counts ? counts.done + counts.failed : 0);

@@ -92,7 +92,7 @@ fn unpack(packed: &Path, format: DatasetFormat, root: &Path, named: &str) -> Res
         Ok(done) => Ok(done.bytes),
         Err(Refused::Disk(error)) => Err(on_disk(error)),
         Err(Refused::Archive(why)) => Err(Error::invalid(format!(
-            "the archive of dataset `{named}` is refused: {why}"
+            "the archive `{named}` is refused: {why}"
         ))
         .hint("pack plain files and folders into it and upload it again, or upload it with `format=other`")),
     }

@@ -4,7 +4,7 @@
 use super::on_disk;
 use onstage_core::{
     Result,
-    dataset::{DatasetFormat, DatasetVersion},
+    dataset::{Content, DatasetFormat},
 };
 use std::{
     fs::{self, File, FileTimes, OpenOptions, TryLockError},
@@ -45,13 +45,13 @@ enum How {
 
 impl Entry {
     /// Equal bytes that are laid out in the same way are one entry.
-    pub(super) fn of(folder: &Path, version: &DatasetVersion) -> Self {
-        let how = match version.format {
+    pub(super) fn of(folder: &Path, content: &Content) -> Self {
+        let how = match content.format {
             DatasetFormat::Zip => "zip",
             DatasetFormat::Tar => "tar",
             _ => "file",
         };
-        Self::at(folder.join(format!("{}-{how}", version.blob.sha256)))
+        Self::at(folder.join(format!("{}-{how}", content.blob.sha256)))
     }
 
     pub(crate) fn at(place: PathBuf) -> Self {
@@ -181,12 +181,12 @@ impl Entry {
         fs::remove_file(&self.lock).map_err(on_disk)
     }
 
-    /// Where the dataset is for who reads it: a file of the version's own name, or a folder.
-    pub(super) fn path(&self, version: &DatasetVersion) -> Result<PathBuf> {
-        if version.format.is_folder() {
+    /// Where the dataset is for who reads it: a file of its own name, or a folder.
+    pub(super) fn path(&self, content: &Content) -> Result<PathBuf> {
+        if content.format.is_folder() {
             return Ok(self.place.join(CONTENT));
         }
-        let named = self.place.join(NAMED).join(own_name(version));
+        let named = self.place.join(NAMED).join(own_name(content));
         if named.exists() {
             return Ok(named);
         }
@@ -233,15 +233,15 @@ pub(super) fn noted_size(lock: &Path) -> u64 {
 }
 
 /// The name its uploader gave it, as a file's and nothing else.
-fn own_name(version: &DatasetVersion) -> String {
-    let name = version.file_name.as_str();
-    let odd = name.is_empty()
-        || name == "."
-        || name == ".."
-        || name.len() > NAME_BYTES_MAX
-        || name.contains(['/', '\0']);
-    if odd {
-        return format!("{}.{}", version.dataset, version.format.name());
+fn own_name(content: &Content) -> String {
+    if is_file_name(&content.file_name) {
+        return content.file_name.clone();
     }
-    name.to_owned()
+    let (name, _) = content.named.split_once('@').unwrap_or_default();
+    let name = if is_file_name(name) { name } else { CONTENT };
+    format!("{name}.{}", content.format.name())
+}
+
+fn is_file_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && name.len() <= NAME_BYTES_MAX && !name.contains(['/', '\0'])
 }

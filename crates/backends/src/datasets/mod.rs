@@ -13,7 +13,7 @@ pub(crate) use entry::Entry;
 use entry::Lock;
 use onstage_core::{
     Error, Kind, Result,
-    dataset::DatasetVersion,
+    dataset::Content,
     ports::{Blobs, DatasetPlace, Placed},
 };
 use std::{
@@ -52,31 +52,31 @@ impl HostDatasets {
     }
 
     /// Makes the entry under its lock; whoever comes second finds it.
-    async fn make(&self, entry: &Entry, version: &DatasetVersion) -> Result<()> {
+    async fn make(&self, entry: &Entry, content: &Content) -> Result<()> {
         let wait = Duration::from_secs(PLACING_S_MAX);
         let made = tokio::time::timeout(wait, async {
             let Some(lock) = entry.to_make().await? else {
                 return Ok(());
             };
-            match self.bring(entry, version, &lock).await {
+            match self.bring(entry, content, &lock).await {
                 Err(error) if error.kind == Kind::Full => {
                     room::make(&self.folder, 0, None)?;
-                    self.bring(entry, version, &lock).await
+                    self.bring(entry, content, &lock).await
                 }
                 outcome => outcome,
             }
         });
-        made.await.map_err(|_| late(version))??;
+        made.await.map_err(|_| late(content))??;
         room::make(&self.folder, self.bytes_max, Some(entry))
     }
 
     /// Fetches it beside its place and moves it there.
-    async fn bring(&self, entry: &Entry, version: &DatasetVersion, lock: &Lock) -> Result<()> {
+    async fn bring(&self, entry: &Entry, content: &Content, lock: &Lock) -> Result<()> {
         // The threads below go on when their caller does not, and so does what they write to.
         let beside = Arc::new(entry.beside()?);
         let fetched = beside.path().join("bytes");
-        arrive::fetch(&*self.blobs, &version.blob, &fetched).await?;
-        let (format, named) = (version.format, version.reference().to_string());
+        arrive::fetch(&*self.blobs, &content.blob, &fetched).await?;
+        let (format, named) = (content.format, content.named.clone());
         let there = Arc::clone(&beside);
         let laid_out = blocking(move || {
             let whole = there.path().join(WHOLE);
@@ -94,27 +94,27 @@ impl HostDatasets {
 
 #[async_trait]
 impl DatasetPlace for HostDatasets {
-    async fn place(&self, version: &DatasetVersion) -> Result<Placed> {
+    async fn place(&self, content: &Content) -> Result<Placed> {
         fs::create_dir_all(&self.folder).map_err(on_disk)?;
-        let entry = Entry::of(&self.folder, version);
+        let entry = Entry::of(&self.folder, content);
         let wait = Duration::from_secs(PLACING_S_MAX);
         for _ in 0..TRIES_MAX {
             let lock = tokio::time::timeout(wait, entry.shared()).await;
-            let lock = lock.map_err(|_| late(version))??;
+            let lock = lock.map_err(|_| late(content))??;
             if entry.is_there() {
                 lock.touch();
-                return Ok(Placed::new(entry.path(version)?, lock));
+                return Ok(Placed::new(entry.path(content)?, lock));
             }
             drop(lock);
-            self.make(&entry, version).await?;
+            self.make(&entry, content).await?;
         }
-        let text = format!("dataset `{}` does not stay here", version.reference());
+        let text = format!("`{}` does not stay here", content.named);
         Err(Error::unavailable(text).hint("the disk has no room for what is used at once"))
     }
 }
 
-fn late(version: &DatasetVersion) -> Error {
-    Error::timeout(format!("dataset `{}` did not arrive", version.reference()))
+fn late(content: &Content) -> Error {
+    Error::timeout(format!("`{}` did not arrive", content.named))
 }
 
 /// Runs what blocks where it holds nobody up.

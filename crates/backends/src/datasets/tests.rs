@@ -55,7 +55,7 @@ async fn a_file_lies_there_once_under_its_names() {
     let (data, blobs) = (tempfile::tempdir().unwrap(), blobs::memory());
     let place = HostDatasets::new(data.path(), blobs.clone(), u64::MAX);
     let one = version(&*blobs, "fish.csv", b"a,b\n".to_vec()).await;
-    let placed = place.place(&one).await.unwrap();
+    let placed = place.place(&one.content()).await.unwrap();
     assert!(placed.path.ends_with("fish.csv"));
     assert_eq!(fs::read(&placed.path).unwrap(), b"a,b\n");
     let mode = fs::metadata(&placed.path).unwrap().permissions().mode();
@@ -72,7 +72,7 @@ async fn a_file_lies_there_once_under_its_names() {
             file_name: name.to_owned(),
             ..one.clone()
         };
-        let again = place.place(&named).await.unwrap();
+        let again = place.place(&named.content()).await.unwrap();
         assert!(again.path.ends_with(expected), "{}", again.path.display());
         assert!(again.path.starts_with(data.path().join("datasets")));
         assert_eq!(fs::read(&again.path).unwrap(), b"a,b\n");
@@ -86,13 +86,13 @@ async fn archives_are_folders() {
     let place = HostDatasets::new(data.path(), blobs.clone(), u64::MAX);
     let zip = zipped(&[("a/b.txt", "hello"), ("c.txt", "there")]);
     let one = version(&*blobs, "photos.zip", zip).await;
-    let placed = place.place(&one).await.unwrap();
+    let placed = place.place(&one.content()).await.unwrap();
     assert_eq!(fs::read(placed.path.join("a/b.txt")).unwrap(), b"hello");
     let plain = DatasetVersion {
         format: DatasetFormat::Other,
         ..one
     };
-    let file = place.place(&plain).await.unwrap();
+    let file = place.place(&plain.content()).await.unwrap();
     assert!(file.path.ends_with("photos.zip") && file.path.is_file());
 
     let mut tar = tar::Builder::new(Vec::new());
@@ -107,7 +107,7 @@ async fn archives_are_folders() {
     gzip.write_all(&tar).unwrap();
     for (name, bytes) in [("x.tar", tar), ("x.tar.gz", gzip.finish().unwrap())] {
         let one = version(&*blobs, name, bytes).await;
-        let placed = place.place(&one).await.unwrap();
+        let placed = place.place(&one.content()).await.unwrap();
         let text = fs::read(placed.path.join("deep/er/x")).unwrap();
         assert_eq!(text, b"hello", "{name}");
     }
@@ -124,7 +124,7 @@ async fn many_at_once_fetch_it_once() {
         let one = one.clone();
         tokio::task::spawn_blocking(move || {
             tokio::runtime::Handle::current()
-                .block_on(place.place(&one))
+                .block_on(place.place(&one.content()))
                 .unwrap()
         })
     });
@@ -149,9 +149,10 @@ async fn what_another_made_is_taken_while_others_read_it() {
     let one = version(&*blobs, "fish.csv", b"a,b\n".to_vec()).await;
     let place = HostDatasets::new(data.path(), blobs.clone(), u64::MAX);
     fs::create_dir_all(&place.folder).unwrap();
-    let entry = super::Entry::of(&place.folder, &one);
+    let entry = super::Entry::of(&place.folder, &one.content());
     let reads = entry.shared().await.unwrap();
-    let mut comes = place.place(&one);
+    let content = one.content();
+    let mut comes = place.place(&content);
     let moment = Duration::from_millis(100);
     let waits = tokio::time::timeout(moment, &mut comes).await.is_err();
     assert!(waits, "somebody is before it");
@@ -178,12 +179,12 @@ async fn the_longest_unused_makes_room_and_what_is_used_stays() {
     for name in ["a", "bb", "ccc", "dddd"] {
         versions.push(version(&*blobs, name, name.as_bytes().repeat(100 / name.len())).await);
     }
-    let held = place.place(&versions[0]).await.unwrap();
-    place.place(&versions[1]).await.unwrap();
+    let held = place.place(&versions[0].content()).await.unwrap();
+    place.place(&versions[1].content()).await.unwrap();
     for (version, second) in versions.iter().zip([1, 2]) {
         used_at(data.path(), version, second);
     }
-    place.place(&versions[2]).await.unwrap();
+    place.place(&versions[2].content()).await.unwrap();
     let there = |version: &DatasetVersion| {
         entries(data.path()).contains(&format!("{}-file", version.blob.sha256))
     };
@@ -194,12 +195,12 @@ async fn the_longest_unused_makes_room_and_what_is_used_stays() {
     );
     used_at(data.path(), &versions[0], 1);
     drop(held);
-    place.place(&versions[3]).await.unwrap();
+    place.place(&versions[3].content()).await.unwrap();
     assert_eq!(
         versions.iter().map(there).collect::<Vec<_>>(),
         [false, false, true, true]
     );
-    let back = place.place(&versions[0]).await.unwrap();
+    let back = place.place(&versions[0].content()).await.unwrap();
     assert_eq!(fs::read(back.path).unwrap(), b"a".repeat(100));
 }
 
@@ -209,17 +210,20 @@ async fn damaged_missing_and_hostile_ones_are_not_placed() {
     let place = HostDatasets::new(data.path(), blobs.clone(), u64::MAX);
     let good = version(&*blobs, "a.csv", b"a,b\n".to_vec()).await;
     blobs.put(&good.blob.key, "b,a\n".into()).await.unwrap();
-    let error = place.place(&good).await.unwrap_err();
+    let error = place.place(&good.content()).await.unwrap_err();
     assert!(error.message.contains("damaged"), "{error}");
     blobs.delete(&good.blob.key).await.unwrap();
-    assert_eq!(place.place(&good).await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(
+        place.place(&good.content()).await.unwrap_err().kind,
+        Kind::NotFound
+    );
     let hostile = version(&*blobs, "a.zip", zipped(&[("../evil", "x")])).await;
-    let error = place.place(&hostile).await.unwrap_err();
+    let error = place.place(&hostile.content()).await.unwrap_err();
     assert_eq!(error.kind, Kind::Invalid);
     assert!(error.message.contains("leaves its folder"), "{error}");
     assert_eq!(entries(data.path()), Vec::<String>::new());
     blobs.put(&good.blob.key, "a,b\n".into()).await.unwrap();
-    place.place(&good).await.unwrap();
+    place.place(&good.content()).await.unwrap();
 }
 
 #[tokio::test]
@@ -232,6 +236,6 @@ async fn the_size_is_noted_before_the_dataset_is_there() {
     // A file in its way: it is laid out and cannot be put there, as when its maker is killed in between.
     let entry = folder.join(format!("{}-file", one.blob.sha256));
     fs::write(&entry, "").unwrap();
-    assert!(place.place(&one).await.is_err());
+    assert!(place.place(&one.content()).await.is_err());
     assert_eq!(super::entry::noted_size(&entry.with_extension("lock")), 4);
 }

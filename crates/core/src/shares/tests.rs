@@ -32,6 +32,7 @@ fn job() -> (Job, Lease) {
         label: None,
         limit_rows: None,
         only_rows_of: None,
+        files: None,
         dataset: None,
     };
     let mut job = lifecycle::submitted(NewJob {

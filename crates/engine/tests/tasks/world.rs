@@ -169,6 +169,7 @@ impl World {
             label: None,
             limit_rows: None,
             only_rows_of: None,
+            files: None,
         };
         change(&mut spec);
         self.submit(JobSpec::Batch(spec)).await

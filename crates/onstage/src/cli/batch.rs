@@ -4,7 +4,8 @@
 mod follow;
 
 use super::{
-    bars::Bar, caller::Caller, exit::Failure, interrupt::Interrupt, out, print, push::words,
+    bars::Bar, caller::Caller, exit::Failure, interrupt::Interrupt, out, packed::Packed, print,
+    push::words,
 };
 use crate::client::Client;
 use onstage_core::{Error, Result, batch::TableFormat};
@@ -23,6 +24,9 @@ pub(super) struct Args {
     /// Which column an input takes, where the names differ (again for each)
     #[arg(long, value_name = "INPUT=COLUMN")]
     map: Vec<String>,
+    /// The files that the table names by their paths: a folder, or a ZIP or TAR of one
+    #[arg(long, value_name = "FOLDER|FILE")]
+    files: Option<PathBuf>,
     /// A column with the right answers: the result says how many were met
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
@@ -56,10 +60,17 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
         .len();
     let interrupt = Interrupt::default();
     let work = async {
+        let files = match &args.files {
+            Some(files) => Some(upload_files(&client, &caller.path(files)).await?),
+            None => None,
+        };
         let bar = Bar::bytes(size, "uploading");
         let file = client.upload(&table, bar.moved()).await;
         bar.end();
         let mut body = body(&args, &map, words(&file?, "id"));
+        if let Some(files) = files {
+            body["files"] = files.into();
+        }
         if let Some(version) = version {
             body["version"] = version.into();
         }
@@ -74,6 +85,18 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
         end(caller, &client, &job, &out).await
     };
     interrupt.or(work).await
+}
+
+/// Answers how a batch job names them.
+async fn upload_files(client: &Client, files: &Path) -> Result<String> {
+    let files = Packed::of(files).await?;
+    let size = std::fs::metadata(files.path()).map_or(0, |facts| facts.len());
+    let bar = Bar::bytes(size, "uploading the files");
+    let uploaded = client
+        .upload_as(files.path(), &files.name, bar.moved())
+        .await;
+    bar.end();
+    Ok(format!("onstage://files/{}", words(&uploaded?, "id")))
 }
 
 fn detached(caller: &Caller, job: &Value) -> Result<(), Failure> {

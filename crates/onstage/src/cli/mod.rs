@@ -25,6 +25,7 @@ mod near;
 mod new;
 mod open;
 mod out;
+mod packed;
 mod plan;
 mod print;
 mod promote;

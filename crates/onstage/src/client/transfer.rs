@@ -16,13 +16,15 @@ pub(crate) type Moved = Arc<dyn Fn(u64) + Send + Sync>;
 impl Client {
     /// Uploads a file; answers its record.
     pub(crate) async fn upload(&self, path: &Path, moved: Moved) -> Result<Value> {
+        let name = path.file_name().unwrap_or("file".as_ref());
+        self.upload_as(path, &name.to_string_lossy(), moved).await
+    }
+
+    /// As `upload`, under another name.
+    pub(crate) async fn upload_as(&self, path: &Path, name: &str, moved: Moved) -> Result<Value> {
         let (body, size) = stream(path, moved).await?;
-        let name = path.file_name().map_or_else(
-            || "file".to_owned(),
-            |name| name.to_string_lossy().into_owned(),
-        );
         let part = multipart::Part::stream_with_length(body, size)
-            .file_name(name)
+            .file_name(name.to_owned())
             .mime_str(media_type(path))
             .map_err(|error| Error::internal("a media type of ours is wrong").because(error))?;
         let form = multipart::Form::new().part("content", part);

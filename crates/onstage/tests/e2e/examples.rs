@@ -101,6 +101,16 @@ async fn digits_reads_pictures_and_reports_its_accuracy_over_a_table() {
     assert!(accuracy > 0.9, "{batch:#}");
     let result = std::fs::read_to_string(world.folder.path().join("result.csv")).unwrap();
     assert_eq!(result.lines().count(), 501);
+    let (table, pictures) = (
+        example("digits").join("pictures.csv"),
+        example("digits").join("examples"),
+    );
+    let (table, pictures) = (table.to_str().unwrap(), pictures.to_str().unwrap());
+    let verb = [
+        "batch", "digits", table, "--files", pictures, "--label", "digit",
+    ];
+    let batch = world.ok_json(&verb).await;
+    assert_eq!(batch["metrics"]["accuracy"], 1.0, "{batch:#}");
     world.close().await;
 }
 

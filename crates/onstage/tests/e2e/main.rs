@@ -14,6 +14,7 @@ mod bad_tables;
 mod batches;
 mod builds;
 mod cancel;
+mod cell_files;
 mod databases;
 mod datasets;
 mod dev;

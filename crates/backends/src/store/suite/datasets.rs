@@ -57,6 +57,7 @@ fn batch(job: &str, of: &DatasetVersion) -> NewJob {
             label: None,
             limit_rows: None,
             only_rows_of: None,
+            files: None,
         }),
         ..new_job(job)
     }

@@ -119,6 +119,7 @@ pub(in crate::store) fn new_batch(text: &str) -> NewJob {
             label: None,
             limit_rows: None,
             only_rows_of: None,
+            files: None,
             dataset: None,
         }),
         ..new_job(text)

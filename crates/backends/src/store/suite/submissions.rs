@@ -27,6 +27,7 @@ pub(super) async fn a_job_comes_back_as_it_was_submitted(store: &dyn Store) {
         label: Some("true".to_owned()),
         limit_rows: Some(10),
         only_rows_of: None,
+        files: None,
     });
     for new in [
         new_job("1"),

@@ -123,6 +123,7 @@ mod tests {
             label: label.map(str::to_owned),
             limit_rows: None,
             only_rows_of: None,
+            files: None,
         }
     }
 

@@ -24,7 +24,7 @@ use std::{
 use tokio::io::AsyncReadExt;
 
 /// Bytes read from a file at once.
-const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 256 << 10;
 
 /// What the result is made of, beside the chunks.
 #[derive(Clone)]

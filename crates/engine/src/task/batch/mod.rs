@@ -7,6 +7,7 @@ mod cells;
 mod chunk;
 mod dealer;
 mod deaths;
+mod files;
 mod flow;
 pub(super) mod line;
 mod lines;
@@ -34,6 +35,7 @@ use ahead::Ahead;
 use cells::Cells;
 use chunk::{Committer, Filling};
 use dealer::{Dealer, Role};
+use files::{Archive, CellFiles};
 use flow::Flow;
 use merge::Merge;
 use meter::Meter;
@@ -272,6 +274,7 @@ impl Run<'_> {
         orders: &mut Orders,
     ) -> Result<f64, Ending> {
         let (desk, spec, lease) = (self.desk, self.spec, &self.hold.lease);
+        let archive = or_halt(orders, self.archive()).await?;
         let fixed = spec.format != TableFormat::Jsonl;
         let cells =
             Cells::new(&desk.loaded.schema, spec, reader.columns(), fixed).map_err(user_error)?;
@@ -299,11 +302,17 @@ impl Run<'_> {
             selection,
             microbatch,
         };
+        let files = CellFiles {
+            parts: desk.parts.clone(),
+            schema: desk.loaded.schema.clone(),
+            archive,
+        };
+        let (rows, _files) = files.through(rows::read(self.table(), reader, reading, asks));
         let pump = Pump {
             desk,
             journal: self.journal.clone(),
             voice: self.hold.voice(),
-            rows: rows::read(self.table(), reader, reading, asks),
+            rows,
             meter: self.meter.clone(),
             pace: Pace::new(before.done + before.failed, desk.parts.clock.monotonic()),
             counts: before,
@@ -312,9 +321,28 @@ impl Run<'_> {
             committer: Committer::start(&desk.parts, lease, ahead.map(Ahead::ear)),
             flow: Flow::new(self.journal.clone()),
         };
-        let through = pump.run(orders).await;
+        let computed = pump.run(orders).await;
         unwanted.store(true, Ordering::Relaxed);
-        through
+        computed
+    }
+
+    /// The job's archive on this host, if it has one.
+    async fn archive(&self) -> Result<Option<Archive>, Ending> {
+        let Some(files) = &self.spec.files else {
+            return Ok(None);
+        };
+        let parts = &self.desk.parts;
+        let placed = persist::insist(parts, "placing the files of a batch job", || {
+            parts.datasets.place(&files.content)
+        });
+        let placed = placed.await.map_err(|error| match error.kind {
+            Kind::Invalid => user_error(error.message),
+            Kind::NotFound => {
+                user_error("the archive of its files is not there any more".to_owned())
+            }
+            _ => Ending::Broken(error),
+        })?;
+        Ok(Some(Archive::new(placed)))
     }
 
     fn table(&self) -> Table {

@@ -172,7 +172,7 @@ impl Pump<'_> {
             flow.flying.insert(seq, flying);
             items.push(Item {
                 id,
-                input: Value::json(input.clone()),
+                input: input.clone(),
                 seed: desk.parts.seed(),
                 limit: desk.prediction_limit(),
                 until: None,
@@ -303,8 +303,8 @@ impl Pump<'_> {
 
     fn write(&mut self, row: &RowIn, outcome: &Result<String, Failure>) {
         let input = match &row.input {
-            Ok(input) => String::from_utf8_lossy(input),
-            Err(_) => row.shown.as_str().into(),
+            Ok(input) if row.shown.is_empty() => String::from_utf8_lossy(&input.json),
+            _ => row.shown.as_str().into(),
         };
         let matched = match (outcome, &row.label) {
             (Ok(output), Some(label)) => self.is_match(output, label),

@@ -8,12 +8,12 @@ use super::{
     select::Selection,
 };
 use crate::task::check::bad_row;
-use bytes::Bytes;
 use onstage_core::{
     Error, Result,
     batch::TableFormat,
     outcome::{Failure, Reason},
     ports::{InputCheck, TableReader, Tables},
+    value::Value as Input,
 };
 use serde_json::{Map, Value};
 use std::{
@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 const GROUP_ROWS_MAX: usize = 256;
 const GROUP_ROWS_MIN: usize = 16;
 /// Bytes of inputs handed over at once, give or take a row.
-const GROUP_BYTES_MAX: usize = 1 << 20;
+pub(crate) const GROUP_BYTES_MAX: usize = 1 << 20;
 /// Groups that may wait.
 const GROUPS_WAITING_MAX: usize = 2;
 /// How often a count looks whether anybody still wants it.
@@ -42,9 +42,9 @@ pub(crate) struct RowIn {
     pub(crate) index: u64,
     /// The stretch it is of.
     pub(crate) stretch: u64,
-    /// The input's JSON, or why the row is no input.
-    pub(crate) input: Result<Bytes, Failure>,
-    /// The cells as they were, where there is no input to show.
+    /// The input, or why the row is no input.
+    pub(crate) input: Result<Input, Failure>,
+    /// The cells as they were, where the input is not what is to be shown.
     pub(crate) shown: String,
     /// The true answer, when the job named its column.
     pub(crate) label: Option<Value>,
@@ -238,7 +238,7 @@ impl Reading {
             .and_then(|label| row.get(label).cloned());
         let cells = self.cells.of(&row);
         let (input, shown) = match self.check.coerce(&cells) {
-            Ok(input) => (Ok(input), String::new()),
+            Ok(input) => (Ok(Input::json(input)), String::new()),
             Err(errors) => {
                 let shown: Map<String, Value> = cells.into_iter().collect();
                 (Err(bad_row(&errors)), Value::Object(shown).to_string())
@@ -257,7 +257,7 @@ impl Reading {
 impl RowIn {
     /// Bytes it holds.
     pub(crate) fn size(&self) -> usize {
-        self.shown.len() + self.input.as_ref().map_or(0, Bytes::len)
+        self.shown.len() + self.input.as_ref().map_or(0, Input::len)
     }
 }
 

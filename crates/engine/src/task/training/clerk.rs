@@ -209,8 +209,9 @@ impl<'a> Clerk<'a> {
         })
         .await?
         .ok_or_else(|| datasets::none(&which))?;
+        let content = version.content();
         let placed = persist::insist(parts, "placing a dataset", || {
-            parts.datasets.place(&version)
+            parts.datasets.place(&content)
         })
         .await?;
         let stand_in = datasets::on_host(&version, &placed);

@@ -2,16 +2,12 @@
 //! Does not look into it.
 
 use crate::cli::{
-    bars::Bar, caller::Caller, exit::Failure, interrupt::Interrupt, print, push::words,
+    bars::Bar, caller::Caller, exit::Failure, interrupt::Interrupt, packed::Packed, print,
+    push::words,
 };
 use crate::client::Sending;
-use onstage_backends::archive;
-use onstage_core::{
-    Error, Result,
-    dataset::{DatasetFormat, DatasetName},
-};
-use std::path::{Path, PathBuf};
-use tempfile::TempPath;
+use onstage_core::dataset::{DatasetFormat, DatasetName};
+use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,7 +28,7 @@ pub(super) struct Args {
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
     let client = caller.client()?;
     let given = caller.path(&args.file);
-    let found = Found::of(&given).await?;
+    let found = Packed::of(&given).await?;
     let size = std::fs::metadata(found.path()).map_or(0, |facts| facts.len());
     let dataset = args.name.to_string();
     let sending = Sending {
@@ -68,55 +64,4 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
         return print::json(&version);
     }
     print::line(words(&version, "reference"))
-}
-
-/// The file to send; of a folder, its archive, which is removed when dropped.
-struct Found {
-    given: PathBuf,
-    packed: Option<TempPath>,
-    name: String,
-}
-
-impl Found {
-    async fn of(given: &Path) -> Result<Self> {
-        let cannot = |error: std::io::Error| {
-            Error::invalid(format!("`{}` cannot be read", given.display())).because(error)
-        };
-        let is_folder = std::fs::metadata(given).map_err(cannot)?.is_dir();
-        let whole = given.canonicalize().map_err(cannot)?;
-        let name = whole.file_name().unwrap_or_default().to_string_lossy();
-        if !is_folder {
-            return Ok(Self {
-                given: given.to_owned(),
-                packed: None,
-                name: name.into_owned(),
-            });
-        }
-        let mut bar = Bar::spinner();
-        bar.text("packing the folder");
-        let folder = given.to_owned();
-        let packing = tokio::task::spawn_blocking(move || {
-            let file = tempfile::NamedTempFile::new().map_err(|error| {
-                Error::unavailable("the temporary folder cannot be written").because(error)
-            })?;
-            let handle = file.reopen().map_err(|error| {
-                Error::unavailable("the temporary folder cannot be written").because(error)
-            })?;
-            archive::pack(&folder, handle)?;
-            Ok(file.into_temp_path())
-        });
-        let packed = packing.await;
-        bar.end();
-        let packed: Result<TempPath> =
-            packed.map_err(|error| Error::internal("packing broke off").because(error))?;
-        Ok(Self {
-            given: given.to_owned(),
-            packed: Some(packed?),
-            name: format!("{name}.tar"),
-        })
-    }
-
-    fn path(&self) -> &Path {
-        self.packed.as_deref().unwrap_or(&self.given)
-    }
 }

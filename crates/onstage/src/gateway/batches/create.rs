@@ -60,6 +60,7 @@ async fn asked(call: &mut Call, id: &Id) -> Result<(Arc<Loaded>, Asked), Problem
         table_name: table.name,
         format: table.format,
         dataset: table.dataset,
+        files: table.files,
         only_rows_of: None,
     };
     let filter = table.wish.webhook_events_filter.as_deref();

@@ -5,6 +5,7 @@ mod cancel;
 mod create;
 mod events;
 pub(crate) mod find;
+mod found;
 mod get;
 mod items;
 mod list;

@@ -1,19 +1,20 @@
 //! The table of a batch job on its way in: an uploaded file, a data URL, or a part of the form.
 //! Does not read rows.
 
+use super::found::{Found, Role, resolve};
 use crate::gateway::{
+    blobs,
     body::{self, form, upload},
     call::{Call, shortened},
-    datasets, files,
-    input::{
-        FileRef,
-        dataset::{self, SCHEME},
-        parse_ref,
-    },
     problem::Problem,
     wire::batch::NewBatch,
 };
-use onstage_core::{Id, Kind, batch::TableFormat, dataset::DatasetRef, value::BlobRef};
+use onstage_core::{
+    Id,
+    batch::{BatchFiles, TableFormat},
+    dataset::DatasetRef,
+    value::BlobRef,
+};
 use sha2::{Digest, Sha256};
 
 /// A table at rest and what was said about it.
@@ -23,6 +24,8 @@ pub(crate) struct Table {
     pub(crate) format: TableFormat,
     /// The dataset's version that it is.
     pub(crate) dataset: Option<DatasetRef>,
+    /// Where its cells that are paths find their files.
+    pub(crate) files: Option<Box<BatchFiles>>,
     pub(crate) wish: NewBatch,
     /// Of everything that was sent, for telling a repetition from a conflict.
     pub(crate) body_sha256: String,
@@ -36,9 +39,60 @@ pub(crate) async fn take(call: &mut Call, id: &Id) -> Result<Table, Problem> {
     let bytes = body::read_json(call).await?;
     let wish: NewBatch = body::parse(&bytes)?;
     let body_sha256 = crate::gateway::hex(&Sha256::digest(&bytes));
-    let text = wish.table.clone().ok_or_else(no_table)?;
-    let found = resolve(call, id, &text).await?;
-    found.table(wish, body_sha256)
+    whole(call, id, Came::default(), wish, body_sha256).await
+}
+
+/// What came as parts of the form.
+#[derive(Default)]
+struct Came {
+    table: Option<Found>,
+    files: Option<Found>,
+}
+
+impl Came {
+    fn place(&mut self, role: Role) -> &mut Option<Found> {
+        match role {
+            Role::Table => &mut self.table,
+            Role::Files => &mut self.files,
+        }
+    }
+
+    /// What came, else what the wish names.
+    async fn or_named(
+        &mut self,
+        call: &Call,
+        id: &Id,
+        role: Role,
+        named: Option<&str>,
+    ) -> Result<Option<Found>, Problem> {
+        match (self.place(role).take(), named) {
+            (Some(found), _) => Ok(Some(found)),
+            (None, Some(text)) => resolve(call, id, role, text).await.map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+async fn whole(
+    call: &Call,
+    id: &Id,
+    mut came: Came,
+    wish: NewBatch,
+    body_sha256: String,
+) -> Result<Table, Problem> {
+    let table = came.or_named(call, id, Role::Table, wish.table.as_deref());
+    let table = table.await?.ok_or_else(|| Role::Table.missing("missing"))?;
+    let files = came.or_named(call, id, Role::Files, wish.files.as_deref());
+    let files = files.await?.map(Found::files).transpose()?;
+    Ok(Table {
+        format: format(wish.format.as_deref(), &table.name, &table.media_type)?,
+        blob: table.blob,
+        name: table.name,
+        dataset: table.dataset,
+        files: files.map(Box::new),
+        wish,
+        body_sha256,
+    })
 }
 
 /// The outcome; the blob that `take` may have made goes when it is an error.
@@ -53,32 +107,27 @@ pub(crate) async fn or_forget<T>(
     outcome
 }
 
-/// Removes the blob that `take` may have made for a job that will not be.
+/// Removes the blobs that `take` may have made for a job that will not be.
 pub(crate) async fn forget(call: &Call, id: &Id) {
-    let key = format!("batches/{id}/table");
-    match call.state.parts.blobs.delete(&key).await {
-        Err(error) if error.kind != Kind::NotFound => {
-            tracing::warn!(key, %error, "a refused table was not removed");
-        }
-        _ => {}
-    }
+    blobs::remove_all(call, &format!("batches/{id}/")).await;
 }
 
 async fn of_form(call: &mut Call, id: &Id) -> Result<Table, Problem> {
     let limit = call.state.settings.upload_bytes_max;
     let mut multipart = form::open(call, limit).await?;
     let mut wish = NewBatch::default();
-    let mut table = None;
+    let mut came = Came::default();
     let mut hash = Sha256::new();
     while let Some(field) = form::next(&mut multipart).await? {
         let part = form::field_name(&field)?;
-        if part == "table" && form::is_file(&field) && table.is_none() {
+        let role = Role::of_part(&part).filter(|_| form::is_file(&field));
+        if let Some(role) = role.filter(|role| came.place(*role).is_none()) {
             let (name, media_type) = form::described(&field);
-            let blob = upload::field_to_blob(call, field, &format!("batches/{id}/table")).await?;
+            let blob = upload::field_to_blob(call, field, &role.key(id)).await?;
             hash.update(&blob.sha256);
-            table = Some(Found {
+            *came.place(role) = Some(Found {
                 blob,
-                name: name.unwrap_or_else(|| "table".to_owned()),
+                name: name.unwrap_or_else(|| role.name().to_owned()),
                 media_type: media_type.unwrap_or_default(),
                 dataset: None,
             });
@@ -88,17 +137,13 @@ async fn of_form(call: &mut Call, id: &Id) -> Result<Table, Problem> {
         hash.update(format!("{part}={text}\0"));
         set(&mut wish, &part, text)?;
     }
-    let found = match (table, wish.table.clone()) {
-        (Some(table), _) => table,
-        (None, Some(text)) => resolve(call, id, &text).await?,
-        (None, None) => return Err(no_table()),
-    };
-    found.table(wish, crate::gateway::hex(&hash.finalize()))
+    whole(call, id, came, wish, crate::gateway::hex(&hash.finalize())).await
 }
 
 fn set(wish: &mut NewBatch, part: &str, text: String) -> Result<(), Problem> {
     match part {
         "table" => wish.table = Some(text),
+        "files" => wish.files = Some(text).filter(|text| !text.is_empty()),
         "format" => wish.format = Some(text),
         "version" => wish.version = Some(text).filter(|text| !text.is_empty()),
         "label" => wish.label = Some(text).filter(|text| !text.is_empty()),
@@ -116,81 +161,6 @@ fn set(wish: &mut NewBatch, part: &str, text: String) -> Result<(), Problem> {
         _ => {}
     }
     Ok(())
-}
-
-fn no_table() -> Problem {
-    Problem::field(
-        "/table",
-        "a table: `onstage://files/<id>`, `onstage://datasets/<name>`, a data URL, or a part of the form",
-        "missing",
-    )
-}
-
-/// Where a table lies and what is known about it.
-struct Found {
-    blob: BlobRef,
-    name: String,
-    media_type: String,
-    dataset: Option<DatasetRef>,
-}
-
-impl Found {
-    fn table(self, wish: NewBatch, body_sha256: String) -> Result<Table, Problem> {
-        Ok(Table {
-            format: format(wish.format.as_deref(), &self.name, &self.media_type)?,
-            blob: self.blob,
-            name: self.name,
-            dataset: self.dataset,
-            wish,
-            body_sha256,
-        })
-    }
-}
-
-async fn resolve(call: &Call, id: &Id, text: &str) -> Result<Found, Problem> {
-    if let Some(which) = text.strip_prefix(SCHEME) {
-        return of_dataset(call, which).await;
-    }
-    let own = call.own_host();
-    let (blob, name, media_type) = match parse_ref(text, |host| host.eq_ignore_ascii_case(own)) {
-        Some(FileRef::Uploaded(file)) => {
-            let file = files::find(call, &file).await?;
-            (file.blob, Some(file.name), file.media_type)
-        }
-        Some(FileRef::Data { media_type, bytes }) => {
-            let blob = upload::bytes_to_blob(call, bytes, &format!("batches/{id}/table")).await?;
-            (blob, None, media_type)
-        }
-        Some(FileRef::Inside {
-            id: from,
-            part,
-            number,
-        }) => {
-            let file = files::inside(call, &from, part, number).await?;
-            let most = call.state.settings.upload_bytes_max;
-            let key = format!("batches/{id}/table");
-            let blob = file.to_blob(call, &key, most).await?;
-            (blob, file.name, file.media_type)
-        }
-        Some(FileRef::FormPart(_)) | None => return Err(no_table()),
-    };
-    Ok(Found {
-        blob,
-        name: name.unwrap_or_else(|| "table".to_owned()),
-        media_type,
-        dataset: None,
-    })
-}
-
-async fn of_dataset(call: &Call, which: &str) -> Result<Found, Problem> {
-    dataset::allow(call)?;
-    let version = datasets::find(call, &which.parse()?).await?;
-    Ok(Found {
-        dataset: Some(version.reference()),
-        media_type: version.format.media_type().to_owned(),
-        blob: version.blob,
-        name: version.file_name,
-    })
 }
 
 const FORMATS: &str = "csv, jsonl, parquet or arrow";

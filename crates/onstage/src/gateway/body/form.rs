@@ -4,7 +4,7 @@
 use super::{
     budget::BUFFERED_BYTES_MAX, cut_off, refuse_encoding, refuse_length, too_large, unsupported,
 };
-use crate::gateway::{call::Call, input::percent_decoded, problem::Problem};
+use crate::gateway::{call::Call, problem::Problem};
 use axum::{
     body::Body,
     extract::{
@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::Limited;
 use onstage_core::limits::JSON_BODY_BYTES_MAX;
+use onstage_engine::inputs::data_url::percent_decoded;
 
 /// Parts of one form.
 const PARTS_MAX: usize = 1024;

@@ -1,9 +1,9 @@
 //! Datasets that inputs name: `labels`, `labels@v3`, `onstage://datasets/labels`; for the owner only.
 //! Does not read them.
 
-use super::stand_in::StandIn;
 use crate::gateway::{call::Call, problem::Problem};
 use onstage_core::dataset::DatasetRef;
+use onstage_engine::inputs::stand_in::StandIn;
 
 /// What may stand before a dataset's name where a file could be meant as well.
 pub(crate) const SCHEME: &str = "onstage://datasets/";

@@ -1,17 +1,16 @@
 //! Files inside of inputs: data URLs, ids and links of uploaded files, parts of a form; read once.
 //! Does not fetch anything from elsewhere: an address of another host is refused.
 
-use super::stand_in::{DATASET, FILE_TYPES, StandIn, type_of};
 use crate::gateway::{
     body::form::PartFile,
     call::{Call, shortened},
     problem::Problem,
     wire::value::Part,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use onstage_core::{Id, schema::ModelSchema, value::BlobRef};
-use serde_json::{Map, Value as Json, json};
+use onstage_core::{Id, value::BlobRef};
+use onstage_engine::inputs::{data_url, stand_in::StandIn};
+use serde_json::{Value as Json, json};
 
 /// The scheme that stands for a form's part between its reading and this.
 pub(crate) const PART_SCHEME: &str = "onstage-part://";
@@ -42,27 +41,11 @@ pub(crate) enum FileRef {
     FormPart(usize),
 }
 
-/// Whether any input of this model can be a file or a dataset.
-pub(crate) fn may_have_files(schema: &ModelSchema) -> bool {
-    schema.components.schemas.values().any(has_file_type)
-}
-
-fn has_file_type(schema: &Json) -> bool {
-    match schema {
-        Json::Object(object) => is_file_type(object) || object.values().any(has_file_type),
-        Json::Array(list) => list.iter().any(has_file_type),
-        _ => false,
-    }
-}
-
-fn is_file_type(schema: &Map<String, Json>) -> bool {
-    type_of(schema).is_some_and(|kind| kind == DATASET || FILE_TYPES.contains(&kind))
-}
-
 /// What the text of a file input points at. `hosts` judges whether an address is our own.
 pub(crate) fn parse_ref(text: &str, is_own_host: impl Fn(&str) -> bool) -> Option<FileRef> {
-    if let Some(rest) = text.strip_prefix("data:") {
-        return data(rest);
+    if text.starts_with(data_url::SCHEME) {
+        return data_url::parse(text)
+            .map(|(media_type, bytes)| FileRef::Data { media_type, bytes });
     }
     if let Some(number) = text.strip_prefix(PART_SCHEME) {
         return number.parse().ok().map(FileRef::FormPart);
@@ -107,35 +90,6 @@ fn of_path(rest: &str) -> Option<FileRef> {
             number: pair("n").unwrap_or("0").parse().ok()?,
         }),
     }
-}
-
-fn data(rest: &str) -> Option<FileRef> {
-    let (head, body) = rest.split_once(',')?;
-    let mut parts = head.split(';');
-    let media_type = parts.next().filter(|kind| !kind.is_empty());
-    let bytes = if parts.any(|part| part.eq_ignore_ascii_case("base64")) {
-        Bytes::from(STANDARD.decode(body.trim()).ok()?)
-    } else {
-        percent_decoded(body)?
-    };
-    Some(FileRef::Data {
-        media_type: media_type.unwrap_or("text/plain").to_owned(),
-        bytes,
-    })
-}
-
-pub(crate) fn percent_decoded(text: &str) -> Option<Bytes> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-        out.push((digit(bytes.next())? * 16 + digit(bytes.next())?) as u8);
-    }
-    Some(Bytes::from(out))
 }
 
 /// Reads what an input points at.

@@ -4,9 +4,8 @@
 pub(crate) mod dataset;
 mod file;
 mod secret;
-pub(crate) mod stand_in;
 
-pub(crate) use file::{FileRef, PART_SCHEME, parse_ref, percent_decoded, read_blob};
+pub(crate) use file::{FileRef, PART_SCHEME, parse_ref, read_blob};
 pub(crate) use secret::{hidden_fields, hide};
 
 use super::{
@@ -32,6 +31,7 @@ use onstage_core::{
 use onstage_engine::{
     Loaded,
     datasets::{self, stand_in as stand_in_of},
+    inputs::stand_in,
     values::store_value,
 };
 use serde_json::Value as Json;
@@ -119,7 +119,7 @@ pub(crate) async fn prepare(
         .input
         .check(&json)
         .map_err(|errors| Problem::unfit("/input", errors))?;
-    let found = if file::may_have_files(&loaded.schema) {
+    let found = if stand_in::may_have_files(&loaded.schema) {
         with_files(call, loaded, json, &form).await?
     } else {
         Found::plain(json)

@@ -3,6 +3,7 @@
 mod access;
 mod aliases;
 mod ask;
+mod batch_files;
 mod batches;
 mod bodies;
 mod browser;

@@ -5,10 +5,7 @@ use crate::gateway::{
     body::{self, upload},
     call::{Call, shortened},
     files,
-    input::{
-        FileRef, dataset, parse_ref,
-        stand_in::{self, StandIn},
-    },
+    input::{FileRef, dataset, parse_ref},
     problem::Problem,
 };
 use bytes::Bytes;
@@ -19,7 +16,10 @@ use onstage_core::{
     schema::ModelSchema,
     value::{BlobRef, Stored},
 };
-use onstage_engine::datasets::stand_in as stand_in_of;
+use onstage_engine::{
+    datasets::stand_in as stand_in_of,
+    inputs::stand_in::{self, StandIn},
+};
 use serde_json::{Value as Json, json};
 
 const HIDDEN: &str = "[hidden]";

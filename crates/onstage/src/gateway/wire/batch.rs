@@ -84,6 +84,8 @@ pub(crate) struct TableInfo {
 pub(crate) struct NewBatch {
     /// `onstage://files/<id>`, `onstage://datasets/<name>[@v3]`, a data URL, or the address of an uploaded file.
     pub(crate) table: Option<String>,
+    /// A ZIP or TAR archive, named as a table is: cells of inputs that are files may be paths in it.
+    pub(crate) files: Option<String>,
     /// The version that computes: a number, an id or an alias; the live one when absent.
     pub(crate) version: Option<String>,
     /// `csv`, `jsonl`, `parquet` or `arrow`; by the file's name when absent.

@@ -7,21 +7,21 @@ use serde_json::{Map, Value as Json};
 /// Schemas inside schemas.
 const SCHEMA_DEPTH_MAX: usize = 32;
 /// What a file may be called in a schema.
-pub(crate) const FILE_TYPES: [&str; 5] = ["file", "image", "audio", "video", "table"];
-pub(crate) const DATASET: &str = "dataset";
+const FILE_TYPES: [&str; 5] = ["file", "image", "audio", "video", "table"];
+const DATASET: &str = "dataset";
 
 /// A text that stands for something else.
 #[derive(Debug, PartialEq)]
-pub(crate) struct StandIn {
+pub struct StandIn {
     /// JSON pointer into the input.
-    pub(crate) pointer: String,
-    pub(crate) text: String,
-    pub(crate) is_dataset: bool,
+    pub pointer: String,
+    pub text: String,
+    pub is_dataset: bool,
 }
 
 impl StandIn {
     /// Puts something into the text's place.
-    pub(crate) fn replace(&self, tree: &mut Json, value: Json) {
+    pub fn replace(&self, tree: &mut Json, value: Json) {
         if let Some(place) = tree.pointer_mut(&self.pointer) {
             *place = value;
         }
@@ -29,7 +29,7 @@ impl StandIn {
 }
 
 /// In the order of the input's fields, each once.
-pub(crate) fn find(tree: &Json, schema: &ModelSchema) -> Vec<StandIn> {
+pub fn find(tree: &Json, schema: &ModelSchema) -> Vec<StandIn> {
     let mut found = Search {
         definitions: &schema.components.schemas,
         found: Vec::new(),
@@ -40,8 +40,25 @@ pub(crate) fn find(tree: &Json, schema: &ModelSchema) -> Vec<StandIn> {
     found.found
 }
 
+/// Whether any input of this model can be a file or a dataset.
+pub fn may_have_files(schema: &ModelSchema) -> bool {
+    schema.components.schemas.values().any(has_file_type)
+}
+
+fn has_file_type(schema: &Json) -> bool {
+    match schema {
+        Json::Object(object) => is_file_type(object) || object.values().any(has_file_type),
+        Json::Array(list) => list.iter().any(has_file_type),
+        _ => false,
+    }
+}
+
+fn is_file_type(schema: &Map<String, Json>) -> bool {
+    type_of(schema).is_some_and(|kind| kind == DATASET || FILE_TYPES.contains(&kind))
+}
+
 /// The type that a schema says of itself.
-pub(crate) fn type_of(schema: &Map<String, Json>) -> Option<&str> {
+fn type_of(schema: &Map<String, Json>) -> Option<&str> {
     schema.get("x-onstage-type").and_then(Json::as_str)
 }
 

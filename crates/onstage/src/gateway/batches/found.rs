@@ -1,0 +1,147 @@
+//! What a batch job reads, on its way in: an uploaded file, a dataset, a data URL, or a part of the form.
+//! Does not read what is in it.
+
+use crate::gateway::{
+    body::upload,
+    call::Call,
+    datasets, files,
+    input::{
+        FileRef,
+        dataset::{self, SCHEME},
+        parse_ref,
+    },
+    problem::Problem,
+};
+use onstage_core::{
+    Id,
+    batch::BatchFiles,
+    dataset::{Content, DatasetFormat, DatasetRef},
+    value::BlobRef,
+};
+
+/// What it is to the job; also its name in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Table,
+    /// An archive with the files that the table names.
+    Files,
+}
+
+impl Role {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Files => "files",
+        }
+    }
+
+    pub(super) fn of_part(name: &str) -> Option<Self> {
+        let mut all = [Self::Table, Self::Files].into_iter();
+        all.find(|role| role.name() == name)
+    }
+
+    /// Where it lies when it came with the request.
+    pub(super) fn key(self, id: &Id) -> String {
+        format!("batches/{id}/{}", self.name())
+    }
+
+    pub(super) fn missing(self, got: &str) -> Problem {
+        let what = match self {
+            Self::Table => "a table",
+            Self::Files => "an archive",
+        };
+        let ways = "`onstage://files/<id>`, `onstage://datasets/<name>`, a data URL, or a part of the form";
+        Problem::field(
+            &format!("/{}", self.name()),
+            &format!("{what}: {ways}"),
+            got,
+        )
+    }
+}
+
+/// Where it lies and what is known about it.
+pub(super) struct Found {
+    pub(super) blob: BlobRef,
+    pub(super) name: String,
+    pub(super) media_type: String,
+    pub(super) dataset: Option<DatasetRef>,
+}
+
+impl Found {
+    /// As the archive of a job. Errors: 422, when it is none by its name or type.
+    pub(super) fn files(self) -> Result<BatchFiles, Problem> {
+        let format = DatasetFormat::of_file_name(&self.name)
+            .filter(|format| format.is_folder())
+            .or_else(|| DatasetFormat::of_media_type(&self.media_type))
+            .filter(|format| format.is_folder());
+        let format = format.ok_or_else(|| {
+            Problem::field(
+                "/files",
+                "a ZIP or TAR archive",
+                format!("`{}`, which is none by its name", self.name),
+            )
+        })?;
+        let named = self.dataset.as_ref().map(ToString::to_string);
+        Ok(BatchFiles {
+            content: Content {
+                named: named.unwrap_or_else(|| self.name.clone()),
+                blob: self.blob,
+                file_name: self.name,
+                format,
+            },
+            dataset: self.dataset,
+        })
+    }
+}
+
+/// What the text of a request names; bytes of its own go under the role's key.
+pub(super) async fn resolve(
+    call: &Call,
+    id: &Id,
+    role: Role,
+    text: &str,
+) -> Result<Found, Problem> {
+    if let Some(which) = text.strip_prefix(SCHEME) {
+        return of_dataset(call, which).await;
+    }
+    let own = call.own_host();
+    let (blob, name, media_type) = match parse_ref(text, |host| host.eq_ignore_ascii_case(own)) {
+        Some(FileRef::Uploaded(file)) => {
+            let file = files::find(call, &file).await?;
+            (file.blob, Some(file.name), file.media_type)
+        }
+        Some(FileRef::Data { media_type, bytes }) => {
+            let blob = upload::bytes_to_blob(call, bytes, &role.key(id)).await?;
+            (blob, None, media_type)
+        }
+        Some(FileRef::Inside {
+            id: from,
+            part,
+            number,
+        }) => {
+            let file = files::inside(call, &from, part, number).await?;
+            let most = call.state.settings.upload_bytes_max;
+            let key = role.key(id);
+            let blob = file.to_blob(call, &key, most).await?;
+            (blob, file.name, file.media_type)
+        }
+        Some(FileRef::FormPart(_)) | None => return Err(role.missing("something else")),
+    };
+    Ok(Found {
+        blob,
+        name: name.unwrap_or_else(|| role.name().to_owned()),
+        media_type,
+        dataset: None,
+    })
+}
+
+async fn of_dataset(call: &Call, which: &str) -> Result<Found, Problem> {
+    dataset::allow(call)?;
+    let version = datasets::find(call, &which.parse()?).await?;
+    Ok(Found {
+        dataset: Some(version.reference()),
+        media_type: version.format.media_type().to_owned(),
+        blob: version.blob,
+        name: version.file_name,
+    })
+}
