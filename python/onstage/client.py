@@ -10,16 +10,14 @@ import hashlib
 import http.client
 import json
 import os
-import tarfile
-import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 
 from onstage.files import File, media_type_of
+from onstage.packed import packed
 from onstage.refusal import ApiError, refused
 from onstage.running import WAIT_SECONDS_MAX, PredictionFailed, Running, Schedule
 from onstage.shapes.loose import anything
@@ -238,15 +236,8 @@ class Client:
         """The archive's name on the server; a folder is packed first."""
         if isinstance(files, str) and files.startswith("onstage://"):
             return files
-        if not isinstance(files, (str, os.PathLike)) or not os.path.isdir(files):
-            return self.upload(File(files))
-        folder = Path(files).resolve()
-        with tempfile.TemporaryDirectory(prefix="onstage-") as temporary:
-            packed = Path(temporary) / f"{folder.name}.tar"
-            with tarfile.open(packed, "w", dereference=True) as archive:
-                for inner in sorted(folder.iterdir()):
-                    archive.add(inner, arcname=inner.name)
-            return self.upload(File(packed))
+        with packed(files) as archive:
+            return self.upload(File(archive))
 
     def _pages(self, path: Optional[str]) -> Iterator[Dict[str, Any]]:
         while path:

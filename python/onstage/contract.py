@@ -129,6 +129,7 @@ class Contract(Inputs):
         """What the model's training takes, when it has one."""
         compiler = Compiler()
         super().__init__(predictor, compiler)
+        self.takes_tensors = compiler.tensors
         self.streams = streams(predictor.function)
         self.output: Shape = self._output(compiler)
 

@@ -100,13 +100,15 @@ class File:
     def open(self) -> IO[bytes]:
         """The content as an open binary file."""
         if self._data is not None:
-            return io.BytesIO(self._data)
+            return io.BytesIO(self.bytes())
         return open(self.path, "rb")
 
     def bytes(self) -> bytes:
         """The whole content."""
         if self._data is not None:
-            return bytes(self._data)
+            # What came as bytes is not copied.
+            whole = self._data.obj if isinstance(self._data, memoryview) else self._data
+            return whole if isinstance(whole, bytes) and len(whole) == len(self._data) else bytes(self._data)
         return self.path.read_bytes()
 
     def text(self, encoding: str = "utf-8") -> str:

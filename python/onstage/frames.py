@@ -88,18 +88,44 @@ def decode(body: Buffer) -> Tuple[Dict[str, Any], List[memoryview]]:
     view = memoryview(body)
     if len(view) < 4:
         raise ProtocolError("frame is too short for a header length")
-    header_bytes = _LENGTH.unpack_from(view)[0]
-    if header_bytes > HEADER_BYTES_MAX:
-        raise ProtocolError(f"header of {header_bytes} bytes is over the limit of {HEADER_BYTES_MAX}")
-    if 4 + header_bytes > len(view):
+    at = 4 + _header_bytes(view, len(view))
+    header, sizes = split_header(view[4:at], len(view) - at)
+    pieces = []
+    for size in sizes:
+        pieces.append(view[at : at + size])
+        at += size
+    return header, pieces
+
+
+def header_bytes(buffer: Buffer, end: int) -> int:
+    """The header's length, given the beginning of a frame and where it ends."""
+    return _header_bytes(memoryview(buffer)[4:], end - 4)
+
+
+def _header_bytes(view: memoryview, body_bytes: int) -> int:
+    length: int = _LENGTH.unpack_from(view)[0]
+    if length > HEADER_BYTES_MAX:
+        raise ProtocolError(f"header of {length} bytes is over the limit of {HEADER_BYTES_MAX}")
+    if 4 + length > body_bytes:
         raise ProtocolError("header is longer than its frame")
-    header = parse_header(view[4 : 4 + header_bytes])
+    return length
+
+
+def split_header(raw: Buffer, rest_bytes: int) -> Tuple[Dict[str, Any], List[int]]:
+    """The header and the sizes of the attachments in the `rest_bytes` that follow it."""
+    header = parse_header(raw)
     sizes = header.pop("attachments", None)
     if sizes is None:
-        if 4 + header_bytes != len(view):
+        if rest_bytes:
             raise ProtocolError("bytes follow the header but no attachments are named")
         return header, []
-    return header, _split(view[4 + header_bytes :], sizes)
+    if not isinstance(sizes, list) or len(sizes) > ATTACHMENTS_MAX:
+        raise ProtocolError("`attachments` is not a short list of sizes")
+    if not all(type(size) is int and size >= 0 for size in sizes):
+        raise ProtocolError("`attachments` holds something that is not a size")
+    if sum(sizes) != rest_bytes:
+        raise ProtocolError("attachment sizes do not add up to the end of the frame")
+    return header, sizes
 
 
 def parse_header(raw: Buffer) -> Dict[str, Any]:
@@ -148,21 +174,6 @@ def _skip_space(text: str, at: int) -> int:
     while at < len(text) and text[at] in " \t\r\n":
         at += 1
     return at
-
-
-def _split(rest: memoryview, sizes: Any) -> List[memoryview]:
-    if not isinstance(sizes, list) or len(sizes) > ATTACHMENTS_MAX:
-        raise ProtocolError("`attachments` is not a short list of sizes")
-    pieces = []
-    at = 0
-    for size in sizes:
-        if type(size) is not int or size < 0:
-            raise ProtocolError("`attachments` holds something that is not a size")
-        pieces.append(rest[at : at + size])
-        at += size
-    if at != len(rest):
-        raise ProtocolError("attachment sizes do not add up to the end of the frame")
-    return pieces
 
 
 def take(buffer: Buffer) -> Optional[Tuple[Dict[str, Any], List[memoryview], int]]:

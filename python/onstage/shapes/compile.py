@@ -94,6 +94,8 @@ class Compiler:
 
     def __init__(self) -> None:
         self._records: Dict[Any, Record] = {}
+        self.tensors = False
+        """Whether any of them is a tensor."""
 
     def shape(self, annotation: Any, names: Mapping[str, Any], where: str) -> Shape:
         """The shape of an annotation. Raises DeclarationError, or Unresolved where a stub stands in the way."""
@@ -158,6 +160,7 @@ class Compiler:
         if cls in KINDS:
             return DatasetOf() if cls is Dataset else FileOf(cls)
         if issubclass(cls, Tensor):
+            self.tensors = True
             return TensorOf(cls.wanted_dtype, cls.wanted_shape)
         if issubclass(cls, enum.Enum):
             return _enum(cls, where)

@@ -122,7 +122,10 @@ def _over(raw: memoryview, dtype: str, dims: Dims) -> Any:
         return Tensor(raw, dtype, dims)
     if math.prod(dims) * item_bytes(dtype) != len(raw):
         raise ValueError(f"{len(raw)} bytes are not {dtype} of the shape {list(dims)}")
-    made = numpy.frombuffer(raw, dtype=kind) if len(raw) else numpy.empty(0, kind)
+    if raw.readonly:
+        # The array is the author's to change; large ones came into a buffer that can be.
+        raw = memoryview(bytearray(raw))
+    made = numpy.frombuffer(raw, dtype=kind) if raw else numpy.empty(0, kind)
     made = made.reshape(dims)
     # Numbers that start between two words are slow for numpy and wrong for libraries under it.
     return made if made.flags.aligned else made.copy()

@@ -10,13 +10,17 @@ import os
 import select
 import socket
 import threading
-from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from onstage.frames import Buffer, ProtocolError, decode, dumps, frame_bytes, pack
+from onstage.frames import Buffer, ProtocolError, decode, dumps, frame_bytes, header_bytes, pack, split_header
 
 READ_BYTES = 256 << 10
 JOINED_BYTES_MAX = 256 << 10
 
+LENGTHS_BYTES = 8
+PATH = b'"$path"'
+
+Received = Tuple[Dict[str, Any], List[memoryview], bool]
 Receive = Callable[[Dict[str, Any], List[memoryview], bool], None]
 
 
@@ -32,40 +36,74 @@ class FrameSource:
         self._held = b""
         # `recv` would allocate its whole limit for every small frame; this space is used again and again.
         self._space = memoryview(bytearray(READ_BYTES))
+        self.writable = True
+        """Whether large attachments must be buffers that can be written to: arrays over them are the author's."""
+        self._expects_large = False
 
     def pending(self) -> bool:
         """Whether a whole frame is here already."""
         return len(self._held) >= 4 and len(self._held) >= 4 + frame_bytes(self._held)
 
-    def next(self) -> Union[bytes, bytearray]:
-        """The next frame's bytes after its length field; waits for it. Raises Closed."""
+    def next(self) -> Received:
+        """The next frame's header, attachments and whether it mentions files; waits for it. Raises Closed."""
         held = self._held
-        while len(held) < 4:
-            held += self._read()
+        while len(held) < LENGTHS_BYTES:
+            # After a large frame only the lengths are read: what follows then goes straight to its place.
+            held += self._exactly(LENGTHS_BYTES - len(held)) if self._expects_large else self._read()
         end = 4 + frame_bytes(held)
-        if end > READ_BYTES and len(held) < end:
+        self._expects_large = end > READ_BYTES
+        if self._expects_large and len(held) < end:
             self._held = b""
             return self._large(held, end)
         while len(held) < end:
             held += self._read()
         self._held = held[end:]
-        return held[4:end]
+        body = held[4:end]
+        header, attachments = decode(body)
+        return header, attachments, bool(attachments) or PATH in body
 
-    def _large(self, held: bytes, end: int) -> bytearray:
-        """A frame read straight into its place, so that it is not copied again and again while it grows."""
-        body = bytearray(end - 4)
-        at = len(held) - 4
-        body[:at] = held[4:]
-        view = memoryview(body)
-        while at < len(body):
+    def _large(self, held: bytes, end: int) -> Received:
+        """Each attachment is read into a buffer of its own, so that nobody needs to copy it again."""
+        begin = LENGTHS_BYTES + header_bytes(held, end)
+        if len(held) < begin:
+            held += self._exactly(begin - len(held))
+        raw = held[LENGTHS_BYTES:begin]
+        header, sizes = split_header(raw, end - begin)
+        rest = held[begin:]
+        attachments = []
+        for size in sizes:
+            attachments.append(self._attachment(rest[:size], size))
+            rest = rest[size:]
+        return header, attachments, bool(attachments) or PATH in raw
+
+    def _attachment(self, held: bytes, size: int) -> memoryview:
+        if len(held) == size or not self.writable:
+            return memoryview(held + self._exactly(size - len(held)) if held else self._exactly(size))
+        whole = memoryview(bytearray(size))
+        whole[: len(held)] = held
+        at = len(held)
+        while at < size:
             try:
-                count = self._sock.recv_into(view[at:])
+                count = self._sock.recv_into(whole[at:])
             except ConnectionError:
                 raise Closed from None
             if count == 0:
                 raise Closed
             at += count
-        return body
+        return whole
+
+    def _exactly(self, size: int) -> bytes:
+        pieces = []
+        while size:
+            try:
+                piece = self._sock.recv(size, socket.MSG_WAITALL)
+            except ConnectionError:
+                raise Closed from None
+            if not piece:
+                raise Closed
+            pieces.append(piece)
+            size -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _read(self) -> bytes:
         try:
@@ -92,6 +130,10 @@ class Channel:
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN | select.POLLHUP)
         os.register_at_fork(after_in_child=self._forget)
+
+    def only_reads(self) -> None:
+        """From now on nobody writes into attachments."""
+        self._source.writable = False
 
     def send(self, message: Dict[str, Any], attachments: Sequence[Buffer] = ()) -> None:
         """Send one message. Raises ValueError or TypeError for what JSON cannot hold."""
@@ -159,13 +201,12 @@ class Channel:
 
     def _read_one(self) -> None:
         try:
-            body = self._source.next()
-            header, attachments = decode(body)
+            header, attachments, mentions_files = self._source.next()
         except Closed:
             leave()
         except ProtocolError as error:
             leave(f"onstage worker: the host broke the protocol: {error}\n", 1)
-        self._receive(header, attachments, bool(attachments) or b'"$path"' in body)
+        self._receive(header, attachments, mentions_files)
 
     def _forget(self) -> None:
         """In a forked child: the host must see this worker's death, so no child may hold the socket open."""

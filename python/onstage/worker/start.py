@@ -127,6 +127,8 @@ class Worker:
         contract = self._model.set_up(ctx)
         try:
             self._compute = Compute(self._desk, contract, self._stage)
+            if not contract.takes_tensors:
+                self._channel.only_reads()
         except DeclarationError:
             raise
         except BaseException as error:
