@@ -64,6 +64,15 @@ def test_the_function_gets_an_array_over_the_frame(start):
         assert made.get("output") == "True float32 (1, 2) inf", made
 
 
+@pytest.mark.parametrize("count", [4, 100_000], ids=["small", "large"])
+def test_the_array_is_the_functions_to_change(start, count):
+    pytest.importorskip("numpy")
+    host = model(start, 'on.Tensor["float32", (-1,)]', "x += 1\n        return float(x.sum())", "float")
+    for _again in range(2):
+        made = ask(host, "float32", [count], bytes(4 * count))
+        assert made.get("output") == count, made
+
+
 def test_numbers_that_are_not_finite_are_fine_as_bytes(start):
     data = struct.pack("<3f", math.nan, math.inf, -math.inf)
     assert ask(model(start, imports=NO_NUMPY), "float32", [3], data)["attachments"] == [data]

@@ -3,6 +3,7 @@
 
 use super::owned_dir::OwnedDir;
 use onstage_core::{Error, Result, ports::WorkerSpec};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use std::{
     fs, io,
     os::fd::OwnedFd,
@@ -51,6 +52,10 @@ impl Places {
     }
 }
 
+/// What may be on its way to a worker: a picture goes there in one piece, without waking each other again and again.
+/// The kernel takes it from its own memory while it is on its way, and may allow less.
+const SOCKET_BYTES: usize = 1 << 20;
+
 /// What must exist before the process. Dropped, nobody can connect any more.
 pub(super) struct Place {
     listener: UnixListener,
@@ -71,6 +76,9 @@ impl Place {
         loop {
             let (stream, _): (UnixStream, _) = self.listener.accept().await?;
             if stream.peer_cred()?.uid() == own_uid {
+                if let Err(error) = set_socket_send_buffer_size(&stream, SOCKET_BYTES) {
+                    tracing::debug!(%error, "a worker's socket keeps its small buffer");
+                }
                 // Non-blocking stays set, as whoever takes it over into a runtime needs.
                 return Ok(stream.into_std()?.into());
             }
