@@ -3,3 +3,4 @@
 
 pub mod data_url;
 pub mod stand_in;
+pub mod uploaded;

@@ -32,8 +32,8 @@ async fn a_folder_goes_with_the_table_that_names_its_files() {
             "1,a.txt,anna|a.txt,",
             "2,photos/deep/b.txt,bert|b.txt,",
             "3,./c.txt,carl|c.txt,",
-            "4,nobody.txt,,`photo`: `nobody.txt` is not among the job's files",
-            "5,../../etc/passwd,,`photo`: `../../etc/passwd` is not among the job's files",
+            "4,nobody.txt,,`photo`: `nobody.txt` is not among the job's files: a cell is the path of its file in their archive",
+            "5,../../etc/passwd,,`photo`: `../../etc/passwd` is not among the job's files: a cell is the path of its file in their archive",
             "6,\"data:,dora\",dora,",
         ]
     );

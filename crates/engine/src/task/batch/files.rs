@@ -3,7 +3,7 @@
 
 use super::rows::{GROUP_BYTES_MAX, Group, RowIn};
 use crate::{
-    inputs::{data_url, stand_in},
+    inputs::{data_url, stand_in, uploaded},
     parts::Parts,
     spawn::spawn,
     task::persist,
@@ -33,8 +33,6 @@ const ROWS_AT_ONCE: usize = 4;
 const ROW_BYTES_MAX: u64 = 64 << 20;
 /// Of a data URL, in what is shown of a row.
 const SHOWN_CHARS_MAX: usize = 60;
-const FILE_SCHEME: &str = "onstage://files/";
-const FILE_PATH: &str = "/v1/files/";
 
 /// Reads the files of one job's rows.
 pub(crate) struct CellFiles {
@@ -186,7 +184,7 @@ impl CellFiles {
                 media_type,
             });
         }
-        if let Some(id) = uploaded(&wanted.text) {
+        if let Some(id) = uploaded::id(&wanted.text) {
             return self.uploaded(wanted, &id, bytes_max).await;
         }
         let Some(archive) = &self.archive else {
@@ -207,7 +205,12 @@ impl CellFiles {
         let parts = &self.parts;
         let file = persist::insist(parts, "looking a file up", || parts.store.file(id)).await;
         let file = file.map_err(Bad::Away)?;
-        let file = file.ok_or_else(|| failure(wanted, &format!("there is no file `{id}`")))?;
+        let file = file.ok_or_else(|| {
+            failure(
+                wanted,
+                &format!("there is no file `{id}`: upload it and name it anew"),
+            )
+        })?;
         if file.blob.size_bytes > bytes_max {
             return Err(too_large(wanted).into());
         }
@@ -225,7 +228,12 @@ impl CellFiles {
     fn none(&self, wanted: &StandIn) -> Failure {
         let cell = &*clipped(&wanted.text);
         match self.archive {
-            Some(_) => failure(wanted, &format!("`{cell}` is not among the job's files")),
+            Some(_) => failure(
+                wanted,
+                &format!(
+                    "`{cell}` is not among the job's files: a cell is the path of its file in their archive"
+                ),
+            ),
             None => failure(
                 wanted,
                 &format!(
@@ -277,16 +285,6 @@ fn inside(text: &str) -> Option<PathBuf> {
         })
         .collect();
     path.filter(|path| !path.as_os_str().is_empty() && !text.contains('\0'))
-}
-
-/// The id of an uploaded file: `onstage://files/{id}`, `/v1/files/{id}`, `…/v1/files/{id}/content`.
-fn uploaded(text: &str) -> Option<Id> {
-    if let Some(id) = text.strip_prefix(FILE_SCHEME) {
-        return id.parse().ok();
-    }
-    let at = text.find(FILE_PATH).filter(|_| text.starts_with('/'))?;
-    let rest = &text[at + FILE_PATH.len()..];
-    rest.strip_suffix("/content").unwrap_or(rest).parse().ok()
 }
 
 /// The row as its record has it: data URLs may be as large as files.
@@ -368,14 +366,14 @@ mod tests {
             format!("/v1/files/{id}"),
             format!("/lab/v1/files/{id}/content"),
         ] {
-            assert_eq!(uploaded(&text), Some(id.clone()), "{text}");
+            assert_eq!(uploaded::id(&text), Some(id.clone()), "{text}");
         }
         for text in [
             "onstage://files/../x",
             "https://elsewhere.example/v1/files/x",
             "v1/files/x",
         ] {
-            assert_eq!(uploaded(text), None, "{text}");
+            assert_eq!(uploaded::id(text), None, "{text}");
         }
     }
 

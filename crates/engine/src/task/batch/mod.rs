@@ -377,14 +377,13 @@ impl Run<'_> {
             return Err(Error::internal(text).into());
         }
         let merge = self.merge();
-        let begun = match ahead {
-            Some(ahead) => Some(ahead.finish(parts, &chunks).await),
-            None => None,
+        let anew =
+            |error: &Error| tracing::warn!(job = %lease.job, %error, "the result is written anew");
+        let written = match ahead {
+            Some(ahead) => ahead.finish(parts, &chunks).await.inspect_err(anew).is_ok(),
+            None => false,
         };
-        if let Some(Err(error)) = &begun {
-            tracing::warn!(job = %lease.job, %error, "the result is written anew");
-        }
-        if !matches!(begun, Some(Ok(()))) {
+        if !written {
             persist::insist(parts, "writing the result", || merge.run(parts, &chunks)).await?;
         }
         let format = self.spec.format.name();

@@ -2,13 +2,11 @@
 //! Does not read what is in it.
 
 use crate::gateway::{
-    body::upload,
     call::Call,
-    datasets, files,
+    datasets,
     input::{
-        FileRef,
+        AtRest, at_rest,
         dataset::{self, SCHEME},
-        parse_ref,
     },
     problem::Problem,
 };
@@ -104,29 +102,12 @@ pub(super) async fn resolve(
     if let Some(which) = text.strip_prefix(SCHEME) {
         return of_dataset(call, which).await;
     }
-    let own = call.own_host();
-    let (blob, name, media_type) = match parse_ref(text, |host| host.eq_ignore_ascii_case(own)) {
-        Some(FileRef::Uploaded(file)) => {
-            let file = files::find(call, &file).await?;
-            (file.blob, Some(file.name), file.media_type)
-        }
-        Some(FileRef::Data { media_type, bytes }) => {
-            let blob = upload::bytes_to_blob(call, bytes, &role.key(id)).await?;
-            (blob, None, media_type)
-        }
-        Some(FileRef::Inside {
-            id: from,
-            part,
-            number,
-        }) => {
-            let file = files::inside(call, &from, part, number).await?;
-            let most = call.state.settings.upload_bytes_max;
-            let key = role.key(id);
-            let blob = file.to_blob(call, &key, most).await?;
-            (blob, file.name, file.media_type)
-        }
-        Some(FileRef::FormPart(_)) | None => return Err(role.missing("something else")),
-    };
+    let found = at_rest(call, &role.key(id), text).await?;
+    let AtRest {
+        blob,
+        name,
+        media_type,
+    } = found.ok_or_else(|| role.missing("something else"))?;
     Ok(Found {
         blob,
         name: name.unwrap_or_else(|| role.name().to_owned()),

@@ -9,13 +9,11 @@ use crate::gateway::{
 };
 use bytes::Bytes;
 use onstage_core::{Id, value::BlobRef};
-use onstage_engine::inputs::{data_url, stand_in::StandIn};
+use onstage_engine::inputs::{data_url, stand_in::StandIn, uploaded};
 use serde_json::{Value as Json, json};
 
 /// The scheme that stands for a form's part between its reading and this.
 pub(crate) const PART_SCHEME: &str = "onstage-part://";
-const FILE_SCHEME: &str = "onstage://files/";
-const FILE_PATH: &str = "/v1/files/";
 
 /// A file's bytes and what is known about it.
 pub(crate) struct Read {
@@ -50,7 +48,7 @@ pub(crate) fn parse_ref(text: &str, is_own_host: impl Fn(&str) -> bool) -> Optio
     if let Some(number) = text.strip_prefix(PART_SCHEME) {
         return number.parse().ok().map(FileRef::FormPart);
     }
-    if let Some(id) = text.strip_prefix(FILE_SCHEME) {
+    if let Some(id) = text.strip_prefix(uploaded::SCHEME) {
         return id.parse().ok().map(FileRef::Uploaded);
     }
     let path = match ["http://", "https://"]
@@ -66,15 +64,13 @@ pub(crate) fn parse_ref(text: &str, is_own_host: impl Fn(&str) -> bool) -> Optio
         }
         None => text,
     };
-    // A path prefix may stand in front.
-    let at = path.find(FILE_PATH).filter(|_| path.starts_with('/'))?;
-    of_path(&path[at + FILE_PATH.len()..])
+    of_path(uploaded::after_path(path)?)
 }
 
 /// `{id}`, `{id}/content` or `{id}/content?of=output&n=0`.
 fn of_path(rest: &str) -> Option<FileRef> {
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let id: Id = path.strip_suffix("/content").unwrap_or(path).parse().ok()?;
+    let id = uploaded::of_rest(path)?;
     let pair = |key: &str| {
         query
             .split('&')

@@ -1,10 +1,12 @@
 //! A prediction's input on its way in: checked against the schema, its files found and read.
 //! Does not start anything.
 
+mod at_rest;
 pub(crate) mod dataset;
 mod file;
 mod secret;
 
+pub(crate) use at_rest::{AtRest, at_rest};
 pub(crate) use file::{FileRef, PART_SCHEME, parse_ref, read_blob};
 pub(crate) use secret::{hidden_fields, hide};
 

@@ -2,10 +2,9 @@
 //! Does not start anything.
 
 use crate::gateway::{
-    body::{self, upload},
+    body,
     call::{Call, shortened},
-    files,
-    input::{FileRef, dataset, parse_ref},
+    input::{AtRest, at_rest, dataset},
     problem::Problem,
 };
 use bytes::Bytes;
@@ -106,30 +105,13 @@ async fn file(
     number: usize,
     wanted: &StandIn,
 ) -> Result<(Json, String), Problem> {
-    let own = call.own_host().to_owned();
     let key = format!("{}file-{number}", folder_of(id));
-    let found = parse_ref(&wanted.text, |host| host.eq_ignore_ascii_case(&own));
-    let (blob, name, media_type) = match found {
-        Some(FileRef::Uploaded(file)) => {
-            let file = files::find(call, &file).await?;
-            (file.blob, Some(file.name), file.media_type)
-        }
-        Some(FileRef::Data { media_type, bytes }) => {
-            let blob = upload::bytes_to_blob(call, bytes, &key).await?;
-            (blob, None, media_type)
-        }
-        Some(FileRef::Inside {
-            id: from,
-            part,
-            number,
-        }) => {
-            let file = files::inside(call, &from, part, number).await?;
-            let most = call.state.settings.upload_bytes_max;
-            let blob = file.to_blob(call, &key, most).await?;
-            (blob, file.name, file.media_type)
-        }
-        Some(FileRef::FormPart(_)) | None => return Err(neither(wanted)),
-    };
+    let found = at_rest(call, &key, &wanted.text).await?;
+    let AtRest {
+        blob,
+        name,
+        media_type,
+    } = found.ok_or_else(|| neither(wanted))?;
     let words = name.clone().unwrap_or_else(|| {
         let text: String = wanted.text.chars().take(SHOWN_CHARS_MAX).collect();
         text
