@@ -10,7 +10,8 @@ from ours import House
 from world import OURS
 
 MODELS = 1_000
-SECONDS = 10
+# As long as the rarest of what it does at rest: every half minute it looks at what a clock that was set makes due.
+SECONDS = 60
 # A start is over when a while goes by with hardly any work.
 QUIET_SECONDS, QUIET_CPU_SECONDS, START_SECONDS_MAX = 3, 0.02, 60
 HEALTH = Ask("/healthz", method="GET")

@@ -100,7 +100,7 @@ pub struct Settings {
 /// How often loops look at the store while nothing goes on, beside what this front does and says: other fronts do not.
 const REST: Duration = Duration::from_secs(5);
 /// And where there is no other front. What may still be late by so much is what a clock that was set brings.
-const REST_ALONE: Duration = Duration::from_secs(15);
+const REST_ALONE: Duration = Duration::from_secs(30);
 
 impl Settings {
     pub(crate) fn rest(&self) -> Duration {

@@ -1,4 +1,4 @@
-//! What a child process does between fork and exec, and signals to process groups: the only unsafe code of the house.
+//! What a child process does between fork and exec, and signals to process groups: with `own_code`, the only unsafe code of the house.
 //! Does not start anything itself.
 #![expect(
     unsafe_code,

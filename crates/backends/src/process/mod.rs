@@ -12,6 +12,8 @@ mod identity;
 mod kernel_kills;
 mod launcher;
 mod lock;
+#[cfg(target_os = "linux")]
+pub mod own_code;
 mod owned_dir;
 mod place;
 mod procfs;

@@ -19,6 +19,8 @@ const IDLE_WAIT_MS_MAX: u64 = 200;
 pub(crate) struct Measured {
     /// Milliseconds a job, over the last few.
     mean_ms: Option<f64>,
+    /// The last claim found as many as it asked for: there are more, and they are likely predictions again.
+    pub(crate) found_plenty: bool,
 }
 
 impl Measured {

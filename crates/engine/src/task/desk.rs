@@ -3,6 +3,7 @@
 
 use super::{
     TaskSettings, events,
+    farewell::{self, Farewells},
     hold::{self, Told, Voice},
     journal::Journal,
     persist,
@@ -13,6 +14,7 @@ use crate::{ask::Loaded, parts::Parts};
 use onstage_core::{
     Result,
     config::LaneLimits,
+    event::NewEvent,
     job::{Job, Lease},
     lifecycle::{RetryPolicy, RunEnd},
     outcome::{Failure, Phase, Reason},
@@ -42,6 +44,7 @@ pub(crate) struct Desk {
     pub(crate) staff: Staff,
     pub(crate) stop: CancellationToken,
     pub(crate) tab: Tab,
+    pub(crate) farewells: Farewells,
     items: AtomicU64,
 }
 
@@ -89,6 +92,7 @@ impl Desk {
             staff,
             stop,
             tab: Tab::default(),
+            farewells: Farewells::default(),
             items: AtomicU64::new(1),
         }
     }
@@ -140,7 +144,7 @@ impl Desk {
         self.staff.hands(Arc::new(announce)).await
     }
 
-    /// Commits ends of runs in one go and says so in each job's log. Jobs whose lease was lost are left alone.
+    /// Commits ends of runs in one go; each job's log says so soon after. Jobs whose lease was lost are left alone.
     pub(crate) async fn conclude(&self, ends: Vec<(Arc<Journal>, RunEnd)>) -> Result<()> {
         let (journals, ends): (Vec<Arc<Journal>>, Vec<(Lease, RunEnd)>) = ends
             .into_iter()
@@ -151,27 +155,30 @@ impl Desk {
             .unzip();
         let finished = persist::finish_all(&self.parts, ends, &self.policy).await?;
         self.look_at_memory_once().await;
-        // Together, because writes at the same moment share a commit.
-        let told = journals.iter().zip(finished).map(async |(journal, job)| {
+        let mut last = Vec::with_capacity(journals.len());
+        for (journal, job) in journals.iter().zip(finished) {
             match job {
-                Some(job) => self.say_after(journal, &job).await,
+                Some(job) => last.push((job.id.clone(), self.last_words(journal, &job))),
                 None => {
                     tracing::warn!(job = %journal.lease.job, run = journal.lease.run, "a run's end came too late: its lease was lost");
                 }
             }
-        });
-        futures::future::join_all(told).await;
+        }
+        self.farewells.write(&self.parts, last).await;
         Ok(())
     }
 
-    /// The job's end is committed: what it has used is noted, and its log says so. The log is for those who watch; readers go by the job's state.
+    /// The job's end is committed: what it has used is noted, and its log says so.
     pub(crate) async fn say_after(&self, journal: &Journal, job: &Job) {
+        let events = self.last_words(journal, job);
+        farewell::append(&self.parts, job.id.clone(), events).await;
+    }
+
+    fn last_words(&self, journal: &Journal, job: &Job) -> Vec<NewEvent> {
         self.note(job, journal.used());
         let mut events = journal.take_rest();
         events.push(events::after_run(job, self.parts.clock.now()));
-        if let Err(error) = self.parts.store.append_events(&job.id, None, events).await {
-            tracing::warn!(job = %job.id, %error, "the last events of a run could not be written");
-        }
+        events
     }
 }
 

@@ -14,6 +14,9 @@ use onstage_core::{
 };
 use std::time::Duration;
 
+/// Between two looks for others' batch jobs, which go on without help; jobs of its own are looked for far more often.
+const HELP_EVERY: Duration = Duration::from_millis(100);
+
 /// Claims and runs jobs until there are none for `linger`.
 pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
     let clock = &desk.parts.clock;
@@ -21,6 +24,7 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
     let linger = desk.settings.linger.unwrap_or(desk.limits().linger);
     let mut measured = Measured::default();
     let mut worked_at = began;
+    let mut help_at = began;
     loop {
         if desk.stop.is_cancelled() {
             return Ok(TaskEnd::Stopped);
@@ -29,12 +33,17 @@ pub(crate) async fn drain(desk: &Desk) -> Result<TaskEnd> {
             return Ok(TaskEnd::TimeUp);
         }
         let looked_at = clock.monotonic();
-        let worked = work(desk, &mut measured).await? || help(desk).await?;
+        let mut worked = work(desk, &mut measured).await?;
+        if !worked && looked_at >= help_at {
+            worked = help(desk).await?;
+            help_at = clock.monotonic() + HELP_EVERY;
+        }
         if let Some(failure) = desk.staff.hopeless() {
             return Ok(TaskEnd::NoWorker(failure.message));
         }
         if worked {
             worked_at = clock.monotonic();
+            help_at = worked_at;
             continue;
         }
         let now = clock.monotonic();
@@ -97,10 +106,21 @@ async fn wait(desk: &Desk, pause: Duration) {
 }
 
 /// One job; when it is a prediction, as many more as go with it. While a batch job waits, predictions are claimed singly, so that none of them holds the table back.
-async fn claim(desk: &Desk, measured: &Measured) -> Result<Vec<Job>> {
-    let mut jobs = claim_some(desk, 1).await?;
+async fn claim(desk: &Desk, measured: &mut Measured) -> Result<Vec<Job>> {
     let many = desk.loaded.schema.many.as_ref().map(|many| many.max);
-    let more = measured.claim_limit(many) - 1;
+    let limit = measured.claim_limit(many);
+    let jobs = if measured.found_plenty && !batch_waits(desk).await? {
+        claim_some(desk, limit).await?
+    } else {
+        first_and_more(desk, limit - 1).await?
+    };
+    measured.found_plenty = limit > 1 && jobs.len() >= limit as usize;
+    Ok(jobs)
+}
+
+/// Looks at the first before it asks for more: it may be a batch job.
+async fn first_and_more(desk: &Desk, more: u32) -> Result<Vec<Job>> {
+    let mut jobs = claim_some(desk, 1).await?;
     let first_is_prediction = jobs
         .first()
         .is_some_and(|job| matches!(job.spec, JobSpec::Prediction { .. }));

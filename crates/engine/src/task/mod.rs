@@ -9,6 +9,7 @@ mod desk;
 mod drain;
 mod ending;
 pub(crate) mod events;
+mod farewell;
 mod folder;
 mod hold;
 mod journal;
@@ -160,6 +161,7 @@ pub async fn run_task_with(
             });
             let (end, ()) = tokio::join!(draining, desk.settle_until(&drained));
             desk.staff.kill();
+            desk.farewells.written().await;
             if let Err(error) = desk.settle().await {
                 tracing::warn!(%error, "the usage of the last jobs was not written");
             }

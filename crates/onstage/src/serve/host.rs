@@ -2,12 +2,18 @@
 //! Knows nothing of what is served.
 
 use onstage_core::{Error, Result};
+use onstage_engine::spawn::spawn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// File descriptors we ask for: every connection, worker and open file takes some.
 const DESCRIPTORS_WANTED: u64 = 65_536;
+/// By then everything that a start brings has run.
+#[cfg(target_os = "linux")]
+const START_OVER: Duration = Duration::from_secs(2);
 /// What a shell reports for a process ended by SIGINT.
 const INTERRUPTED: i32 = 130;
 
@@ -41,6 +47,18 @@ pub(crate) fn gpus(visible: Option<&str>) -> Vec<String> {
     numbers.iter().map(u32::to_string).collect()
 }
 
+/// Gives the memory of code that only the start needed back, once the start is over.
+pub(crate) fn settle() {
+    #[cfg(target_os = "linux")]
+    spawn("settle", async {
+        tokio::time::sleep(START_OVER).await;
+        match onstage_backends::process::own_code::give_back() {
+            Ok(bytes) => tracing::debug!(bytes, "the code that ran so far is given back"),
+            Err(error) => tracing::debug!(%error, "the start's code could not be given back"),
+        }
+    });
+}
+
 /// Raises the soft limit of open files as far as it goes; answers what it is then.
 pub(crate) fn raise_descriptors() -> u64 {
     let now = getrlimit(Resource::Nofile);
@@ -69,7 +87,7 @@ pub(crate) fn stop_on_signals(stop: CancellationToken) -> Result<()> {
     let cannot = |error| Error::internal("signals cannot be received").because(error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    onstage_engine::spawn::spawn("signals", async move {
+    spawn("signals", async move {
         for asked in 1.. {
             tokio::select! {
                 _ = interrupt.recv() => {}

@@ -122,6 +122,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
         pid: std::process::id(),
     };
     client::write_record(data.path(), &note)?;
+    host::settle();
     Ok(Serving {
         url,
         login,

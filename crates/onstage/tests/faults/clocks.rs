@@ -139,7 +139,7 @@ async fn f10_a_clock_that_jumps_ends_no_run_and_fires_no_tick_twice() {
     });
     it.measured("jobs", jobs.len());
     it.measured("ticks", ticks.len());
-    // A server alone looks every 15 s at what only a clock that was set makes due: it sees some of the jumps.
+    // A server alone looks every 30 s at what only a clock that was set makes due: it sees some of the jumps.
     it.check(!is_full() || ticks.len() > 1, || {
         format!("{} ticks", ticks.len())
     });
