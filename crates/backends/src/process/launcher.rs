@@ -296,6 +296,7 @@ impl ProcessLauncher {
     fn variables(&self, spec: &WorkerSpec, prepared: Option<&Prepared>) -> Result<Variables> {
         let mut variables = Variables::base(&self.settings.variables);
         variables.threads(self.threads(spec));
+        variables.reuses_memory();
         if let Some(programs) = prepared.and_then(|prepared| prepared.programs.as_deref()) {
             variables.path_first(programs);
         }

@@ -46,6 +46,14 @@ const THREAD_COUNTS: &[&str] = &[
     "RAYON_NUM_THREADS",
 ];
 
+/// How glibc's allocator behaves from the start, as it would by itself once a block of 32 MiB was freed: blocks up to that size come from
+/// the heap, and as much again twice over stays when it is free. Before, each input of a megabyte is new memory, a page fault for every
+/// 4 KiB of it. Other allocators ignore this.
+const ALLOCATOR: &[(&str, u64)] = &[
+    ("MALLOC_MMAP_THRESHOLD_", 32 << 20),
+    ("MALLOC_TRIM_THRESHOLD_", 64 << 20),
+];
+
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// A child's environment; later settings win.
@@ -87,6 +95,13 @@ impl Variables {
     pub(crate) fn threads(&mut self, threads: u32) {
         for name in THREAD_COUNTS {
             self.set(name, threads.to_string());
+        }
+    }
+
+    /// The child keeps memory that it has freed for what it needs next.
+    pub(crate) fn reuses_memory(&mut self) {
+        for (name, bytes) in ALLOCATOR {
+            self.set(*name, bytes.to_string());
         }
     }
 

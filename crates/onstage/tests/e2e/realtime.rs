@@ -248,3 +248,16 @@ async fn a_server_that_is_stopped_while_workers_live_leaves_no_folders() {
     world.stop().await;
     assert_eq!(left(&world), Vec::<std::path::PathBuf>::new());
 }
+
+#[tokio::test]
+async fn memory_that_a_model_frees_is_there_for_its_next_input() {
+    let world = World::start().await;
+    let code = "import onstage as on\nimport resource\n\n@on.predict\ndef faults(times: int) -> int:\n    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n    for _ in range(times):\n        [b'x' * (1 << 20) for _ in range(8)]\n    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n";
+    world.push("blocks", code, &[]).await;
+    let (status, made) = world.predict("blocks", json!({"times": 50})).await;
+    assert_eq!(status, 201, "{made:#}");
+    // Of 4 KiB each: 2,000 once for its 8 MiB, not 50 times.
+    let faults = made["output"].as_u64().unwrap();
+    assert!(faults < 10_000, "{faults} page faults");
+    world.close().await;
+}
