@@ -33,8 +33,9 @@ pub fn give_back() -> io::Result<usize> {
 fn code<'a>(maps: &'a str, program: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
     let mut mapped = None;
     maps.lines().filter_map(move |line| {
-        if let Some(dirty) = line.strip_prefix("Private_Dirty:") {
-            return mapped.take().filter(|_| dirty.trim() == "0 kB");
+        // Pages that are no longer those of the file. Not "dirty" ones: so are a program's own that was only just written.
+        if let Some(changed) = line.strip_prefix("Anonymous:") {
+            return mapped.take().filter(|_| changed.trim() == "0 kB");
         }
         if let Some(range) = range_of(line) {
             let is_code = line.contains(" r-xp ") && line.ends_with(program);
@@ -58,17 +59,17 @@ mod tests {
     const MAPS: &str = "\
 1000-3000 r--p 00000000 fe:00 7 /opt/onstage
 Rss:                   8 kB
-Private_Dirty:         0 kB
+Anonymous:             0 kB
 3000-9000 r-xp 00002000 fe:00 7 /opt/onstage
 Rss:                  24 kB
-Private_Dirty:         0 kB
+Anonymous:             0 kB
 VmFlags: rd ex mr mw me
 9000-a000 rw-p 00008000 fe:00 7 /opt/onstage
-Private_Dirty:         4 kB
+Anonymous:             4 kB
 b000-c000 r-xp 00000000 fe:00 9 /lib/libc.so.6
-Private_Dirty:         0 kB
+Anonymous:             0 kB
 d000-e000 r-xp 00000000 fe:00 7 /opt/onstage
-Private_Dirty:         4 kB
+Anonymous:             4 kB
 ";
 
     #[test]
