@@ -3,7 +3,7 @@
 
 use super::{
     TaskSettings, events,
-    farewell::{self, Farewells},
+    farewell::Farewells,
     hold::{self, Told, Voice},
     journal::Journal,
     persist,
@@ -11,8 +11,9 @@ use super::{
     tab::Tab,
 };
 use crate::{ask::Loaded, parts::Parts};
+use futures::future::join_all;
 use onstage_core::{
-    Result,
+    Id, Result,
     config::LaneLimits,
     event::NewEvent,
     job::{Job, Lease},
@@ -164,14 +165,20 @@ impl Desk {
                 }
             }
         }
-        self.farewells.write(&self.parts, last).await;
+        let parts = self.parts.clone();
+        // Together, because writes at the same moment share a commit.
+        let write = async move {
+            let write = |(job, events)| append(&parts, job, events);
+            join_all(last.into_iter().map(write)).await;
+        };
+        self.farewells.begin(write).await;
         Ok(())
     }
 
     /// The job's end is committed: what it has used is noted, and its log says so.
     pub(crate) async fn say_after(&self, journal: &Journal, job: &Job) {
         let events = self.last_words(journal, job);
-        farewell::append(&self.parts, job.id.clone(), events).await;
+        append(&self.parts, job.id.clone(), events).await;
     }
 
     fn last_words(&self, journal: &Journal, job: &Job) -> Vec<NewEvent> {
@@ -179,6 +186,13 @@ impl Desk {
         let mut events = journal.take_rest();
         events.push(events::after_run(job, self.parts.clock.now()));
         events
+    }
+}
+
+/// The log is for those who watch; readers go by the job's state.
+async fn append(parts: &Parts, job: Id, events: Vec<NewEvent>) {
+    if let Err(error) = parts.store.append_events(&job, None, events).await {
+        tracing::warn!(%job, %error, "the last events of a run could not be written");
     }
 }
 

@@ -1,9 +1,7 @@
-//! What the logs of jobs say of their ends, written while the task goes on to the next: one group at a time.
-//! Does not know what became of a job.
+//! What is said last of jobs that have ended, written while the task goes on to the next ones: one group at a time.
+//! Does not know what is said.
 
-use crate::{parts::Parts, spawn::spawn};
-use futures::future::join_all;
-use onstage_core::{Id, event::NewEvent};
+use crate::spawn::spawn;
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -13,22 +11,16 @@ pub(crate) struct Farewells {
 }
 
 impl Farewells {
-    /// Begins to write the last events of jobs that have ended, once those before are written.
-    pub(crate) async fn write(&self, parts: &Parts, last: Vec<(Id, Vec<NewEvent>)>) {
-        let mut writing = self.writing.lock().await;
-        if let Some(before) = writing.take() {
+    /// Begins to write, once what was begun before is written.
+    pub(crate) async fn begin(&self, writing: impl Future<Output = ()> + Send + 'static) {
+        let mut before = self.writing.lock().await;
+        if let Some(before) = before.take() {
             let _ = before.await;
         }
-        let parts = parts.clone();
-        // Together, because writes at the same moment share a commit.
-        let work = async move {
-            join_all(
-                last.into_iter()
-                    .map(|(job, events)| append(&parts, job, events)),
-            )
-            .await;
-        };
-        *writing = Some(AbortOnDropHandle::new(spawn("last events of jobs", work)));
+        *before = Some(AbortOnDropHandle::new(spawn(
+            "last events of jobs",
+            writing,
+        )));
     }
 
     /// Resolves when nothing is left to write.
@@ -39,9 +31,40 @@ impl Farewells {
     }
 }
 
-/// The log is for those who watch; readers go by the job's state.
-pub(super) async fn append(parts: &Parts, job: Id, events: Vec<NewEvent>) {
-    if let Err(error) = parts.store.append_events(&job, None, events).await {
-        tracing::warn!(%job, %error, "the last events of a run could not be written");
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::{FutureExt, poll};
+    use std::{
+        pin::pin,
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering::SeqCst},
+        },
+    };
+    use tokio::sync::Semaphore;
+
+    #[tokio::test]
+    async fn one_group_is_written_after_the_other_and_the_end_waits_for_the_last() {
+        let (farewells, gate) = (Farewells::default(), Arc::new(Semaphore::new(0)));
+        let done = Arc::new(AtomicU32::new(0));
+        let writing = || {
+            let (gate, done) = (gate.clone(), done.clone());
+            async move {
+                gate.acquire().await.unwrap().forget();
+                done.fetch_add(1, SeqCst);
+            }
+        };
+        assert!(farewells.begin(writing()).now_or_never().is_some());
+        let mut second = pin!(farewells.begin(writing()));
+        assert!(poll!(&mut second).is_pending());
+        gate.add_permits(1);
+        second.await;
+        assert_eq!(done.load(SeqCst), 1);
+        let mut written = pin!(farewells.written());
+        assert!(poll!(&mut written).is_pending());
+        gate.add_permits(1);
+        written.await;
+        assert_eq!(done.load(SeqCst), 2);
     }
 }

@@ -15,7 +15,7 @@ use onstage_engine::{
 use std::{
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -46,6 +46,8 @@ pub(crate) struct ScriptCrew {
     pub(crate) kills: Arc<AtomicU32>,
     /// Starts that fail before one works.
     pub(crate) bad_starts: AtomicU32,
+    /// How many items came together, each time.
+    pub(crate) microbatches: Arc<Mutex<Vec<usize>>>,
 }
 
 impl ScriptCrew {
@@ -57,6 +59,7 @@ impl ScriptCrew {
             starts: AtomicU32::new(0),
             kills: Arc::default(),
             bad_starts: AtomicU32::new(0),
+            microbatches: Arc::default(),
         })
     }
 }
@@ -94,6 +97,7 @@ impl Crew for Shared {
             orders,
             alive,
             kills: self.0.kills.clone(),
+            microbatches: self.0.microbatches.clone(),
         }))
     }
 }
@@ -109,11 +113,13 @@ struct ScriptHands {
     orders: mpsc::UnboundedSender<Order>,
     alive: Arc<AtomicBool>,
     kills: Arc<AtomicU32>,
+    microbatches: Arc<Mutex<Vec<usize>>>,
 }
 
 #[async_trait]
 impl Hands for ScriptHands {
     fn submit(&self, microbatch: Vec<Item>) {
+        self.microbatches.lock().unwrap().push(microbatch.len());
         if let Err(mpsc::error::SendError(Order::Run(items))) =
             self.orders.send(Order::Run(microbatch))
         {

@@ -10,9 +10,12 @@ use onstage_core::{
     lifecycle::Beat,
     outcome::{Failure, Phase, Reason},
 };
-use onstage_engine::task::TaskEnd;
+use onstage_engine::{spawn::spawn, task::TaskEnd};
 use serde_json::{Value, json};
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 fn double(input: &Value) -> Act {
@@ -42,6 +45,30 @@ async fn a_task_drains_the_queue_with_one_worker_and_ends_itself() {
         assert_eq!(events.last().unwrap().kind, EventKind::Completed);
     }
     assert_eq!(crew.starts.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn predictions_are_claimed_singly_as_soon_as_a_batch_job_waits() {
+    let world = Arc::new(world(json!({"schema": {"many": {"max": 64}}})).await);
+    for x in 0..200 {
+        world.predict(json!({ "x": x })).await;
+    }
+    let busy = world.clone();
+    let crew = ScriptCrew::new(move |input| {
+        if input["x"] == 100 {
+            let world = busy.clone();
+            spawn("a batch job", async move {
+                world.batch("{\"x\": 1000}\n", |_| {}).await
+            });
+            return Act::Later(50, "0".to_owned());
+        }
+        double(input)
+    });
+    assert_eq!(world.run(&crew).await, TaskEnd::Idle);
+    // As many as the model takes at once, until the batch job came into the second; its one row is the last.
+    let microbatches = crew.microbatches.lock().unwrap().clone();
+    assert_eq!(microbatches[..2], [64, 64]);
+    assert_eq!(microbatches[2..], vec![1; 200 - 128 + 1]);
 }
 
 #[tokio::test]
