@@ -47,8 +47,8 @@ const THREAD_COUNTS: &[&str] = &[
 ];
 
 /// How glibc's allocator behaves from the start, as it would by itself once a block of 32 MiB was freed: blocks up to that size come from
-/// the heap, and as much again twice over stays when it is free. Before, each input of a megabyte is new memory, a page fault for every
-/// 4 KiB of it. Other allocators ignore this.
+/// the heap, and up to 64 MiB of it stay with the process when they are free. Until then each input of a megabyte would be new memory, a
+/// page fault for every 4 KiB of it. Other allocators ignore this.
 const ALLOCATOR: &[(&str, u64)] = &[
     ("MALLOC_MMAP_THRESHOLD_", 32 << 20),
     ("MALLOC_TRIM_THRESHOLD_", 64 << 20),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 /// File descriptors we ask for: every connection, worker and open file takes some.
 const DESCRIPTORS_WANTED: u64 = 65_536;
-/// By then everything that a start brings has run.
+/// By then nearly everything that a start brings has run; what runs later comes back into memory by itself, and stays.
 #[cfg(target_os = "linux")]
 const START_OVER: Duration = Duration::from_secs(2);
 /// What a shell reports for a process ended by SIGINT.
@@ -48,9 +48,9 @@ pub(crate) fn gpus(visible: Option<&str>) -> Vec<String> {
 }
 
 /// Gives the memory of code that only the start needed back, once the start is over.
-pub(crate) fn settle() {
+pub(crate) fn give_back_start() {
     #[cfg(target_os = "linux")]
-    spawn("settle", async {
+    spawn("giving the start back", async {
         tokio::time::sleep(START_OVER).await;
         match onstage_backends::process::own_code::give_back() {
             Ok(bytes) => tracing::debug!(bytes, "the code that ran so far is given back"),

@@ -122,7 +122,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
         pid: std::process::id(),
     };
     client::write_record(data.path(), &note)?;
-    host::settle();
+    host::give_back_start();
     Ok(Serving {
         url,
         login,
