@@ -21,7 +21,7 @@ const HOLD_UP_MAX: Duration = Duration::from_millis(20);
     reason = "the size of a test comes from outside"
 )]
 fn schedules() -> u64 {
-    match std::env::var("ONSTAGE_FAULTS").as_deref() {
+    match std::env::var("FAULTS").as_deref() {
         Ok("full") => MANY,
         _ => FEW,
     }
