@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export ONSTAGE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/onstage
 export CARGO_TARGET_DIR ?= $(ONSTAGE_CACHE)/target
 
-.PHONY: help demo test check fmt lint unit python browser wheel bench faults build
+.PHONY: help demo test check fmt lint unit python browser wheel bench faults gpu build
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  \033[1m%-9s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ browser: ## the page in a real browser, against a real server
 wheel: ## build the wheel, install it into a clean environment and run the quickstart
 	@scripts/setup.sh test
 	@scripts/test.sh wheel
+
+gpu: ## on a machine with a GPU: who has it, what comes free (PYTHON=…: one that has PyTorch with CUDA)
+	@scripts/setup.sh build
+	@scripts/build.sh release
+	@python3 scripts/gpu.py --binary "$(CARGO_TARGET_DIR)/release/onstage" $(if $(PYTHON),--python "$(PYTHON)",)
 
 bench: ## measure beside peers and write docs/benchmarks.md (ONLY=P1,P3: some; CHECK=1: fail when a target is missed)
 	@scripts/setup.sh bench

@@ -10,6 +10,7 @@ pub mod event;
 pub mod fair;
 pub mod feedback;
 pub mod file;
+pub mod gpu;
 pub mod id;
 pub mod job;
 pub mod lifecycle;

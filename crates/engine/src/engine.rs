@@ -7,7 +7,8 @@ use crate::{
     ask::{Ask, Loaded, Readiness, Refused},
     builder::Builder,
     catalog::{self, Catalog},
-    dispatch, folder_schedules,
+    dispatch::{self, Dispatch},
+    folder_schedules,
     gauges::Gauges,
     house::House,
     parts::{Parts, Settings},
@@ -85,6 +86,8 @@ impl Engine {
             registry,
         };
         let house = House::new(stage, catalog);
+        // Before the first worker: a training that goes on holds its GPUs.
+        let dispatch = dispatch_on(&house.stage).await;
         // What is live answers from the first request on.
         let switches = house.catalog.refresh().await?;
         house.switch(switches);
@@ -97,11 +100,11 @@ impl Engine {
             stop: CancellationToken::new(),
             adopted: Arc::default(),
         }));
-        engine.start_loops();
+        engine.start_loops(dispatch);
         Ok(engine)
     }
 
-    fn start_loops(&self) {
+    fn start_loops(&self, to_dispatch: Option<Dispatch>) {
         let Inner {
             house,
             builder,
@@ -119,20 +122,12 @@ impl Engine {
         spawn("builder", builder.clone().run(stop.clone()));
         let work = watchdog::run(house.clone(), watchdog::LOOK_EVERY, stop.clone());
         spawn("watchdog", work);
-        let to_dispatch = dispatch::Settings {
-            incarnation: settings.incarnation.clone(),
-            tasks_total_max: settings.tasks_total_max,
-        };
         let (nudge, started) = (dispatch_nudge.clone(), Arc::new(Notify::new()));
-        let work = dispatch::run(
-            parts.clone(),
-            to_dispatch,
-            settings.rest(),
-            nudge.clone(),
-            started.clone(),
-            stop.clone(),
-        );
-        spawn("dispatch", work);
+        if let Some(dispatch) = to_dispatch {
+            let (rest, nudge) = (settings.rest(), nudge.clone());
+            let work = dispatch::run(dispatch, rest, nudge, started.clone(), stop.clone());
+            spawn("dispatch", work);
+        }
         let to_reaper = reaper::Settings {
             sole_front: settings.sole_front.then(|| settings.incarnation.clone()),
         };
@@ -345,6 +340,18 @@ impl Engine {
             tracing::warn!("the usage of the last seconds was not written before the shutdown");
         }
     }
+}
+
+/// None where tasks cannot be started.
+async fn dispatch_on(stage: &Stage) -> Option<Dispatch> {
+    let (parts, settings) = (&stage.parts, &stage.settings);
+    let driver = parts.driver.clone()?;
+    let to_dispatch = dispatch::Settings {
+        incarnation: settings.incarnation.clone(),
+        tasks_total_max: settings.tasks_total_max,
+    };
+    let dispatch = Dispatch::new(parts.clone(), driver, to_dispatch);
+    Some(dispatch.on(stage.host.clone()).await)
 }
 
 fn asleep() -> Readiness {

@@ -14,6 +14,7 @@ pub mod dispatch;
 pub mod engine;
 mod folder_schedules;
 pub mod gauges;
+mod gpus;
 mod house;
 pub mod inputs;
 mod junction;

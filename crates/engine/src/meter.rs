@@ -193,7 +193,7 @@ pub(crate) fn job_worker(limits: LaneLimits<'_>, config: &ModelConfig, memory_se
     let realtime = &config.realtime;
     Worker {
         cpu: limits.cpu.or(realtime.cpu).unwrap_or(CORES_USUAL),
-        gpu: limits.gpu.or(realtime.gpu).unwrap_or(0.0),
+        gpu: limits.gpu.unwrap_or(0.0),
         memory_bytes: (limits.memory.or(realtime.memory)).map_or(memory_seen, |size| size.0),
     }
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import List, Optional
+from typing import Iterator, List, Optional, Tuple
 
 TASKS = "/proc/self/task"
 OPEN_FILES = "/proc/self/fd"
@@ -20,7 +20,8 @@ NAMES_MAX = 8
 
 def obstacle(own_socket: int) -> Optional[str]:
     """Why this process must not be forked, as the end of a sentence that says so; None when it may."""
-    return _threads() or _children() or _open_files(own_socket) or _cuda()
+    # A GPU first: its driver has brought the threads and descriptors that the others would name.
+    return _gpu() or _threads() or _children() or _connections(own_socket)
 
 
 def _threads() -> Optional[str]:
@@ -46,21 +47,11 @@ def _children() -> Optional[str]:
     return "it has started other processes"
 
 
-def _open_files(own_socket: int) -> Optional[str]:
-    for name in os.listdir(OPEN_FILES):
-        try:
-            target = os.readlink(f"{OPEN_FILES}/{name}")
-        except OSError:
-            continue
+def _gpu() -> Optional[str]:
+    for _, target in _open_files():
         if target.startswith(GPUS):
             return f"it uses a GPU (`{target}`)"
-        if target.startswith(SHARED) and int(name) != own_socket:
-            return "it has open connections or an event loop"
-    return None
-
-
-def _cuda() -> Optional[str]:
-    """Before a context exists nothing is open yet, so that the files do not tell."""
+    # Before a context exists nothing is open yet.
     torch = sys.modules.get("torch")
     try:
         if torch is not None and torch.cuda.is_initialized():
@@ -68,6 +59,22 @@ def _cuda() -> Optional[str]:
     except AttributeError:
         pass
     return None
+
+
+def _connections(own_socket: int) -> Optional[str]:
+    for number, target in _open_files():
+        if target.startswith(SHARED) and number != own_socket:
+            return "it has open connections or an event loop"
+    return None
+
+
+def _open_files() -> Iterator[Tuple[int, str]]:
+    """Descriptors and what they lead to."""
+    for name in os.listdir(OPEN_FILES):
+        try:
+            yield int(name), os.readlink(f"{OPEN_FILES}/{name}")
+        except OSError:
+            continue
 
 
 def _joined(names: List[str]) -> str:

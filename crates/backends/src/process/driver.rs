@@ -16,9 +16,8 @@ use crate::{
 use async_trait::async_trait;
 use onstage_core::{
     Clock, Error, Id, Result,
-    model::VersionId,
+    gpu::GpuShare,
     ports::{Capabilities, Driver, RunState, Running, TaskSpec},
-    task::Lane,
 };
 use rustix::process::Signal;
 use std::{
@@ -71,7 +70,7 @@ struct Ended {
 
 impl ProcessDriver {
     /// Tasks run `program` with `args_prefix`, then `--id ID --version VERSION --lane LANE --stop-after N` (seconds); they inherit this
-    /// process's environment. Their files are in `<data>/tasks`. Errors: unavailable.
+    /// process's environment, but for the GPUs that are theirs. Their files are in `<data>/tasks`. Errors: unavailable.
     pub fn new(data_dir: &Path, program: PathBuf, args_prefix: Vec<OsString>) -> Result<Self> {
         let dir = data_dir.join("tasks");
         fs::create_dir_all(&dir).map_err(|error| {
@@ -106,6 +105,9 @@ impl ProcessDriver {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
+        if let Some(gpus) = &spec.gpus {
+            command.env(GpuShare::VARIABLE, gpus.visible());
+        }
         // Its own session and no parent-death signal: the task goes on when the front is restarted or dies.
         confine(
             &mut command,
@@ -121,6 +123,7 @@ impl ProcessDriver {
         let errand = Errand {
             version: spec.version.clone(),
             lane: spec.lane,
+            gpus: spec.gpus.clone(),
         };
         let Some(claim) = task_file::claim(&self.dir, &spec.id, &errand)? else {
             return Ok(());
@@ -162,21 +165,20 @@ impl ProcessDriver {
                 id: id.clone(),
                 version: errand.version,
                 lane: errand.lane,
+                gpus: errand.gpus,
                 state,
             })
-        };
-        let unknown = || Errand {
-            version: VersionId(String::new()),
-            lane: Lane::default(),
         };
         if let Some(ended) = self.lock().ended.get(id) {
             return running(ended.errand.clone(), RunState::Ended(ended.how.clone()));
         }
         match found {
             Found::Gone => None,
-            Found::Starting(errand) => running(errand.unwrap_or_else(unknown), RunState::Alive),
+            Found::Starting(errand) => {
+                running(errand.unwrap_or_else(Errand::unknown), RunState::Alive)
+            }
             Found::NeverStarted(errand) => {
-                let errand = errand.unwrap_or_else(unknown);
+                let errand = errand.unwrap_or_else(Errand::unknown);
                 let how = self.remember(id, &errand, "was never started".to_owned());
                 running(errand, RunState::Ended(how))
             }

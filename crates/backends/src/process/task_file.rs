@@ -2,7 +2,7 @@
 //! Does not start or signal anything.
 
 use super::identity::Process;
-use onstage_core::{Error, Id, Result, model::VersionId, task::Lane};
+use onstage_core::{Error, Id, Result, gpu::GpuShare, model::VersionId, task::Lane};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, TryLockError},
@@ -24,13 +24,26 @@ pub(super) struct TaskFile {
     pub(super) process: Option<Process>,
 }
 
-/// What a task drains.
+/// What a task drains, and with what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Errand {
     pub(super) version: VersionId,
     /// Files of earlier versions do not have it.
     #[serde(default)]
     pub(super) lane: Lane,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) gpus: Option<GpuShare>,
+}
+
+impl Errand {
+    /// Of a file that cannot be read.
+    pub(super) fn unknown() -> Self {
+        Self {
+            version: VersionId(String::new()),
+            lane: Lane::default(),
+            gpus: None,
+        }
+    }
 }
 
 /// A claimed id; the lock is held until the process runs.
@@ -145,7 +158,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let errand = Errand {
             version: VersionId("v1".to_owned()),
-            lane: Lane::Jobs,
+            ..Errand::unknown()
         };
         let id = |n: u32| format!("task-{n:04}").parse::<Id>().unwrap();
         let over = AtomicBool::new(false);

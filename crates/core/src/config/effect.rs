@@ -31,16 +31,6 @@ impl ModelConfig {
             "the model runs on the server itself",
         );
         tell(
-            "[jobs] gpu",
-            self.jobs.gpu.is_some(),
-            "workers of jobs see every GPU of the server, and none is reserved for them",
-        );
-        tell(
-            "[training] gpu",
-            self.training.gpu.is_some(),
-            "trainings see every GPU of the server, and none is reserved for them",
-        );
-        tell(
             "[feedback] required",
             self.feedback.required,
             "people may go on without giving feedback",
@@ -105,8 +95,6 @@ mod tests {
                 "[environment] system",
                 "[environment] dockerfile",
                 "[realtime] on",
-                "[jobs] gpu",
-                "[training] gpu",
                 "[feedback] required",
                 "[page] command",
             ]

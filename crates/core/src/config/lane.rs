@@ -10,6 +10,7 @@ use std::time::Duration;
 pub struct LaneLimits<'a> {
     pub cpu: Option<f64>,
     pub memory: Option<Size>,
+    /// As in `[realtime]`, where the section says nothing.
     pub gpu: Option<f64>,
     /// Tasks of a version at once.
     pub tasks: u32,
@@ -27,7 +28,7 @@ impl ModelConfig {
             Lane::Jobs => LaneLimits {
                 cpu: jobs.cpu,
                 memory: jobs.memory,
-                gpu: jobs.gpu,
+                gpu: jobs.gpu.or(self.realtime.gpu),
                 tasks: jobs.tasks,
                 linger: jobs.linger.0,
                 stop_after: jobs.stop_after.0,
@@ -37,7 +38,7 @@ impl ModelConfig {
             Lane::Trainings => LaneLimits {
                 cpu: training.cpu,
                 memory: training.memory,
-                gpu: training.gpu,
+                gpu: training.gpu.or(self.realtime.gpu),
                 tasks: training.tasks,
                 linger: training.linger.0,
                 stop_after: training.stop_after.0,

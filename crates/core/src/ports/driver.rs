@@ -1,6 +1,6 @@
 //! Drivers: what starts and stops tasks (as processes here, as containers or cloud tasks elsewhere).
 
-use crate::{Id, Result, model::VersionId, task::Lane};
+use crate::{Id, Result, gpu::GpuShare, model::VersionId, task::Lane};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub struct TaskSpec {
     pub lane: Lane,
     pub memory_bytes: Option<u64>,
     pub cpu: Option<f64>,
+    /// The GPUs that its worker may see; none: it is not told.
+    pub gpus: Option<GpuShare>,
     /// The task's own hard deadline.
     pub stop_after: Duration,
 }
@@ -23,6 +25,8 @@ pub struct Running {
     pub id: Id,
     pub version: VersionId,
     pub lane: Lane,
+    /// What it was started with, so that a front that comes later does not give it away.
+    pub gpus: Option<GpuShare>,
     pub state: RunState,
 }
 

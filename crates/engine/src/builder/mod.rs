@@ -20,6 +20,7 @@ use onstage_core::{
     Kind, Result,
     model::{BuildFailure, Version, VersionId, VersionState},
     ports::Preparing,
+    task::Lane,
     wire::to_worker::Work,
 };
 use report::Report;
@@ -146,9 +147,12 @@ impl Builder {
         report: &Arc<Report>,
     ) -> Result<Built, BuildFailure> {
         let preparing: Arc<dyn Preparing> = report.clone();
-        let need = need_of(&version.config, None);
-        let room = self.house.stage.host.take_on_trial(&need);
-        let room = room.map_err(cannot_be_here)?;
+        let (need, host) = (need_of(&version.config, None), &self.house.stage.host);
+        let room = host.take_on_trial(&need).map_err(cannot_be_here)?;
+        for lane in [Lane::Jobs, Lane::Trainings] {
+            let gpu = version.config.of_lane(lane).gpu;
+            host.gpus.check(gpu).map_err(cannot_be_here)?;
+        }
         let how = Start {
             environment: devices(&room),
             ..how.clone()
@@ -262,14 +266,14 @@ impl Builder {
 fn cannot_be_here(lack: Lack) -> BuildFailure {
     let message = match lack {
         Lack::Ever(why) => why,
-        Lack::Now => "this machine has no room for it now".to_owned(),
+        Lack::Room | Lack::Gpus => "this machine has no room for it now".to_owned(),
     };
     BuildFailure {
         kind: "no_capacity".to_owned(),
         message,
         traceback: None,
         hint: Some(
-            "ask for less in `[realtime]` of `onstage.toml`, or serve it on a larger machine"
+            "ask for less in `[realtime]`, `[jobs]` or `[training]` of `onstage.toml`, or serve it on a larger machine"
                 .to_owned(),
         ),
     }

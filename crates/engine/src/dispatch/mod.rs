@@ -2,12 +2,14 @@
 //! Holds no truth of its own: a restarted front reads everything again from the store and the driver.
 
 mod backoff;
+mod holdings;
 mod plan;
 
 pub use backoff::Backoffs;
 pub use plan::{Needs, Plan, Standing, Start, plan};
 
-use crate::{parts::Parts, spawn::spawn, task::events};
+use crate::{parts::Parts, pool::Host, spawn::spawn, task::events};
+use holdings::Holdings;
 use onstage_core::{
     Id, Result,
     lifecycle::{RetryPolicy, RunEnd},
@@ -49,17 +51,12 @@ pub struct Settings {
 /// Looks at every nudge and in between, every `rest` while there is neither work nor a task, until `stop`; `started` tells the reaper that there is something to watch.
 /// Running tasks are left alone at the end: they need no front.
 pub async fn run(
-    parts: Parts,
-    settings: Settings,
+    mut dispatch: Dispatch,
     rest: Duration,
     nudge: Arc<Notify>,
     started: Arc<Notify>,
     stop: CancellationToken,
 ) {
-    let Some(driver) = parts.driver.clone() else {
-        return;
-    };
-    let mut dispatch = Dispatch::new(parts, driver, settings);
     let mut failing = false;
     loop {
         let next = tokio::time::Instant::now() + LOOK_PAUSE;
@@ -120,6 +117,7 @@ pub struct Dispatch {
     lanes: [LaneState; 2],
     /// Tasks started here whose end has not been seen, with their start on the monotonic clock.
     started: HashMap<Id, (VersionId, Lane, Duration)>,
+    holdings: Holdings,
     /// The last helper that was asked to make room.
     released: Option<Id>,
     /// A place came free.
@@ -136,15 +134,29 @@ struct LaneState {
 
 impl Dispatch {
     pub fn new(parts: Parts, driver: Arc<dyn Driver>, settings: Settings) -> Self {
+        let host = Host::new(0, &[], parts.launcher.clone());
         Self {
             parts,
             driver,
             settings,
             lanes: Default::default(),
             started: HashMap::new(),
+            holdings: Holdings::of(host),
             released: None,
             room: Arc::default(),
         }
+    }
+
+    /// Tasks share the GPUs of `host` with its workers from now on. What those that run already hold is counted at once.
+    pub(crate) async fn on(mut self, host: Arc<Host>) -> Self {
+        self.holdings = Holdings::of(host);
+        match self.driver.list().await {
+            Ok(running) => self.holdings.see(&running),
+            Err(error) => {
+                tracing::warn!(%error, "what GPUs running tasks hold is not known until dispatch can look");
+            }
+        }
+        self
     }
 
     fn lane(&mut self, lane: Lane) -> &mut LaneState {
@@ -156,6 +168,7 @@ impl Dispatch {
         let demand = self.parts.store.demand(self.parts.clock.now()).await?;
         let running = self.driver.list().await?;
         self.note_ends(&running);
+        self.holdings.see(&running);
         let idle = demand.is_empty() && running.iter().all(|one| one.state != RunState::Alive);
         let mut look = match idle {
             true => self.idle().await?,
@@ -165,6 +178,11 @@ impl Dispatch {
             if self.turn_of(lane, &demand, &running).await? {
                 look = Look::Started;
             }
+        }
+        if self.holdings.are_wanted()
+            && let Some(id) = plan::idle_on_gpus(&demand, &running)
+        {
+            self.make_room(id);
         }
         Ok(look)
     }
@@ -200,6 +218,10 @@ impl Dispatch {
         let started = !plan.starts.is_empty();
         for start in plan.starts {
             self.start(lane, start).await;
+        }
+        for (version, why) in plan::short(&demand, &running, &standing) {
+            let whose = (version, lane);
+            self.holdings.wait_for_some(&self.parts, whose, why).await?;
         }
         for id in plan.stops {
             self.make_room(id);
@@ -242,7 +264,7 @@ impl Dispatch {
     ) -> Result<BTreeMap<VersionId, Standing>> {
         let mut standing = BTreeMap::new();
         for one in demand.iter().filter(|one| one.wants_tasks()) {
-            let found = match self.lane(lane).ready.get(&one.version) {
+            let mut found = match self.lane(lane).ready.get(&one.version) {
                 Some(needs) => Standing::Ready(needs.clone()),
                 None => {
                     let version = self.parts.store.version(&one.version).await?;
@@ -252,6 +274,9 @@ impl Dispatch {
             if let Standing::Ready(needs) = &found {
                 let ready = &mut self.lane(lane).ready;
                 ready.insert(one.version.clone(), needs.clone());
+                if let Err(why) = self.holdings.look(needs.gpu) {
+                    found = Standing::Short(why);
+                }
             }
             standing.insert(one.version.clone(), found);
         }
@@ -309,6 +334,10 @@ impl Dispatch {
     }
 
     async fn start(&mut self, lane: Lane, start: Start) {
+        let Ok(gpus) = self.holdings.reserve(start.needs.gpu) else {
+            // A worker was quicker.
+            return;
+        };
         let id = self.parts.new_id();
         let spec = TaskSpec {
             id: id.clone(),
@@ -316,12 +345,14 @@ impl Dispatch {
             lane,
             memory_bytes: start.needs.memory_bytes,
             cpu: start.needs.cpu,
+            gpus: gpus.as_ref().map(|gpus| gpus.share().clone()),
             stop_after: start.needs.stop_after + Duration::from_secs(TASK_MARGIN_S),
         };
         let now = self.parts.clock.monotonic();
         match self.driver.start(&spec).await {
             Ok(()) => {
                 tracing::info!(task = %id, version = %start.version, "started a task");
+                self.holdings.keep(id.clone(), gpus);
                 self.started.insert(id, (start.version, lane, now));
             }
             Err(error) => {
@@ -384,6 +415,7 @@ fn needs(version: &Version, lane: Lane) -> Needs {
         tasks_max: limits.tasks,
         memory_bytes: limits.memory.map(|size| size.0),
         cpu: limits.cpu,
+        gpu: limits.gpu,
         stop_after: limits.stop_after,
     }
 }

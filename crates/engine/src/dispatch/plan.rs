@@ -16,6 +16,8 @@ pub struct Needs {
     pub tasks_max: u32,
     pub memory_bytes: Option<u64>,
     pub cpu: Option<f64>,
+    /// GPUs, or a share of one, that each task has for itself.
+    pub gpu: Option<f64>,
     pub stop_after: Duration,
 }
 
@@ -23,6 +25,8 @@ pub struct Needs {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standing {
     Ready(Needs),
+    /// The GPUs that a task of it needs are in use: its jobs wait, for this reason.
+    Short(String),
     /// Still building: its jobs wait.
     Building,
     /// Its jobs can never run, for this reason.
@@ -89,7 +93,8 @@ pub fn plan(
         .peekable();
     if missing.peek().is_some() && plan.starts.is_empty() {
         // One at a time: its place comes free before the next look.
-        plan.stops = idle_tasks(demand, running).take(1).collect();
+        let ids = idle_tasks(demand, running).take(1);
+        plan.stops = ids.map(|one| one.id.clone()).collect();
         let has_none = missing.any(|start| alive_of(running, &start.version) == 0);
         if has_none && plan.stops.is_empty() {
             let most = demand.iter().max_by_key(|one| one.helpers);
@@ -100,17 +105,43 @@ pub fn plan(
     plan
 }
 
+/// A task that lingers on GPUs although its version has nothing to do.
+pub(super) fn idle_on_gpus(demand: &[Demand], running: &[Running]) -> Option<Id> {
+    idle_tasks(demand, running)
+        .find(|one| one.gpus.is_some())
+        .map(|one| one.id.clone())
+}
+
+/// Versions whose jobs wait for GPUs while no task of theirs runs, with the reason.
+pub(super) fn short<'a>(
+    demand: &'a [Demand],
+    running: &'a [Running],
+    standing: &'a BTreeMap<VersionId, Standing>,
+) -> impl Iterator<Item = (&'a VersionId, &'a str)> {
+    let waiting = demand
+        .iter()
+        .filter(|one| one.queued > 0 && alive_of(running, &one.version) == 0);
+    waiting.filter_map(|one| match standing.get(&one.version) {
+        Some(Standing::Short(why)) => Some((&one.version, why.as_str())),
+        _ => None,
+    })
+}
+
 /// Tasks that linger although their version has nothing to do.
-fn idle_tasks<'a>(demand: &'a [Demand], running: &'a [Running]) -> impl Iterator<Item = Id> + 'a {
-    let has_work = |version: &VersionId| {
+fn idle_tasks<'a>(
+    demand: &'a [Demand],
+    running: &'a [Running],
+) -> impl Iterator<Item = &'a Running> + 'a {
+    let has_work = |task: &Running| {
+        let own = |one: &&Demand| one.version == task.version && one.lane == task.lane;
         demand
             .iter()
-            .any(|one| one.version == *version && one.queued + one.running > 0)
+            .filter(own)
+            .any(|one| one.queued + one.running > 0)
     };
     running
         .iter()
-        .filter(move |one| one.state == RunState::Alive && !has_work(&one.version))
-        .map(|one| one.id.clone())
+        .filter(move |one| one.state == RunState::Alive && !has_work(one))
 }
 
 /// A task that is alive takes a queued job as soon as it is free, so only work beyond the tasks at hand asks for more.
@@ -152,6 +183,7 @@ fn alive_of(running: &[Running], version: &VersionId) -> u32 {
 mod tests {
     use super::*;
     use onstage_core::Timestamp;
+    use onstage_core::gpu::GpuShare;
     use onstage_core::task::Lane;
     use proptest::prelude::*;
 
@@ -176,6 +208,7 @@ mod tests {
             lane: Lane::Jobs,
             id: format!("task-{number:04}").parse().unwrap(),
             version: version(name),
+            gpus: None,
             state,
         }
     }
@@ -185,6 +218,7 @@ mod tests {
             tasks_max,
             memory_bytes: None,
             cpu: None,
+            gpu: None,
             stop_after: Duration::from_secs(60),
         })
     }
@@ -255,6 +289,30 @@ mod tests {
         assert!(decide(&busy, &full, &standing).stops.is_empty());
         let room = decide(&[demand("b", 3, 0, 0)], &full[..3], &standing);
         assert_eq!((room.starts.len(), room.stops.len()), (1, 0));
+    }
+
+    #[test]
+    fn work_that_waits_for_a_gpu_takes_no_place_from_others() {
+        let short = Standing::Short("no GPU".into());
+        let standing = [("a", ready(1)), ("b", short), ("c", ready(9))];
+        let on_gpu = Running {
+            gpus: Some(GpuShare::default()),
+            ..task(2, "a", RunState::Alive)
+        };
+        let running = [task(1, "c", RunState::Alive), on_gpu];
+        let waiting = [demand("b", 9, 0, 0), demand("c", 9, 1, 5)];
+        let plan = decide(&waiting, &running, &standing);
+        assert_eq!(names(&plan), ["c", "c"]);
+        assert_eq!(
+            idle_on_gpus(&waiting, &running),
+            Some(running[1].id.clone())
+        );
+        let other = Demand {
+            lane: Lane::Trainings,
+            ..demand("a", 9, 9, 0)
+        };
+        assert!(idle_on_gpus(&[other], &running).is_some());
+        assert_eq!(idle_on_gpus(&[demand("a", 0, 1, 0)], &running), None);
     }
 
     #[test]

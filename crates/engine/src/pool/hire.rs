@@ -8,6 +8,7 @@ use crate::{
     worker::{Ended, Start, Worker},
 };
 use onstage_core::{
+    gpu::GpuShare,
     model::BuildFailure,
     outcome::{Failure, Phase, Reason},
     ports::Preparing,
@@ -203,7 +204,7 @@ async fn measure(pool: Weak<Pool>, worker: Worker, room: Weak<Room>) {
 pub(crate) fn devices(room: &Room) -> Vec<(String, String)> {
     let devices = room.devices();
     devices
-        .map(|devices| ("CUDA_VISIBLE_DEVICES".to_owned(), devices))
+        .map(|devices| (GpuShare::VARIABLE.to_owned(), devices))
         .into_iter()
         .collect()
 }

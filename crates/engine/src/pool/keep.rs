@@ -86,7 +86,7 @@ impl Pool {
         for _ in 0..step.start {
             let (need, surge) = (self.need(), self.inside().surge);
             let room = match self.stage.host.take(&need) {
-                Err(Lack::Now) if surge => self.stage.host.take_beyond(&need),
+                Err(Lack::Room | Lack::Gpus) if surge => self.stage.host.take_beyond(&need),
                 taken => taken,
             };
             let Ok(room) = room else { return false };

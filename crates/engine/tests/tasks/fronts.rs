@@ -36,6 +36,7 @@ impl Driver for ScriptDriver {
             id: spec.id.clone(),
             version: spec.version.clone(),
             lane: spec.lane,
+            gpus: spec.gpus.clone(),
             state: RunState::Alive,
         });
         Ok(())
@@ -278,6 +279,7 @@ fn spec(world: &World, id: &str) -> TaskSpec {
         lane: Lane::Jobs,
         memory_bytes: None,
         cpu: None,
+        gpus: None,
         stop_after: Duration::from_secs(1),
     }
 }

@@ -245,6 +245,7 @@ fn dispatch_starts_tasks_that_help() {
         tasks_max: 4,
         memory_bytes: None,
         cpu: None,
+        gpu: None,
         stop_after: Duration::from_secs(60),
     };
     let standing = [(version.clone(), dispatch::Standing::Ready(needs))].into();
@@ -252,6 +253,7 @@ fn dispatch_starts_tasks_that_help() {
         id: "task-00001".parse().unwrap(),
         version: version.clone(),
         lane: onstage_core::task::Lane::Jobs,
+        gpus: None,
         state: onstage_core::ports::RunState::Alive,
     }];
     let starts = |one| {

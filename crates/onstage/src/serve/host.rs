@@ -1,7 +1,8 @@
 //! This process on this machine: its name, its limits, its end by signal.
 //! Knows nothing of what is served.
 
-use onstage_core::{Error, Result};
+use crate::{environment::Environment, settings::Settings};
+use onstage_core::{Error, Result, gpu::GpuShare};
 use onstage_engine::spawn::spawn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 #[cfg(target_os = "linux")]
@@ -27,9 +28,13 @@ pub(crate) fn name() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// The GPUs of this machine, as `CUDA_VISIBLE_DEVICES` names them; those it names already, where it is set.
-pub(crate) fn gpus(visible: Option<&str>) -> Vec<String> {
-    if let Some(visible) = visible {
+/// The GPUs that models may reserve, as `CUDA_VISIBLE_DEVICES` names them: those of the settings, those it names already
+/// where it is set, or all of this machine.
+pub(crate) fn gpus(settings: &Settings, environment: &Environment) -> Vec<String> {
+    if let Some(gpus) = &settings.gpus {
+        return gpus.clone();
+    }
+    if let Some(visible) = environment.get(GpuShare::VARIABLE) {
         let names = visible.split(',').map(str::trim);
         return names
             .filter(|name| !name.is_empty())

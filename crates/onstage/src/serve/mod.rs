@@ -12,7 +12,7 @@ mod socket;
 mod task;
 
 pub(crate) use backup::{back_up, restore};
-pub(crate) use host::{raise_descriptors, stop_on_signals};
+pub(crate) use host::{gpus, raise_descriptors, stop_on_signals};
 pub(crate) use lock::{DataFolder, StoreFile};
 pub(crate) use logging::start as start_logging;
 pub(crate) use onstage_backends::store::{sqlite_version, without_secret};
@@ -90,10 +90,7 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
             queue_items_max: settings.queue_items_max,
             workers_total_max: settings.workers_total_max,
             tasks_total_max: settings.tasks_total_max.unwrap_or(usual.tasks_total_max),
-            gpus: settings
-                .gpus
-                .clone()
-                .unwrap_or_else(|| host::gpus(environment.get("CUDA_VISIBLE_DEVICES"))),
+            gpus: gpus(&settings, environment),
             sole_front: settings.sole_front,
             probation: settings.probation,
             prices: settings.prices.clone(),

@@ -25,6 +25,7 @@ mod entrance;
 mod environments;
 mod examples;
 mod fronts;
+mod gpus;
 mod inference;
 mod jobs;
 mod keeps;

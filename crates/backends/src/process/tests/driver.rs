@@ -25,6 +25,7 @@ fn spec(id: &str) -> TaskSpec {
         lane: Lane::Jobs,
         memory_bytes: None,
         cpu: None,
+        gpus: None,
         stop_after: Duration::from_secs(3600),
     }
 }

@@ -34,6 +34,7 @@ pub(super) async fn all(caller: &Caller) -> Vec<Look> {
         .and_then(|layers| Settings::of(&layers))
     {
         Ok(settings) => {
+            looks.push(gpus(&settings, caller));
             looks.push(folder(&settings.data));
             looks.push(disk(&settings.data));
             let server = server(caller).await;
@@ -108,6 +109,16 @@ fn uv(caller: &Caller) -> Look {
             "`uv` makes them many times faster: pip install uv",
         ),
     }
+}
+
+/// None is nothing to warn of.
+fn gpus(settings: &Settings, caller: &Caller) -> Look {
+    let found = crate::serve::gpus(settings, &caller.environment);
+    let text = match found.len() {
+        0 => "none that models could reserve".to_owned(),
+        count => format!("{count} that models may reserve ({})", found.join(", ")),
+    };
+    Look::ok("gpus", text)
 }
 
 fn node(caller: &Caller) -> Look {
