@@ -25,6 +25,17 @@ pub(crate) enum Lack {
     Ever(String),
 }
 
+impl Lack {
+    /// For who waits.
+    pub(crate) fn in_words(&self) -> String {
+        match self {
+            Self::Room => "waits for a place: others are using what this machine has".to_owned(),
+            Self::Gpus => "waits for a GPU: others are using what this machine has".to_owned(),
+            Self::Ever(why) => format!("waits for another machine: {why}"),
+        }
+    }
+}
+
 /// What a worker holds. Given back as it was taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Share {

@@ -1,7 +1,7 @@
 //! Which task holds which GPUs of this host, and what becomes of work that waits for some.
 //! Does not decide which tasks are started.
 
-use crate::{gpus::Reservation, packing::Lack, parts::Parts, pool::Host, task::events};
+use crate::{gpus::Reservation, parts::Parts, pool::Host, task::events};
 use onstage_core::{
     Id, Result,
     job::JobFilter,
@@ -53,12 +53,12 @@ impl Holdings {
 
     /// Errors: why a task that asks for so much cannot start now.
     pub(super) fn look(&self, gpu: Option<f64>) -> Result<(), String> {
-        self.host.gpus.look(gpu).map_err(in_words)
+        self.host.gpus.look(gpu).map_err(|lack| lack.in_words())
     }
 
     /// None where nothing was asked for. Errors: somebody else was quicker.
     pub(super) fn reserve(&self, gpu: Option<f64>) -> Result<Option<Reservation>, String> {
-        self.host.gpus.reserve(gpu).map_err(in_words)
+        self.host.gpus.reserve(gpu).map_err(|lack| lack.in_words())
     }
 
     /// Whether a worker or a task waits for GPUs.
@@ -100,14 +100,5 @@ impl Holdings {
             }
         }
         Ok(())
-    }
-}
-
-fn in_words(lack: Lack) -> String {
-    match lack {
-        Lack::Room | Lack::Gpus => {
-            "waits for a GPU: others are using what this machine has".to_owned()
-        }
-        Lack::Ever(why) => format!("waits for another machine: {why}"),
     }
 }

@@ -97,6 +97,12 @@ impl Host {
         Ok(self.room(share, gpus))
     }
 
+    /// Errors: what one more such worker lacks now.
+    pub(crate) fn look(&self, need: &Need) -> Result<(), Lack> {
+        self.gpus.look(need.gpu)?;
+        self.packing().clone().take(need, self.memory()).map(drop)
+    }
+
     /// Errors: what can never be on this host.
     pub(crate) fn check(&self, need: &Need) -> Result<(), Lack> {
         self.gpus.check(need.gpu)?;

@@ -24,7 +24,9 @@ pub(super) async fn keep(pool: Arc<Pool>) {
         let mut wait = step
             .look_at
             .map(|at| at.saturating_sub(pool.clock.monotonic()));
-        if !pool.perform(step) {
+        let has_room = pool.perform(step);
+        pool.note_lack(has_room);
+        if !has_room {
             pool.stage.host.make_room(&pool);
             wait = Some(wait.unwrap_or(ROOM_RETRY).min(ROOM_RETRY));
         }
@@ -73,6 +75,15 @@ impl Pool {
         }
         inside.attended = seen.queued > 0;
         (step, false)
+    }
+
+    /// What those who wait are told.
+    fn note_lack(&self, has_room: bool) {
+        let lack = match has_room {
+            true => None,
+            false => self.stage.host.look(&self.need()).err(),
+        };
+        self.inside().lacks = lack.map(|lack| lack.in_words());
     }
 
     /// False when the host had no room for what was wanted.

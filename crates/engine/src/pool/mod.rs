@@ -113,6 +113,8 @@ struct Inside {
     attended: bool,
     /// What the worker that starts is doing, for people.
     starting_text: Option<(onstage_core::outcome::Phase, String)>,
+    /// What this host has none of now for one more worker, for people.
+    lacks: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +153,7 @@ impl Pool {
                 last_failure: None,
                 attended: false,
                 starting_text: None,
+                lacks: None,
             }),
             wish,
             loaded,

@@ -45,7 +45,7 @@ impl Pool {
         let workers = inside.roster.ready() as u32;
         let (state, text) = if workers > 0 {
             ("ready", String::new())
-        } else if inside.roster.starting() > 0 {
+        } else if inside.roster.starting() > 0 || inside.lacks.is_some() {
             ("starting", inside.words(0).1)
         } else if let Some(failure) = &inside.last_failure {
             ("failed", failure.message.clone())
@@ -102,6 +102,9 @@ impl Inside {
                 ahead => format!("{ahead} before it"),
             };
             return (Phase::Queued, text);
+        }
+        if let Some(lacks) = self.lacks.as_ref().filter(|_| self.roster.starting() == 0) {
+            return (Phase::Queued, lacks.clone());
         }
         let (phase, doing) = match &self.starting_text {
             Some((phase, text)) => (*phase, text.as_str()),

@@ -69,14 +69,26 @@ async fn a_training_has_a_gpu_for_itself_also_after_the_front_was_killed() {
     assert_eq!(status(&world, &first).await, "processing");
     assert_eq!(status(&world, &second).await, "starting");
 
-    std::fs::write(world.folder.path().join("go"), "").unwrap();
+    let told = async {
+        let waits = |model: &Value| {
+            let text = model["readiness"]["text"].as_str();
+            text.is_some_and(|text| text.contains("waits for a GPU"))
+        };
+        world.until("/v1/models/lab/sees", waits).await;
+        std::fs::write(world.folder.path().join("go"), "").unwrap();
+    };
+    let ((_, answer), ()) = tokio::join!(world.predict("sees", json!({})), told);
+    assert_eq!(answer["output"], "GPU-a", "{answer:#}");
     for training in [&first, &second] {
         let ended = world.finished(training).await;
         assert_eq!(ended["status"], "succeeded", "{ended:#}");
     }
     until_logged(&world, &second, "sees GPU-a").await;
     let (_, answer) = world.predict("sees", json!({})).await;
-    assert_eq!(answer["output"], "GPU-a", "a task that lingers gives way");
+    assert_eq!(
+        answer["output"], "GPU-a",
+        "a task that lingers gives way: {answer:#}"
+    );
     world.close().await;
 }
 
