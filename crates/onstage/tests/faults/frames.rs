@@ -3,7 +3,7 @@
 use crate::{
     actor::{self, act, echoes},
     experiment::{Experiment, is_full},
-    gauges::{metric, percentile, rss_bytes, settled},
+    gauges::{metric, own_bytes, percentile, settled},
     world::World,
 };
 use std::time::Instant;
@@ -17,7 +17,7 @@ async fn f18_a_worker_that_writes_garbage() {
     let world = World::start().await;
     actor::push(&world, "actor", "workers = { min = 1, max = 1 }").await;
     echoes(&world, &mut it, "actor", 50).await;
-    let (front, before) = (world.server_pid(), rss_bytes(world.server_pid()));
+    let (front, before) = (world.server_pid(), own_bytes(world.server_pid()));
     let mut replaced = Vec::new();
     for round in 0..it.rounds() as u64 {
         let how = ["noise", "huge", "no json", "print"][round as usize % 4];
@@ -45,7 +45,7 @@ async fn f18_a_worker_that_writes_garbage() {
         format!("{strays} strays were counted")
     });
     it.measured("frames", strays + it.rounds() as f64);
-    let grown = rss_bytes(front).saturating_sub(before);
+    let grown = own_bytes(front).saturating_sub(before);
     it.at_most("front_grew_mib", grown as f64 / f64::from(1 << 20), 16.0);
     it.ms_at_most("next_answer_max", percentile(&mut replaced, 1.0), 1_000.0);
     it.check(!world.printed().contains("panicked"), || world.printed());

@@ -53,11 +53,12 @@ pub(crate) async fn settled(world: &World) -> f64 {
     }
 }
 
-pub(crate) fn rss_bytes(pid: u32) -> u64 {
+/// Memory of a process's own: without its code, which comes back as it is used after a start has given it back.
+pub(crate) fn own_bytes(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
     let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kib.expect("a process has a resident size") * 1024
+    kib.expect("a process has memory of its own") * 1024
 }
 
 /// Processor time of a process so far, without its children.

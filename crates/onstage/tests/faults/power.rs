@@ -70,10 +70,22 @@ fn with(store: &Path, ending: &str) -> PathBuf {
     PathBuf::from(format!("{}{ending}", store.display()))
 }
 
+/// What those who submit are to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Load {
+    Flows,
+    /// While states are opened: that takes the longer, the more the store holds.
+    Rests,
+    Ends,
+}
+
 /// Submits jobs one after the other and notes each that is acknowledged.
-async fn submit(caller: &Caller, who: u64, over: &Cell<bool>, told: &RefCell<Vec<String>>) {
+async fn submit(caller: &Caller, who: u64, load: &Cell<Load>, told: &RefCell<Vec<String>>) {
     for n in (who * 1_000_000).. {
-        if over.get() {
+        while load.get() == Load::Rests {
+            tokio::time::sleep(Duration::from_millis(1)).await; // poll
+        }
+        if load.get() == Load::Ends {
             return;
         }
         let path = "/v1/models/lab/kept/predictions";
@@ -152,14 +164,16 @@ async fn f42_after_a_loss_of_power_the_store_is_whole_and_has_what_was_acknowled
     }
     let made = world.ok_json(&["token", "create", "--name", "power"]).await;
     let caller = Caller::new(&world.url, made["token"].as_str().unwrap());
-    let (over, told) = (Cell::new(false), RefCell::new(Vec::new()));
+    let (load, told) = (Cell::new(Load::Flows), RefCell::new(Vec::new()));
     let cuts = async {
         for _ in 0..it.rounds() {
+            load.set(Load::Flows);
             let pause = Duration::from_millis(it.random(PAUSE_MS_MAX));
             tokio::time::sleep(pause).await;
             let folder = tempfile::tempdir().unwrap();
             let acknowledged = told.borrow().clone();
             let synced = copy(&world, &acknowledged, folder.path());
+            load.set(Load::Rests);
             let seed = it.random(1 << 32);
             for state in open_states(folder.path(), synced, seed).await {
                 let kept = state.whole && state.missing.is_empty();
@@ -169,11 +183,11 @@ async fn f42_after_a_loss_of_power_the_store_is_whole_and_has_what_was_acknowled
                 it.check(state.why.is_empty(), || state.why.clone());
             }
         }
-        over.set(true);
+        load.set(Load::Ends);
         it
     };
-    let load = (0..SUBMITTERS).map(|who| submit(&caller, who, &over, &told));
-    let (_, mut it) = tokio::join!(futures::future::join_all(load), cuts);
+    let submitters = (0..SUBMITTERS).map(|who| submit(&caller, who, &load, &told));
+    let (_, mut it) = tokio::join!(futures::future::join_all(submitters), cuts);
     it.measured("acknowledged", told.borrow().len());
     it.check(!is_full() || told.borrow().len() > 1_000, || {
         "there was no load".to_owned()

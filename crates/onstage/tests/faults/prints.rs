@@ -3,7 +3,7 @@
 use crate::{
     actor::{self, echoes},
     experiment::{Experiment, is_full},
-    gauges::{cpu, percentile, rss_bytes},
+    gauges::{cpu, own_bytes, percentile},
     world::World,
 };
 use serde_json::{Value, json};
@@ -50,15 +50,15 @@ struct Cost {
 
 async fn push(world: &World, name: &str, background: &str) {
     let code = POUR.replace("BACKGROUND", background);
-    let toml =
-        format!("[model]\nname = \"{name}\"\n[realtime]\nworkers = {{ min = 1, max = 1 }}\n");
+    let realtime = "[realtime]\nworkers = { min = 1, max = 1 }\ntimeout = \"5m\"\n";
+    let toml = format!("[model]\nname = \"{name}\"\n{realtime}");
     world.push(name, &code, &[("onstage.toml", &toml)]).await;
 }
 
 /// Has a model print, asks another one meanwhile; answers the record and what it cost.
 async fn pour(it: &mut Experiment, world: &World, name: &str) -> (Value, Cost) {
     let front = world.server_pid();
-    let (cpu_before, rss_before, began) = (cpu(front), rss_bytes(front), Instant::now());
+    let (cpu_before, rss_before, began) = (cpu(front), own_bytes(front), Instant::now());
     let seconds = if is_full() { FULL_S } else { REDUCED_S };
     let path = format!("/v1/models/lab/{name}/predictions");
     let (status, made) = world
@@ -76,7 +76,7 @@ async fn pour(it: &mut Experiment, world: &World, name: &str) -> (Value, Cost) {
         }
     };
     let used = (cpu(front) - cpu_before).as_secs_f64() / began.elapsed().as_secs_f64();
-    let grew = rss_bytes(front).saturating_sub(rss_before) as f64 / f64::from(1 << 20);
+    let grew = own_bytes(front).saturating_sub(rss_before) as f64 / f64::from(1 << 20);
     let cost = Cost {
         cpu_percent: used * 100.0,
         grew_mib: grew,

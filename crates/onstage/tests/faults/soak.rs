@@ -2,7 +2,7 @@
 
 use crate::{
     experiment::{Experiment, is_full},
-    gauges::{percentile, rss_bytes, zombies_of},
+    gauges::{own_bytes, percentile, zombies_of},
     load::steady,
     world::World,
 };
@@ -64,7 +64,7 @@ fn look(world: &World, began: Instant) -> Look {
     let descriptors = fs::read_dir(format!("/proc/{front}/fd")).map_or(0, Iterator::count);
     Look {
         at: began.elapsed().as_secs_f64() / 60.0,
-        rss_mib: rss_bytes(front) as f64 / f64::from(1 << 20),
+        rss_mib: own_bytes(front) as f64 / f64::from(1 << 20),
         descriptors: descriptors as f64,
         zombies: zombies_of(front),
         files: passing_files(world) as f64,

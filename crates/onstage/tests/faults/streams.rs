@@ -3,7 +3,7 @@
 use crate::{
     actor::{self, act, echoes},
     experiment::{Experiment, is_full},
-    gauges::{percentile, rss_bytes},
+    gauges::{own_bytes, percentile},
     sockets::{connect, connect_narrow, get, head, read_to_end},
     world::World,
 };
@@ -22,7 +22,7 @@ async fn f21_slow_readers_are_cut_and_cost_little() {
     let path = format!("/v1/files/{file}/content");
     let normal = if is_full() { 1_000 } else { 30 };
     let mut before = echoes(&world, &mut it, "actor", normal).await;
-    let resident = rss_bytes(world.server_pid());
+    let resident = own_bytes(world.server_pid());
     let mut clients = Vec::new();
     for _ in 0..it.rounds() {
         let mut stream = connect_narrow(&world).await;
@@ -32,7 +32,7 @@ async fn f21_slow_readers_are_cut_and_cost_little() {
     }
     // Until what can be buffered is.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let grown = rss_bytes(world.server_pid()).saturating_sub(resident);
+    let grown = own_bytes(world.server_pid()).saturating_sub(resident);
     it.at_most(
         "kib_held_for_each",
         grown as f64 / 1024.0 / it.rounds() as f64,
@@ -76,7 +76,7 @@ async fn f36_idle_connections_up_to_the_limit_and_over_it() {
     let world = World::start().await;
     actor::push(&world, "actor", "workers = { min = 1, max = 1 }").await;
     echoes(&world, &mut it, "actor", 20).await;
-    let resident = rss_bytes(world.server_pid());
+    let resident = own_bytes(world.server_pid());
     let mut idle = Vec::new();
     // Many at once: all must be there before the first has been idle for its time.
     while idle.len() < it.rounds() {
@@ -90,7 +90,7 @@ async fn f36_idle_connections_up_to_the_limit_and_over_it() {
             idle.push(stream);
         }
     }
-    let grown = rss_bytes(world.server_pid()).saturating_sub(resident);
+    let grown = own_bytes(world.server_pid()).saturating_sub(resident);
     it.at_most(
         "front_grew_mib",
         grown as f64 / f64::from(1 << 20),
