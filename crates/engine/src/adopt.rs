@@ -1,10 +1,18 @@
 //! The adoption of a realtime prediction that was handed over to a job: beats while it runs, copies its events, commits its end.
 //! Does not run anything itself; when this front dies, the lease runs out and a task runs the job again.
 
-use crate::{house::House, ticket::Ticket, values::store_value};
+use crate::{
+    house::House,
+    task::{
+        events,
+        logs::{Keep, LogKeep, MUCH_IS_PRINTED},
+    },
+    ticket::Ticket,
+    values::store_value,
+};
 use onstage_core::{
     Kind, Result,
-    event::{EventKind, NewEvent},
+    event::{Event, EventKind, NewEvent},
     job::{JobOutput, Lease},
     lifecycle::{Beat, RetryPolicy, RunEnd},
     outcome::{Phase, Reason},
@@ -29,6 +37,7 @@ pub(crate) async fn adopt(house: Arc<House>, ticket: Ticket, lease: Lease) {
         ticket,
         lease,
         copied: 0,
+        keep: LogKeep::default(),
     };
     if let Err(error) = adopted.run().await {
         tracing::warn!(job = %adopted.lease.job, %error, "an adopted job was let go");
@@ -45,6 +54,8 @@ struct Adopted {
     lease: Lease,
     /// The number of the last event that the job's log has.
     copied: u64,
+    /// What of the lines is kept: as much as of any other job.
+    keep: LogKeep,
 }
 
 impl Adopted {
@@ -57,6 +68,7 @@ impl Adopted {
             }
         }
         self.copy_events().await;
+        self.tell_last_lines().await;
         self.commit().await
     }
 
@@ -96,14 +108,12 @@ impl Adopted {
         let Some(last) = events.last().map(|event| event.seq) else {
             return;
         };
+        // Should they not be written, they are looked at again.
+        let mut keep = self.keep.clone();
         let new: Vec<NewEvent> = events
             .into_iter()
             .filter(|event| event.kind != EventKind::Completed)
-            .map(|event| NewEvent {
-                kind: event.kind,
-                at: event.at,
-                data: event.data,
-            })
+            .filter_map(|event| kept(&mut keep, event))
             .collect();
         let copied = match new.is_empty() {
             true => Ok(0),
@@ -115,8 +125,23 @@ impl Adopted {
             }
         };
         match copied {
-            Ok(_) => self.copied = last,
+            Ok(_) => (self.copied, self.keep) = (last, keep),
             Err(error) => tracing::debug!(job = %self.lease.job, %error, "events were not copied"),
+        }
+    }
+
+    /// The lines that were held back.
+    async fn tell_last_lines(&mut self) {
+        let text = self.keep.take_tail();
+        if text.is_empty() {
+            return;
+        }
+        let said = events::log("stdout", "info", &text, self.house.stage.parts.clock.now());
+        let written = self
+            .store()
+            .append_events(&self.lease.job, Some(&self.lease), vec![said]);
+        if let Err(error) = written.await {
+            tracing::debug!(job = %self.lease.job, %error, "the last lines were not copied");
         }
     }
 
@@ -193,5 +218,29 @@ impl Adopted {
 
     fn store(&self) -> &dyn onstage_core::ports::Store {
         &*self.house.stage.parts.store
+    }
+}
+
+/// What the job's log gets of an event; lines over what is kept of a run are held back.
+fn kept(keep: &mut LogKeep, event: Event) -> Option<NewEvent> {
+    let written = NewEvent {
+        kind: event.kind,
+        at: event.at,
+        data: event.data,
+    };
+    if event.kind != EventKind::Log {
+        return Some(written);
+    }
+    let data: serde_json::Value = serde_json::from_str(&written.data).unwrap_or_default();
+    let lines = data["data"].as_str().unwrap_or_default();
+    match keep.push(lines) {
+        Keep::Now => Some(written),
+        Keep::FirstLater => Some(events::log(
+            "onstage",
+            "warning",
+            &format!("{MUCH_IS_PRINTED}\n"),
+            event.at,
+        )),
+        Keep::Later => None,
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     events,
-    logs::{Keep, LogKeep},
+    logs::{Keep, LogKeep, MUCH_IS_PRINTED},
     persist,
     tab::Used,
 };
@@ -143,12 +143,7 @@ impl Journal {
         match buffer.keep.push(line.text) {
             Keep::Now => buffer.log(line.source, line.level, line.text, at),
             Keep::FirstLater => {
-                buffer.log(
-                    "onstage",
-                    "warning",
-                    "… a lot is printed: more lines follow when the run ends …",
-                    at,
-                );
+                buffer.log("onstage", "warning", MUCH_IS_PRINTED, at);
             }
             Keep::Later => {}
         }

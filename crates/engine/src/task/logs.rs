@@ -9,8 +9,12 @@ const HEAD_BYTES_MAX: usize = LOG_KEPT_BYTES_MAX / 2;
 /// Bytes of the end, which are kept until the run ends.
 const TAIL_BYTES_MAX: usize = LOG_KEPT_BYTES_MAX / 2;
 
+/// Told where lines begin to be held back.
+pub(crate) const MUCH_IS_PRINTED: &str =
+    "… a lot is printed: more lines follow when the run ends …";
+
 /// The budget of one run.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct LogKeep {
     head_bytes: usize,
     full: bool,

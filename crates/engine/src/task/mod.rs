@@ -13,7 +13,7 @@ mod farewell;
 mod folder;
 mod hold;
 mod journal;
-mod logs;
+pub(crate) mod logs;
 mod persist;
 mod prediction;
 mod staff;

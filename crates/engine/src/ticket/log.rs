@@ -9,9 +9,12 @@ use onstage_core::{
 use serde_json::json;
 use std::collections::VecDeque;
 
-/// Events kept; of more, the oldest go.
+/// The first events stay, so many and so much text: how something began is asked for as often as how it ended.
+const HEAD_EVENTS_MAX: usize = 256;
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Of those that follow, so many are kept, the newest.
 const EVENTS_MAX: usize = 4096;
-/// Bytes of text in the events kept; pieces of an output are counted with the output.
+/// Bytes of text in these; pieces of an output are counted with the output.
 const EVENTS_BYTES_MAX: usize = 1 << 20;
 
 /// One fact.
@@ -46,52 +49,88 @@ pub(crate) enum Fact {
 
 #[derive(Debug, Default)]
 pub(crate) struct EventLog {
-    facts: VecDeque<(Timestamp, Fact)>,
-    /// How many went before the first that is there.
+    head: Vec<(Timestamp, Fact)>,
+    head_bytes: usize,
+    tail: VecDeque<(Timestamp, Fact)>,
+    tail_bytes: usize,
+    /// How many went between the two.
     gone: u64,
-    bytes: usize,
 }
 
 impl EventLog {
     pub(crate) fn push(&mut self, at: Timestamp, fact: Fact) {
-        self.bytes += fact.text_bytes();
-        self.facts.push_back((at, fact));
-        while self.facts.len() > EVENTS_MAX
-            || (self.bytes > EVENTS_BYTES_MAX && self.facts.len() > 1)
+        let bytes = fact.text_bytes();
+        let head_has_room =
+            self.head.len() < HEAD_EVENTS_MAX && self.head_bytes + bytes <= HEAD_BYTES_MAX;
+        if head_has_room && self.last_seq() == self.head.len() as u64 {
+            self.head_bytes += bytes;
+            self.head.push((at, fact));
+            return;
+        }
+        self.tail_bytes += bytes;
+        self.tail.push_back((at, fact));
+        while self.tail.len() > EVENTS_MAX
+            || (self.tail_bytes > EVENTS_BYTES_MAX && self.tail.len() > 1)
         {
-            let Some((_, oldest)) = self.facts.pop_front() else {
+            let Some((_, oldest)) = self.tail.pop_front() else {
                 break;
             };
-            self.bytes -= oldest.text_bytes();
+            self.tail_bytes -= oldest.text_bytes();
             self.gone += 1;
         }
     }
 
     /// Bytes of text in it.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.head_bytes + self.tail_bytes
     }
 
     pub(crate) fn last_seq(&self) -> u64 {
-        self.gone + self.facts.len() as u64
+        self.before_tail() + self.tail.len() as u64
     }
 
+    /// What is kept of those that follow `seq`. A line tells of those between that are not.
     pub(crate) fn after(&self, seq: u64) -> Vec<Event> {
-        let skip = seq.saturating_sub(self.gone) as usize;
-        let first = self.gone.max(seq) + 1;
-        (first..)
-            .zip(self.facts.iter().skip(skip))
-            .map(|(seq, (at, fact))| Event {
-                seq,
-                kind: fact.kind(),
-                at: *at,
-                data: fact.data(),
-            })
+        let numbered = |(seq, (at, fact)): (u64, &(Timestamp, Fact))| fact.event(seq, *at);
+        let head = (1..).zip(&self.head).skip(seq as usize).map(numbered);
+        let skip = seq.saturating_sub(self.before_tail()) as usize;
+        let tail = (self.before_tail() + 1..).zip(&self.tail).skip(skip);
+        head.chain(self.gap(seq))
+            .chain(tail.map(numbered))
             .collect()
+    }
+
+    /// The number of the event before the tail.
+    fn before_tail(&self) -> u64 {
+        self.head.len() as u64 + self.gone
+    }
+
+    /// In place of the last one that is gone, for who has not come that far.
+    fn gap(&self, seq: u64) -> Option<Event> {
+        let place = self.before_tail();
+        if self.gone == 0 || seq >= place {
+            return None;
+        }
+        let (at, _) = self.tail.front()?;
+        let told = Fact::Log {
+            source: "onstage",
+            level: "info",
+            text: format!("… {} events are not kept …", self.gone),
+        };
+        Some(told.event(place, *at))
     }
 }
 
 impl Fact {
+    fn event(&self, seq: u64, at: Timestamp) -> Event {
+        Event {
+            seq,
+            kind: self.kind(),
+            at,
+            data: self.data(),
+        }
+    }
+
     fn text_bytes(&self) -> usize {
         match self {
             Self::Phase { text, .. } | Self::Log { text, .. } | Self::Metric { json: text } => {
@@ -145,20 +184,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_go_on_when_old_events_are_gone() {
+    fn the_first_and_the_last_events_stay_and_numbers_go_on() {
         let mut log = EventLog::default();
-        for ahead in 0..(EVENTS_MAX as u32 + 10) {
+        let last = (HEAD_EVENTS_MAX + EVENTS_MAX + 10) as u64;
+        for ahead in 0..last as u32 {
             log.push(Timestamp(i64::from(ahead)), Fact::Queued { ahead });
         }
-        assert_eq!(log.last_seq(), EVENTS_MAX as u64 + 10);
+        assert_eq!(log.last_seq(), last);
         let all = log.after(0);
-        assert_eq!(
-            (all.len(), all[0].seq, all[0].at),
-            (EVENTS_MAX, 11, Timestamp(10))
-        );
-        let last = log.after(EVENTS_MAX as u64 + 9);
-        assert_eq!((last.len(), last[0].seq), (1, EVENTS_MAX as u64 + 10));
-        assert!(log.after(EVENTS_MAX as u64 + 10).is_empty());
+        assert_eq!(all.len(), HEAD_EVENTS_MAX + 1 + EVENTS_MAX);
+        assert_eq!((all[0].seq, all[0].at), (1, Timestamp(0)));
+        let gap = &all[HEAD_EVENTS_MAX];
+        assert_eq!(gap.seq, HEAD_EVENTS_MAX as u64 + 10);
+        assert!(gap.data.contains("10 events are not kept"), "{}", gap.data);
+        assert_eq!(all[HEAD_EVENTS_MAX + 1].seq, gap.seq + 1);
+        for seen in [0, 1, 255, 256, 260, 265, 266, 267, 4_000, last - 1, last] {
+            let next = log.after(seen);
+            let numbers: Vec<u64> = next.iter().map(|event| event.seq).collect();
+            assert!(numbers.is_sorted_by(|one, other| one < other));
+            assert!(numbers.first().is_none_or(|first| *first > seen));
+            assert_eq!(numbers.last().copied().unwrap_or(last), last);
+        }
+        assert_eq!(log.after(266).len(), EVENTS_MAX);
     }
 
     #[test]
@@ -172,7 +219,7 @@ mod tests {
         for _ in 0..1_000 {
             log.push(Timestamp(1), line());
         }
-        assert!(log.bytes() <= EVENTS_BYTES_MAX);
+        assert!(log.bytes() <= HEAD_BYTES_MAX + EVENTS_BYTES_MAX);
         assert_eq!(log.last_seq(), 1_000);
         assert_eq!(log.after(0).last().unwrap().seq, 1_000);
     }

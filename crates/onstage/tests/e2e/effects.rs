@@ -8,13 +8,14 @@ const PLAIN: &str =
 #[tokio::test]
 async fn what_has_no_effect_is_said_at_check_and_push() {
     let world = World::start().await;
-    let config = "[model]\nname = \"plain\"\n[realtime]\non = \"lambda\"\n[jobs]\ngpu = 1\n";
+    let config =
+        "[model]\nname = \"plain\"\n[realtime]\non = \"lambda\"\n[feedback]\nrequired = true\n";
     let folder = world.model("plain", PLAIN, &[("onstage.toml", config)]);
     for verb in ["check", "push"] {
         let output = world.run(&[verb, folder.to_str().unwrap()]).await;
         let said = text(&output.stderr);
         assert!(output.status.success(), "{said}");
-        for key in ["[realtime] on", "[jobs] gpu"] {
+        for key in ["[realtime] on", "[feedback] required"] {
             let warning = format!("warning: `{key}` has no effect yet: ");
             assert_eq!(said.matches(&warning).count(), 1, "{verb}: {said}");
         }

@@ -1,6 +1,6 @@
 //! `onstage logs`: of what runs, as it runs, through a restart of the server; and for programs as JSON lines.
 
-use crate::world::World;
+use crate::world::{World, answer};
 use serde_json::Value;
 
 const TALKS: &str = r#"
@@ -66,5 +66,51 @@ async fn logs_for_programs_are_json_lines() {
     let id = lines[1]["id"].as_str().unwrap();
     let one: Value = serde_json::from_str(&world.ok(&["logs", id, "--json"]).await).unwrap();
     assert_eq!(one["logs"], "eel begins\neel ends\n");
+    world.close().await;
+}
+
+const POURS: &str = r#"
+import time
+import onstage as on
+
+@on.predict
+def pours(seconds: float) -> int:
+    print("the first line")
+    until, lines = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        for _ in range(200):
+            print(lines, "x" * 1000)
+            lines += 1
+        time.sleep(0.05)
+    print("the last line")
+    return lines
+"#;
+
+#[tokio::test]
+async fn a_call_that_goes_on_as_a_job_keeps_the_beginning_and_the_end_of_what_it_prints() {
+    let world = World::start().await;
+    world.push("pours", POURS, &[]).await;
+    let asked = world
+        .request(reqwest::Method::POST, "/v1/models/lab/pours/predictions")
+        .header("prefer", "respond-async")
+        .json(&serde_json::json!({"input": {"seconds": 5}}));
+    let (status, made) = answer(asked).await;
+    assert_eq!(status, 202, "{made:#}");
+    let path = format!("/v1/predictions/{}", made["id"].as_str().unwrap());
+    let record = world.finished(&path).await;
+    assert_eq!(record["status"], "succeeded", "{record:#}");
+    let (_, logs) = world.get(&format!("{path}/logs")).await;
+    let lines: Vec<&str> = logs.as_str().unwrap().lines().collect();
+    assert_eq!(lines.first(), Some(&"the first line"));
+    assert_eq!(lines.last(), Some(&"the last line"));
+    let gaps = lines
+        .iter()
+        .filter(|line| line.contains("not kept"))
+        .count();
+    assert!(gaps > 0, "the gap is not marked");
+    let events = world.events(&path).await;
+    let said = events.iter().filter(|event| event["event"] == "log");
+    let bytes: usize = said.map(|event| event.to_string().len()).sum();
+    assert!(bytes < 400 * 1024, "{bytes} bytes of lines are kept");
     world.close().await;
 }

@@ -19,7 +19,7 @@ pub(crate) async fn run(call: Call) -> Answer {
     Ok(call::text(known.logs))
 }
 
-/// The log lines among a job's events; of very long logs, the end.
+/// The log lines among a job's events; of very long logs, the beginning and the end.
 pub(crate) async fn of_job(call: &Call, id: &Id) -> Result<String, Problem> {
     let mut logs = String::new();
     let mut after = 0;
@@ -48,12 +48,17 @@ fn push_lines(logs: &mut String, data: &str) {
         logs.push('\n');
     }
     if logs.len() > 2 * LOG_KEPT_BYTES_MAX {
-        let cut = logs.len() - LOG_KEPT_BYTES_MAX;
-        let cut = (cut..logs.len())
-            .find(|at| logs.is_char_boundary(*at))
-            .unwrap_or(cut);
-        logs.replace_range(..cut, "… earlier lines are left out …\n");
+        let began = after_line(logs, LOG_KEPT_BYTES_MAX / 4);
+        let end = after_line(logs, logs.len() - LOG_KEPT_BYTES_MAX * 3 / 4);
+        logs.replace_range(began..end, "… lines are left out here …\n");
     }
+}
+
+/// The place behind the line that goes over `at`.
+fn after_line(logs: &str, at: usize) -> usize {
+    let rest = &logs.as_bytes()[at..];
+    let line = rest.iter().position(|byte| *byte == b'\n');
+    line.map_or(logs.len(), |length| at + length + 1)
 }
 
 #[cfg(test)]
@@ -61,12 +66,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_logs_keep_their_end() {
+    fn long_logs_keep_their_beginning_and_their_end() {
         let mut logs = String::new();
         for number in 0..60_000 {
             push_lines(&mut logs, &format!(r#"{{"data":"ligne é {number}\n"}}"#));
         }
         assert!(logs.len() <= 2 * LOG_KEPT_BYTES_MAX + 100);
-        assert!(logs.starts_with('…') && logs.ends_with("59999\n"));
+        assert!(logs.starts_with("ligne é 0\n") && logs.ends_with("ligne é 59999\n"));
+        assert_eq!(logs.matches("left out here").count(), 1);
+        let whole = |line: &str| line.starts_with("ligne é ") || line.starts_with('…');
+        assert!(logs.lines().all(whole));
     }
 }
