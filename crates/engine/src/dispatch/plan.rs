@@ -108,7 +108,7 @@ pub fn plan(
 /// A task that lingers on GPUs although its version has nothing to do.
 pub(super) fn idle_on_gpus(demand: &[Demand], running: &[Running]) -> Option<Id> {
     idle_tasks(demand, running)
-        .find(|one| one.gpus.is_some())
+        .find(|one| one.gpus.as_ref().is_some_and(|held| held.part > 0))
         .map(|one| one.id.clone())
 }
 
@@ -295,14 +295,23 @@ mod tests {
     fn work_that_waits_for_a_gpu_takes_no_place_from_others() {
         let short = Standing::Short("no GPU".into());
         let standing = [("a", ready(1)), ("b", short), ("c", ready(9))];
-        let on_gpu = Running {
-            gpus: Some(GpuShare::default()),
-            ..task(2, "a", RunState::Alive)
+        let with = |number, name, part| Running {
+            gpus: Some(GpuShare {
+                devices: Vec::new(),
+                part,
+            }),
+            ..task(number, name, RunState::Alive)
         };
-        let running = [task(1, "c", RunState::Alive), on_gpu];
+        // The last lingers too, and sees no GPU that it could give up.
+        let running = [
+            task(1, "c", RunState::Alive),
+            with(2, "a", 500),
+            with(3, "d", 0),
+        ];
         let waiting = [demand("b", 9, 0, 0), demand("c", 9, 1, 5)];
         let plan = decide(&waiting, &running, &standing);
-        assert_eq!(names(&plan), ["c", "c"]);
+        assert_eq!(names(&plan), ["c"]);
+        assert_eq!(idle_on_gpus(&waiting, &running[2..]), None);
         assert_eq!(
             idle_on_gpus(&waiting, &running),
             Some(running[1].id.clone())
