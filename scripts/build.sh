@@ -12,5 +12,5 @@ if [ ! -e ui/dist/index.html ] || [ -n "$(find ui/src ui/index.html ui/package-l
 fi
 case "${1:-release}" in
   release) step "building the binary (minutes the first time)" cargo build --locked --release -p onstage ;;
-  dev) step "building the binary for tests" cargo build --locked -p onstage ;;
+  dev) step "building the binary for tests" cargo build --locked -p onstage -p onstage-s3-emulator ;;
 esac

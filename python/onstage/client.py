@@ -6,7 +6,6 @@ It must not know anything that the public HTTP contract does not say.
 from __future__ import annotations
 
 import base64
-import hashlib
 import http.client
 import json
 import os
@@ -18,6 +17,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 
 from onstage.files import File, media_type_of
 from onstage.packed import packed
+from onstage.parts import upload_parts
 from onstage.refusal import ApiError, refused
 from onstage.running import WAIT_SECONDS_MAX, PredictionFailed, Running, Schedule
 from onstage.shapes.loose import anything
@@ -157,7 +157,7 @@ class Client:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="{name}"\r\n'
         head += f"Content-Type: {file.media_type}\r\n\r\n"
         data = head.encode() + file.bytes() + f"\r\n--{boundary}--\r\n".encode()
-        raw = self._request("POST", "/v1/files", data, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        raw = self.request("POST", "/v1/files", data, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
         return f"onstage://files/{json.loads(raw)['id']}"
 
     def dataset(self, reference: str) -> Dict[str, Any]:
@@ -172,25 +172,12 @@ class Client:
         file = File(source)
         size = file.path.stat().st_size
         if size > WHOLE_BYTES_MAX:
-            return self._upload_parts(name, file, size, format)
+            wish = {"name": file.name, "size": size, "dataset": name, "format": format}
+            return str(upload_parts(self, file, wish)["reference"])
         query = {"filename": file.name, **({"format": format} if format else {})}
         path = f"/v1/datasets/{urllib.parse.quote(name)}?{urllib.parse.urlencode(query)}"
-        raw = self._request("PUT", path, file.bytes(), {"Content-Type": "application/octet-stream"})
+        raw = self.request("PUT", path, file.bytes(), {"Content-Type": "application/octet-stream"})
         return str(json.loads(raw)["reference"])
-
-    def _upload_parts(self, name: str, file: File, size: int, format: Optional[str]) -> str:
-        wish = {"name": file.name, "size": size, "dataset": name, "format": format}
-        upload = self.call("POST", "/v1/uploads", wish)
-        with file.open() as content:
-            for number in range(1, upload["part_count"] + 1):
-                part = content.read(upload["part_size"])
-                path = f"{upload['urls']['parts']}/{number}?sha256={hashlib.sha256(part).hexdigest()}"
-                self._request("PUT", path, part, {"Content-Type": "application/octet-stream"})
-        while True:
-            made = self.call("POST", upload["urls"]["complete"])
-            if "reference" in made:
-                return str(made["reference"])
-            time.sleep(1)
 
     def to_json(self, value: Any) -> Any:
         """An input as JSON: small files as data URLs, large ones uploaded first."""
@@ -204,14 +191,14 @@ class Client:
         """Any route of the API, JSON in and out. Raises ApiError."""
         data = None if body is None else json.dumps(body).encode()
         given = {**(headers or {}), **({"Content-Type": "application/json"} if data is not None else {})}
-        raw = self._request(method, path, data, given)
+        raw = self.request(method, path, data, given)
         return json.loads(raw) if raw else None
 
     def fetch(self, url: str) -> bytes:
         """The bytes behind a link of an answer, or in a data URL."""
         if url.startswith("data:"):
             return bytes(urllib.request.urlopen(url).read())
-        return self._request("GET", url, None, {})
+        return self.request("GET", url, None, {})
 
     def _with_files(self, value: Any, outgoing: Outgoing) -> Any:
         if isinstance(value, dict):
@@ -263,7 +250,8 @@ class Client:
         owner, _, name = self._full_name(model).partition("/")
         return f"/v1/models/{urllib.parse.quote(owner)}/{urllib.parse.quote(name)}"
 
-    def _request(self, method: str, path: str, data: Optional[bytes], headers: Mapping[str, str]) -> bytes:
+    def request(self, method: str, path: str, data: Optional[bytes], headers: Mapping[str, str]) -> bytes:
+        """Bytes in and out; `path` may be a whole address, which gets the token only if it is this server's."""
         url = path if "://" in path else self.url + path
         ours = urllib.parse.urlsplit(url)[:2] == urllib.parse.urlsplit(self.url)[:2]
         sent, secret = {"Accept": "application/json", **headers}, {}

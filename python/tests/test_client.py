@@ -6,6 +6,7 @@ It must not need a running Onstage; the end-to-end tests use the client against 
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.server
 import json
 import threading
@@ -242,6 +243,34 @@ def test_a_dataset_goes_up_whole_or_in_parts(server, tmp_path, monkeypatch):
     server.answers += [(200, {"reference": "labels@v2"}, {})]
     server.client.dataset("labels@v2")
     assert server.seen.pop()[1] == "/v1/datasets/labels/versions/v2"
+
+
+def test_parts_go_past_the_server_where_the_storage_takes_them(server, tmp_path, monkeypatch):
+    path = tmp_path / "l.csv"
+    path.write_text("a,b,c\n")
+    monkeypatch.setattr("onstage.client.WHOLE_BYTES_MAX", 3)
+    urls = {"parts": "/v1/uploads/u1/parts", "complete": "/v1/uploads/u1/complete"}
+    begun = {"id": "u1", "part_size": 4, "part_count": 2, "urls": urls, "direct": True}
+    elsewhere = server.client.url.replace("127.0.0.1", "localhost")
+    link = {"url": f"{elsewhere}/bucket/1?signed", "headers": {"X-Check": "1"}}
+    server.answers += [(201, begun, {}), (200, link, {}), (200, {}, {}), (200, {}, {})]
+    server.answers += [(200, link, {}), (403, {}, {}), (200, {}, {})]
+    server.answers += [(202, begun, {}), (201, {"reference": "labels@v1"}, {})]
+    monkeypatch.setattr("onstage.parts.LOOK_AGAIN_SECONDS", 0)
+    assert server.client.upload_dataset("labels", path) == "labels@v1"
+    _, *asked, _, _ = server.seen
+    assert [(method, where.split("?")[0]) for method, where, *_ in asked] == [
+        ("POST", "/v1/uploads/u1/parts/1/link"),
+        ("PUT", "/bucket/1"),
+        ("POST", "/v1/uploads/u1/parts/1"),
+        ("POST", "/v1/uploads/u1/parts/2/link"),
+        ("PUT", "/bucket/1"),
+        ("PUT", "/v1/uploads/u1/parts/2"),
+    ]
+    _, _, headers, body = asked[1]
+    assert (headers["X-Check"], body) == ("1", b"a,b,")
+    assert "Authorization" not in headers
+    assert asked[0][1].split("sha256=")[1] == hashlib.sha256(b"a,b,").hexdigest()
 
 
 def test_an_alias_names_a_version(server, tmp_path):

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { accessible, expect, shot, test, type Page } from './walk';
+import { accessible, expect, shot, STORAGE, test, type Page } from './walk';
 
 const PART_BYTES = 16 * 1024 * 1024;
 const LINE = '0123456789,abcdefghijklmnopqrstuvwxyz,0123456789\n';
@@ -27,10 +27,21 @@ test.afterAll(() => rmSync(folder, { recursive: true }));
 function taken(page: Page): number[] {
   const parts: number[] = [];
   page.on('response', (answer) => {
-    const part = /\/parts\/(\d+)/.exec(answer.url())?.[1];
+    const part = /\/parts\/(\d+)(\?|$)/.exec(answer.url())?.[1];
     if (part && answer.ok()) parts.push(Number(part));
   });
   return parts;
+}
+
+/** The storages that have taken parts past the server, in order. */
+function takenElsewhere(page: Page): string[] {
+  const hosts: string[] = [];
+  page.on('response', (answer) => {
+    const url = new URL(answer.url());
+    if (answer.request().method() === 'PUT' && url.searchParams.has('X-Amz-Signature') && answer.ok())
+      hosts.push(url.host);
+  });
+  return hosts;
 }
 
 async function send(page: Page, name: string): Promise<void> {
@@ -91,11 +102,13 @@ test('what was stopped goes on, also after a reload', async ({ page, watch }) =>
 
 test('a large input of a form goes in parts too', async ({ page }) => {
   const parts = taken(page);
+  const elsewhere = takenElsewhere(page);
   await page.goto('m/lab/ui-kinds');
   await page.getByText('More options').click();
   await page.locator('[data-field="in_table"] input[type=file]').first().setInputFiles(file);
   await expect(page.locator('[data-field="in_table"]')).toContainText('UI large.csv', {
     timeout: SENT_MS_MAX,
   });
-  expect(parts).toEqual([1, 2, 3, 4, 5]);
+  expect(parts).toEqual([1, 2, 3, 4, 5]); // In a bucket, every one of them went there by itself.
+  expect(elsewhere).toHaveLength(STORAGE ? PARTS : 0);
 });

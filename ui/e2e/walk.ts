@@ -16,6 +16,9 @@ export function needed(name: string): string {
   return value;
 }
 
+/** Where the server keeps bytes, when pages send there themselves. */
+export const STORAGE = process.env.ONSTAGE_STORAGE;
+
 interface Watch {
   /** Statuses the walk provokes on purpose; Chromium logs each refused request as an error. */
   expected: number[];
@@ -27,10 +30,12 @@ export const test = base.extend<{ watch: Watch }>({
   watch: [
     async ({ page, baseURL }, use) => {
       const watch: Watch = { expected: [], bad: [] };
-      const origin = new URL(baseURL ?? '').origin;
+      const own = [new URL(baseURL ?? '').origin];
+      if (STORAGE) own.push(new URL(STORAGE).origin);
       page.on('request', (request) => {
         const url = request.url();
-        if (!/^(data|blob):/.test(url) && new URL(url).origin !== origin) watch.bad.push(`request to ${url}`);
+        if (!/^(data|blob):/.test(url) && !own.includes(new URL(url).origin))
+          watch.bad.push(`request to ${url}`);
       });
       page.on('pageerror', (error) => watch.bad.push(`page error: ${error.message}`));
       page.on('console', (message) => {

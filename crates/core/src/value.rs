@@ -65,6 +65,6 @@ pub struct BlobRef {
     /// The key in the blob storage: lower-case path segments joined by `/`.
     pub key: String,
     pub size_bytes: u64,
-    /// Lower-case hex.
+    /// Lower-case hex; empty where a record does not say.
     pub sha256: String,
 }

@@ -24,6 +24,18 @@ export function sent<T>(
   onBytes: (bytes: number, of: number) => void,
   signal: AbortSignal,
 ): Promise<T> {
+  return toAddress(method, address(path), { accept: 'application/json' }, body, onBytes, signal);
+}
+
+/** The same to any address at all, also one that leads outside this installation, with nothing but these headers. */
+export function toAddress<T>(
+  method: string,
+  url: string,
+  headers: Record<string, string>,
+  body: FormData | Blob,
+  onBytes: (bytes: number, of: number) => void,
+  signal: AbortSignal,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(stopped());
     const request = new XMLHttpRequest();
@@ -46,8 +58,8 @@ export function sent<T>(
         request.abort();
       }, STILL_MS_MAX);
     };
-    request.open(method, address(path));
-    request.setRequestHeader('accept', 'application/json');
+    request.open(method, url);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = (e) => {
       watch();
       onBytes(e.loaded, e.lengthComputable ? e.total : 0);

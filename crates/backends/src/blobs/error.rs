@@ -18,7 +18,9 @@ pub(super) fn blob_error(key: &str, error: ObjectError) -> Error {
     let said = Error::new(kind, format!("{said} `{key}`")).because(error);
     match kind {
         Kind::Full => said.hint("free some disk space, then try again"),
-        Kind::Denied => said.hint("check the folder's permissions or the storage's credentials"),
+        Kind::Denied => {
+            said.hint("check the folder's permissions, or the credentials and what they allow")
+        }
         _ => said,
     }
 }

@@ -1,17 +1,27 @@
 //! The `Blobs` port over any object store: keys checked, every call with a deadline, errors made ours.
 //! Must not know which object store it has.
 
-use super::{error::blob_error, key, writer::Writer};
+use super::{
+    error::blob_error,
+    key, link,
+    reader::{AnswerReader, PieceReader},
+    writer::Writer,
+};
 use crate::durable::kind_of_io;
-use crate::fail::{self, Moment};
+use crate::{
+    fail::{self, Moment},
+    hex::hex,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+use futures::StreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, signer::Signer};
 use onstage_core::{
     Error, Kind, Result,
-    ports::{BlobWriter, Blobs},
+    ports::{BlobReader, BlobWriter, Blobs, PutLink},
+    value::BlobRef,
 };
+use sha2::{Digest, Sha256};
 use std::{future::Future, io, ops::Range, path::Path, sync::Arc, time::Duration};
 use tokio::io::AsyncWriteExt;
 
@@ -21,8 +31,13 @@ pub(super) const CALL_MS_MAX: u64 = 120_000;
 /// Bytes of a part of a long blob: several are in memory while it is written.
 pub(super) const PART_BYTES: usize = 1 << 20;
 
+/// Read, checked and written at a time when a blob is fetched.
+const PIECE_BYTES: u64 = 1 << 20;
+
 pub(super) struct ObjectBlobs {
     objects: Arc<dyn ObjectStore>,
+    /// Where strangers may put by links: the same objects.
+    links: Option<Arc<dyn Signer>>,
     part_bytes: usize,
 }
 
@@ -30,8 +45,14 @@ impl ObjectBlobs {
     pub(super) fn new(objects: Arc<dyn ObjectStore>, part_bytes: usize) -> Self {
         Self {
             objects,
+            links: None,
             part_bytes,
         }
+    }
+
+    pub(super) fn with_links(self, links: Arc<dyn Signer>) -> Self {
+        let links = Some(links);
+        Self { links, ..self }
     }
 
     /// Whether `range` lies inside of the blob; an error when not.
@@ -46,16 +67,29 @@ impl ObjectBlobs {
         )))
     }
 
-    async fn copy_out(&self, key: &str, file: &mut tokio::fs::File, to: &Path) -> Result<()> {
-        let place = key::checked(key)?;
-        let got = in_time(key, self.objects.get_opts(&place, GetOptions::default())).await?;
-        let mut pieces = got.into_stream();
-        while let Some(piece) = in_time(key, pieces.try_next()).await? {
+    async fn copy_out(
+        &self,
+        blob: &BlobRef,
+        size: u64,
+        file: &mut tokio::fs::File,
+        to: &Path,
+    ) -> Result<()> {
+        let mut reader = self.reader(&blob.key, 0..size, PIECE_BYTES)?;
+        let mut hash = Sha256::new();
+        while let Some(piece) = reader.next().await? {
+            hash.update(&piece);
             file.write_all(&piece)
                 .await
                 .map_err(|error| not_written(to, error))?;
         }
-        file.flush().await.map_err(|error| not_written(to, error))
+        file.flush().await.map_err(|error| not_written(to, error))?;
+        match blob.sha256.is_empty() || hex(&hash.finalize()) == blob.sha256 {
+            true => Ok(()),
+            false => Err(Error::unavailable(format!(
+                "blob `{}` arrived damaged: its digest differs",
+                blob.key
+            ))),
+        }
     }
 }
 
@@ -91,21 +125,40 @@ impl Blobs for ObjectBlobs {
         }
     }
 
+    fn reader(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        piece_bytes: u64,
+    ) -> Result<Box<dyn BlobReader>> {
+        let (objects, place) = (Arc::clone(&self.objects), key::checked(key)?);
+        // What has links is a service: each call is a request over the network.
+        Ok(match self.links {
+            Some(_) => Box::new(AnswerReader::new(objects, place, range)),
+            None => Box::new(PieceReader {
+                objects,
+                place,
+                rest: range,
+                piece_bytes,
+            }),
+        })
+    }
+
     async fn size(&self, key: &str) -> Result<u64> {
         let place = key::checked(key)?;
         Ok(in_time(key, self.objects.head(&place)).await?.size)
     }
 
-    async fn fetch(&self, key: &str, to: &Path) -> Result<()> {
+    async fn fetch(&self, blob: &BlobRef, to: &Path) -> Result<()> {
         // The blob is looked up first, so that a missing one leaves no file.
-        self.size(key).await?;
+        let size = self.size(&blob.key).await?;
         let mut file = tokio::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(to)
             .await
             .map_err(|error| not_written(to, error))?;
-        let copied = self.copy_out(key, &mut file, to).await;
+        let copied = self.copy_out(blob, size, &mut file, to).await;
         if copied.is_err() {
             // The first error is the one to tell; a part of a file helps nobody.
             let _ = tokio::fs::remove_file(to).await;
@@ -140,6 +193,20 @@ impl Blobs for ObjectBlobs {
         }
         keys.sort();
         Ok(keys)
+    }
+
+    fn gives_links(&self) -> bool {
+        self.links.is_some()
+    }
+
+    async fn put_link(&self, blob: &BlobRef, lasts: Duration) -> Result<PutLink> {
+        let place = key::checked(&blob.key)?;
+        match &self.links {
+            Some(signer) => link::to_put(&**signer, &place, blob, lasts).await,
+            None => Err(Error::invalid(format!(
+                "this storage gives no link to put blob `{place}`"
+            ))),
+        }
     }
 }
 

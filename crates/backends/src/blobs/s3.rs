@@ -3,7 +3,9 @@
 
 use super::objects::ObjectBlobs;
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder, path::Path,
+    BackoffConfig, ClientConfigKey, RetryConfig,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    path::Path,
     prefix::PrefixStore,
 };
 use onstage_core::{Error, Result, ports::Blobs};
@@ -11,7 +13,8 @@ use std::{sync::Arc, time::Duration};
 
 /// S3 takes parts of 5 MiB or more and at most 10,000 of them: this allows 78 GiB.
 const PART_BYTES: usize = 8 << 20;
-const RETRIES_MAX: usize = 4;
+/// After the first try. More would multiply the load on a storage that is ill; who calls tries again later.
+const RETRIES_MAX: usize = 2;
 /// No further try starts after so long; below the deadline of a call.
 const RETRY_MS_MAX: u64 = 60_000;
 const BACKOFF_MS: u64 = 100;
@@ -22,23 +25,35 @@ const REQUEST_MS_MAX: u64 = 60_000;
 
 /// `place` is `bucket` or `bucket/prefix`.
 pub(super) fn open(place: &str) -> Result<Arc<dyn Blobs>> {
+    let environment = AmazonS3Builder::from_env();
+    Ok(Arc::new(open_with(place, environment)?))
+}
+
+/// The same with what `builder` says of endpoint and credentials.
+pub(super) fn open_with(place: &str, builder: AmazonS3Builder) -> Result<ObjectBlobs> {
+    // Fails where there is a provider already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-    let client = ClientOptions::new()
-        .with_connect_timeout(Duration::from_millis(CONNECT_MS_MAX))
-        .with_timeout(Duration::from_millis(REQUEST_MS_MAX));
-    let bucket = AmazonS3Builder::from_env()
+    let milliseconds = |span: u64| format!("{span} ms");
+    let of_client = AmazonS3ConfigKey::Client;
+    let bucket = builder
         .with_bucket_name(bucket)
-        .with_client_options(client)
+        .with_config(
+            of_client(ClientConfigKey::ConnectTimeout),
+            milliseconds(CONNECT_MS_MAX),
+        )
+        .with_config(
+            of_client(ClientConfigKey::Timeout),
+            milliseconds(REQUEST_MS_MAX),
+        )
         .with_retry(retries())
         .build()
         .map_err(|error| not_opened(place).because(error))?;
     let prefix = Path::parse(prefix.trim_end_matches('/'))
         .map_err(|error| not_opened(place).because(error))?;
-    let objects: Arc<dyn ObjectStore> = match prefix.as_ref() {
-        "" => Arc::new(bucket),
-        _ => Arc::new(PrefixStore::new(bucket, prefix)),
-    };
-    Ok(Arc::new(ObjectBlobs::new(objects, PART_BYTES)))
+    let bucket = Arc::new(PrefixStore::new(bucket, prefix));
+    let links = Arc::clone(&bucket);
+    Ok(ObjectBlobs::new(bucket, PART_BYTES).with_links(links))
 }
 
 /// The client adds jitter to the back-off by itself.

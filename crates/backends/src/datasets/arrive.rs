@@ -2,22 +2,15 @@
 //! Does not know where it will lie.
 
 use super::{entry::CONTENT, on_disk};
-use crate::{
-    archive::{Extraction, Limits, Nothing, Refused, tar, zip},
-    hex::hex,
-};
-use onstage_core::{Error, Result, dataset::DatasetFormat, ports::Blobs, value::BlobRef};
-use sha2::{Digest, Sha256};
+use crate::archive::{Extraction, Limits, Nothing, Refused, tar, zip};
+use onstage_core::{Error, Result, dataset::DatasetFormat};
 use std::{
     fs::{self, File},
     io::Read,
     os::unix::fs::PermissionsExt,
     path::Path,
 };
-use tokio::io::AsyncWriteExt;
 
-/// Read, checked and written at a time.
-const PIECE_BYTES: u64 = 4 << 20;
 /// Files and folders of one archive.
 const ENTRIES_MAX: usize = 200_000;
 /// How many times larger than its archive a dataset may become.
@@ -28,26 +21,6 @@ const RATIO_FREE_BYTES: u64 = 64 << 20;
 const UNPACKED_BYTES_MAX: u64 = 1 << 40;
 const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 const READ_ONLY: u32 = 0o444;
-
-/// Errors: unavailable, when other bytes came than the record says.
-pub(super) async fn fetch(blobs: &dyn Blobs, blob: &BlobRef, to: &Path) -> Result<()> {
-    let mut file = tokio::fs::File::create_new(to).await.map_err(on_disk)?;
-    let mut hash = Sha256::new();
-    let mut at = 0;
-    while at < blob.size_bytes {
-        let end = (at + PIECE_BYTES).min(blob.size_bytes);
-        let piece = blobs.read(&blob.key, at..end).await?;
-        hash.update(&piece);
-        file.write_all(&piece).await.map_err(on_disk)?;
-        at = end;
-    }
-    file.flush().await.map_err(on_disk)?;
-    if hex(&hash.finalize()) == blob.sha256 {
-        return Ok(());
-    }
-    let text = format!("blob `{}` arrived damaged: its digest differs", blob.key);
-    Err(Error::unavailable(text))
-}
 
 /// Lays the bytes out below `whole`; answers how many there are then. Blocks.
 pub(super) fn lay_out(

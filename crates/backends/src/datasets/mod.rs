@@ -75,7 +75,7 @@ impl HostDatasets {
         // The threads below go on when their caller does not, and so does what they write to.
         let beside = Arc::new(entry.beside()?);
         let fetched = beside.path().join("bytes");
-        arrive::fetch(&*self.blobs, &content.blob, &fetched).await?;
+        self.blobs.fetch(&content.blob, &fetched).await?;
         let (format, named) = (content.format, content.named.clone());
         let there = Arc::clone(&beside);
         let laid_out = blocking(move || {

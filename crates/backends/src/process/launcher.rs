@@ -140,18 +140,15 @@ impl ProcessLauncher {
             .await
             .map_err(|error| on_disk("the data folder cannot be written", error))?;
         let file = archive.path().join("bundle.tar.gz");
-        tokio::time::timeout(time_max, self.blobs.0.fetch(&blob.key, &file))
+        tokio::time::timeout(time_max, self.blobs.0.fetch(blob, &file))
             .await
             .map_err(|_| {
                 Error::timeout(format!("bundle `{}` did not arrive in time", blob.key))
             })??;
-        let (blob, folder) = (blob.clone(), folder.to_owned());
-        tokio::task::spawn_blocking(move || {
-            check_arrived(&file, &blob)?;
-            bundle::unpack(&file, &folder).map(drop)
-        })
-        .await
-        .map_err(|error| Error::internal("unpacking a bundle failed").because(error))?
+        let folder = folder.to_owned();
+        tokio::task::spawn_blocking(move || bundle::unpack(&file, &folder).map(drop))
+            .await
+            .map_err(|error| Error::internal("unpacking a bundle failed").because(error))?
     }
 
     async fn environment(
@@ -436,18 +433,6 @@ fn program(folder: &Path, word: &str) -> PathBuf {
     } else {
         PathBuf::from(word)
     }
-}
-
-fn check_arrived(file: &Path, blob: &BlobRef) -> Result<()> {
-    let digest = bundle::file_digest(file)
-        .map_err(|error| on_disk("the fetched bundle cannot be read", error))?;
-    if digest == blob.sha256 {
-        return Ok(());
-    }
-    Err(Error::unavailable(format!(
-        "bundle `{}` arrived damaged: its digest differs",
-        blob.key
-    )))
 }
 
 /// The user's own runtime folder where it is short enough, else the system's temporary one.

@@ -1,9 +1,17 @@
 //! Blobs: bytes by key. The adapter stands on the `object_store` crate; this port keeps its types out of the engine.
 
-use crate::{Result, value::BlobRef};
+use crate::{Error, Result, value::BlobRef};
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::Path, time::Duration};
+
+/// A request that whoever knows it may make of the storage itself, for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutLink {
+    pub url: String,
+    /// Names and values that the request must have as they are.
+    pub headers: Vec<(String, String)>,
+}
 
 /// Bytes by key. Keys are lower-case path segments joined by `/`. A put is atomic and durable when it returns: readers see
 /// the whole blob or none. Rows point at blobs, never the other way: put the blob first, commit the row last.
@@ -13,14 +21,35 @@ pub trait Blobs: Send + Sync + 'static {
     async fn writer(&self, key: &str) -> Result<Box<dyn BlobWriter>>;
     /// Errors: not found; invalid when the range is outside of the blob.
     async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes>;
+    /// Reads a range that lies inside of the blob from its beginning to its end, and holds about `piece_bytes` of it.
+    fn reader(&self, key: &str, range: Range<u64>, piece_bytes: u64)
+    -> Result<Box<dyn BlobReader>>;
     /// The size in bytes; not found when there is none.
     async fn size(&self, key: &str) -> Result<u64>;
-    /// Copies the whole blob into a new file.
-    async fn fetch(&self, key: &str, to: &Path) -> Result<()>;
+    /// Copies the whole blob into a new file. Unavailable when other bytes come than `blob` says; then there is no file.
+    async fn fetch(&self, blob: &BlobRef, to: &Path) -> Result<()>;
     /// Deleting what is not there is fine.
     async fn delete(&self, key: &str) -> Result<()>;
     /// Keys under a prefix that ends in `/`, sorted.
     async fn list(&self, prefix: &str) -> Result<Vec<String>>;
+    /// Whether the storage takes requests of strangers by links.
+    fn gives_links(&self) -> bool {
+        false
+    }
+    /// A link to put exactly the bytes that `blob` says under its key, begun within `lasts`. Invalid where there are no links.
+    async fn put_link(&self, blob: &BlobRef, _lasts: Duration) -> Result<PutLink> {
+        Err(Error::invalid(format!(
+            "this storage gives no link to put blob `{}`",
+            blob.key
+        )))
+    }
+}
+
+/// A range of a blob being read.
+#[async_trait]
+pub trait BlobReader: Send {
+    /// What follows; none at the end of the range. Errors as of `Blobs::read`, and unavailable when the blob ends before.
+    async fn next(&mut self) -> Result<Option<Bytes>>;
 }
 
 /// A blob being written. Dropped without `finish`, it leaves nothing.

@@ -14,7 +14,7 @@ mod store;
 mod submitter;
 mod tables;
 
-pub use blobs::{BlobWriter, Blobs};
+pub use blobs::{BlobReader, BlobWriter, Blobs, PutLink};
 pub use check::{CheckError, InputCheck, OutputCheck};
 pub use driver::{Capabilities, Driver, RunState, Running, TaskSpec};
 pub use launcher::{

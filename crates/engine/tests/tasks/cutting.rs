@@ -16,9 +16,9 @@ use onstage_core::{
     outcome::Failure,
     people::{Credential, CredentialKind},
     ports::{
-        AppState, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files, Finished,
-        Jobs, Listed, Outbox, Page, People, Predictions, RunningJob, Schedules, StateOp, Store,
-        Submitted, Tasks, Uploads, UsageBook,
+        AppState, BlobReader, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files,
+        Finished, Jobs, Listed, Outbox, Page, People, Predictions, RunningJob, Schedules, StateOp,
+        Store, Submitted, Tasks, Uploads, UsageBook,
     },
     prediction::{Forgotten, PredictionFilter, PredictionRecord, RecordPart},
     schedule::Schedule,
@@ -255,6 +255,15 @@ pub(crate) struct CutBlobs(pub(crate) Arc<dyn Blobs>, pub(crate) Arc<Cut>);
 
 struct CutWriter(Box<dyn BlobWriter>, Arc<Cut>);
 
+struct CutReader(Box<dyn BlobReader>, Arc<Cut>);
+
+#[async_trait]
+impl BlobReader for CutReader {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        self.1.around("read", self.0.next()).await
+    }
+}
+
 #[async_trait]
 impl Blobs for CutBlobs {
     async fn writer(&self, key: &str) -> Result<Box<dyn BlobWriter>> {
@@ -266,12 +275,17 @@ impl Blobs for CutBlobs {
         self.1.around("read", self.0.read(key, range)).await
     }
 
+    fn reader(&self, key: &str, range: Range<u64>, bytes: u64) -> Result<Box<dyn BlobReader>> {
+        let reader = self.0.reader(key, range, bytes)?;
+        Ok(Box::new(CutReader(reader, self.1.clone())))
+    }
+
     async fn size(&self, key: &str) -> Result<u64> {
         self.1.around("size", self.0.size(key)).await
     }
 
-    async fn fetch(&self, key: &str, to: &Path) -> Result<()> {
-        self.1.around("fetch", self.0.fetch(key, to)).await
+    async fn fetch(&self, blob: &BlobRef, to: &Path) -> Result<()> {
+        self.1.around("fetch", self.0.fetch(blob, to)).await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

@@ -10,7 +10,8 @@ use onstage_backends::{blobs, store};
 use onstage_core::{
     Error, Result,
     outcome::{Failure, Reason},
-    ports::{BlobWriter, Blobs},
+    ports::{BlobReader, BlobWriter, Blobs},
+    value::BlobRef,
 };
 use onstage_engine::Parts;
 use serde_json::{Value, json};
@@ -94,7 +95,19 @@ fn result_bytes(folder: &Path) -> u64 {
 /// Blobs of which the second and the third piece of any chunk that is asked for cannot be read.
 struct Hiccup {
     blobs: Arc<dyn Blobs>,
-    pieces: AtomicU32,
+    pieces: Arc<AtomicU32>,
+}
+
+struct HiccupReader(Box<dyn BlobReader>, Arc<AtomicU32>);
+
+#[async_trait]
+impl BlobReader for HiccupReader {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        if matches!(self.1.fetch_add(1, Ordering::SeqCst), 1 | 2) {
+            return Err(Error::unavailable("the disk hiccups"));
+        }
+        self.0.next().await
+    }
 }
 
 #[async_trait]
@@ -104,18 +117,23 @@ impl Blobs for Hiccup {
     }
 
     async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
-        if key.contains("/chunk-") && matches!(self.pieces.fetch_add(1, Ordering::SeqCst), 1 | 2) {
-            return Err(Error::unavailable("the disk hiccups"));
-        }
         self.blobs.read(key, range).await
+    }
+
+    fn reader(&self, key: &str, range: Range<u64>, bytes: u64) -> Result<Box<dyn BlobReader>> {
+        let reader = self.blobs.reader(key, range, bytes)?;
+        Ok(match key.contains("/chunk-") {
+            true => Box::new(HiccupReader(reader, Arc::clone(&self.pieces))),
+            false => reader,
+        })
     }
 
     async fn size(&self, key: &str) -> Result<u64> {
         self.blobs.size(key).await
     }
 
-    async fn fetch(&self, key: &str, to: &Path) -> Result<()> {
-        self.blobs.fetch(key, to).await
+    async fn fetch(&self, blob: &BlobRef, to: &Path) -> Result<()> {
+        self.blobs.fetch(blob, to).await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
@@ -134,7 +152,7 @@ async fn a_result_whose_beginning_could_not_be_written_is_written_anew() {
         let id = world.batch(&table(ROWS), |_| {}).await;
         let hiccup = Arc::new(Hiccup {
             blobs: world.parts.blobs.clone(),
-            pieces: AtomicU32::new(0),
+            pieces: Arc::default(),
         });
         let parts = Parts {
             blobs: hiccup.clone(),

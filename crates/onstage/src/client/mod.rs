@@ -2,6 +2,7 @@
 //! Knows the public HTTP API only, nothing of stores, engines or drivers.
 
 mod away;
+mod direct;
 mod events;
 mod pages;
 mod parts;
@@ -32,6 +33,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a request may hang without one byte of an answer, when the answer is long in coming by design.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 
+fn is_web_address(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
 /// A server and the right to talk to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -42,15 +47,15 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(target: Target) -> Result<Self> {
-        if !target.url.starts_with("http://") {
+        if !is_web_address(&target.url) {
             return Err(Error::invalid(format!(
-                "server `{}` is not an `http://` address",
+                "server `{}` is not an `http://` or `https://` address",
                 target.url
             ))
-            .hint(
-                "this build speaks plain HTTP: name a local address, or forward a port through SSH",
-            ));
+            .hint("write it like `https://stage.example.org`"));
         }
+        // Fails where there is a provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .user_agent(concat!("onstage-cli/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
@@ -79,7 +84,7 @@ impl Client {
 
     /// A path of the API, or a whole link out of one of its answers, as an address.
     pub(crate) fn link(&self, path: &str) -> String {
-        if path.starts_with("http://") || path.starts_with("https://") {
+        if is_web_address(path) {
             path.to_owned()
         } else {
             format!("{}{path}", self.target().url)

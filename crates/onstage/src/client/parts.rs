@@ -26,6 +26,14 @@ pub(crate) struct Sending<'a> {
     pub(crate) format: Option<&'a str>,
 }
 
+/// One part on its way.
+pub(super) struct Part<'a> {
+    /// Of the API.
+    pub(super) path: &'a str,
+    pub(super) sha256: &'a str,
+    pub(super) bytes: Bytes,
+}
+
 impl Client {
     /// Adds a file to a dataset; answers the version. `begun` is told the id of an upload that can be taken up again.
     pub(crate) async fn put_dataset(
@@ -117,6 +125,7 @@ impl Client {
         file.rewind()
             .await
             .map_err(|error| unreadable(path, error))?;
+        let mut direct = upload["direct"] == true;
         for part in 1..=number("part_count") {
             let length = part_size.min(size - (part - 1) * part_size);
             let mut bytes = vec![0; length as usize];
@@ -124,19 +133,29 @@ impl Client {
             read.map_err(|error| unreadable(path, error))?;
             let sha256 = hex(&Sha256::digest(&bytes));
             if there.get(&part) != Some(&sha256.as_str()) {
-                let bytes = Bytes::from(bytes);
-                let path = format!("/v1/uploads/{}/parts/{part}", text(upload, "id"));
-                let ask = || {
-                    self.request(Method::PUT, &path)
-                        .query(&[("sha256", sha256.as_str())])
-                        .header("content-type", "application/octet-stream")
-                        .body(bytes.clone())
+                let part = Part {
+                    path: &format!("/v1/uploads/{}/parts/{part}", text(upload, "id")),
+                    sha256: &sha256,
+                    bytes: Bytes::from(bytes),
                 };
-                self.insist(ask, say).await?;
+                direct = direct && self.sent_directly(&part, say).await?;
+                if !direct {
+                    self.send_part(&part, say).await?;
+                }
             }
             moved(length);
         }
         Ok(())
+    }
+
+    async fn send_part(&self, part: &Part<'_>, say: &dyn Fn(&str)) -> Result<()> {
+        let ask = || {
+            self.request(Method::PUT, part.path)
+                .query(&[("sha256", part.sha256)])
+                .header("content-type", "application/octet-stream")
+                .body(part.bytes.clone())
+        };
+        self.insist(ask, say).await.map(drop)
     }
 
     async fn complete(&self, id: &str, say: &dyn Fn(&str)) -> Result<Value> {
@@ -152,7 +171,7 @@ impl Client {
     }
 
     /// Asks until there is an answer, through cuts and restarts of the server; what is asked may be asked twice.
-    async fn insist(
+    pub(super) async fn insist(
         &self,
         ask: impl Fn() -> RequestBuilder,
         say: &dyn Fn(&str),

@@ -19,13 +19,10 @@ pub(crate) async fn copy(
     to: &mut dyn BlobWriter,
     mut seen: impl FnMut(&Bytes),
 ) -> Result<()> {
-    let mut at = 0;
-    while at < from.size_bytes {
-        let end = (at + PIECE_BYTES).min(from.size_bytes);
-        let piece = blobs.read(&from.key, at..end).await?;
+    let mut reader = blobs.reader(&from.key, 0..from.size_bytes, PIECE_BYTES)?;
+    while let Some(piece) = reader.next().await? {
         seen(&piece);
         to.write(piece).await?;
-        at = end;
     }
     Ok(())
 }

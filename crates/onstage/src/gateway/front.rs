@@ -16,8 +16,9 @@ use tower::ServiceExt;
 /// A client may name its request; longer or odd names are not taken over.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
+/// Where pages may send requests to follows it.
 const CONTENT_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; \
-     style-src 'self' 'unsafe-inline'; connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+     style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; connect-src 'self'";
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
@@ -27,12 +28,14 @@ const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-p
 pub(crate) struct Front {
     state: State,
     router: Router,
+    content_policy: HeaderValue,
 }
 
 impl Front {
     pub(crate) fn new(state: State) -> Self {
         Self {
             router: router::build(&state),
+            content_policy: content_policy(state.settings.storage_origin.as_deref()),
             state,
         }
     }
@@ -58,7 +61,7 @@ impl Front {
             } else {
                 foreign_host().into_response(&request_id)
             };
-            protect(&mut response, &request_id);
+            protect(&mut response, &request_id, &front.content_policy);
             response
         }
     }
@@ -136,18 +139,29 @@ fn foreign_host() -> Problem {
     .hint("add the name to `hosts` in the configuration (`ONSTAGE_HOSTS`), or use the address")
 }
 
+fn content_policy(storage_origin: Option<&str>) -> HeaderValue {
+    let storage =
+        storage_origin.map(|origin| HeaderValue::from_str(&format!("{CONTENT_POLICY} {origin}")));
+    match storage {
+        Some(Ok(policy)) => policy,
+        _ => HeaderValue::from_static(CONTENT_POLICY),
+    }
+}
+
 /// How many fields `protect` adds.
 const PROTECTING_FIELDS: usize = 6;
 
 /// Headers on every answer. What a handler set itself stays.
-fn protect(response: &mut Response, request_id: &str) {
+fn protect(response: &mut Response, request_id: &str, content_policy: &HeaderValue) {
     let headers = response.headers_mut();
     headers.reserve(PROTECTING_FIELDS);
     if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert(X_REQUEST_ID, value);
     }
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert_with(|| content_policy.clone());
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (OPENER_POLICY, "same-origin"),
@@ -181,6 +195,20 @@ mod tests {
         assert!(!ask("http://evil.example/", &["localhost"]));
     }
 
+    #[test]
+    fn pages_may_send_to_the_storage_and_nowhere_else() {
+        let sends_to = |origin| {
+            let policy = content_policy(origin).to_str().unwrap().to_owned();
+            policy.split_once("connect-src ").unwrap().1.to_owned()
+        };
+        assert_eq!(sends_to(None), "'self'");
+        assert_eq!(
+            sends_to(Some("https://b.example")),
+            "'self' https://b.example"
+        );
+        assert_eq!(sends_to(Some("https://b.example\n")), "'self'");
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_panic_is_an_answer_with_its_name() {
         async fn broken() {
@@ -188,6 +216,7 @@ mod tests {
         }
         let world = World::new().await;
         let front = Front {
+            content_policy: content_policy(None),
             state: world.state.clone(),
             router: Router::new().route("/healthz", get(broken)),
         };

@@ -81,6 +81,8 @@ pub(crate) struct Settings {
     pub bundle_bytes_max: u64,
     /// The interpreter that versions made of templates run on; none: they have an environment of their own.
     pub template_python: Option<std::path::PathBuf>,
+    /// Where the links of the storage lead, as an origin: pages may send there.
+    pub storage_origin: Option<String>,
     /// Where uploads lie while they are read.
     pub tempdir: std::path::PathBuf,
     /// The engine's name for leases; the same as in its settings.
@@ -107,6 +109,7 @@ impl Default for Settings {
             dataset_bytes_max: 64 << 30,
             bundle_bytes_max: 1 << 30,
             template_python: None,
+            storage_origin: None,
             tempdir: std::path::PathBuf::from("/tmp"),
             incarnation: onstage_core::task::Incarnation("unnamed".to_owned()),
             sole_front: true,

@@ -16,6 +16,7 @@ pub(crate) use host::{gpus, raise_descriptors, stop_on_signals};
 pub(crate) use lock::{DataFolder, StoreFile};
 pub(crate) use logging::start as start_logging;
 pub(crate) use onstage_backends::store::{sqlite_version, without_secret};
+pub(crate) use parts::prove_blobs;
 pub(crate) use task::{TaskOrder, run_task};
 
 use crate::{
@@ -104,7 +105,10 @@ pub(crate) async fn start(settings: Settings, environment: &Environment) -> Resu
         launcher: Arc::clone(&parts.launcher),
         tempdir: tempdir.clone(),
     };
-    let front = gateway_settings(&settings, address, incarnation, tempdir);
+    let front = gateway::Settings {
+        storage_origin: parts::storage_origin(&parts).await?,
+        ..gateway_settings(&settings, address, incarnation, tempdir)
+    };
     let state = gateway::State::new(engine.clone(), parts.clone(), Arc::new(receiver), front);
     let stop = CancellationToken::new();
     engine.start_schedules(Arc::new(gateway::Submits(state.clone())));

@@ -59,6 +59,7 @@ async fn open(
     let store = store::open(&settings.store).await?;
     let blobs = blobs::open(&settings.blobs).await?;
     if purpose == Purpose::Realtime {
+        blobs::prove(&settings.blobs, &*blobs).await?;
         blobs::keep_swept(&settings.blobs);
     }
     let launcher = ProcessLauncher::new(
@@ -84,6 +85,17 @@ async fn open(
         ids: Arc::default(),
         checks: Arc::new(JsonSchemaChecks),
     })
+}
+
+/// Whether bytes can be kept where `url` says, for who looks before there is a server.
+pub(crate) async fn prove_blobs(url: &str) -> Result<()> {
+    let blobs = blobs::open(url).await?;
+    blobs::prove(url, &*blobs).await
+}
+
+/// Where pages may send to past this server.
+pub(crate) async fn storage_origin(parts: &Parts) -> Result<Option<String>> {
+    blobs::links_origin(&*parts.blobs).await
 }
 
 /// What fail points call this process.

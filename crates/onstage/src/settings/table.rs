@@ -65,7 +65,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "blobs",
         "ONSTAGE_BLOBS",
         "",
-        "bytes, as a URL; default a folder in the data folder",
+        "bytes, as a URL: `s3://bucket/prefix` or `file:///folder`; default a folder in the data folder",
     ),
     Entry {
         key: "password",

@@ -38,6 +38,7 @@ mod quickstart;
 mod realtime;
 mod results;
 mod rollout;
+mod s3;
 mod schedules;
 mod sharing;
 mod stores;

@@ -69,6 +69,7 @@ impl World {
     }
 
     fn still(variables: &[(&str, &str)]) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default(); // for every client of a test
         let folder = temporary();
         share_environments(folder.path());
         Self {

@@ -9,6 +9,7 @@
 
 mod actor;
 mod batching;
+mod buckets;
 mod callers;
 mod clocks;
 mod crashes;

@@ -56,12 +56,11 @@ impl<T: Send + 'static> Work<T> {
     }
 
     pub(crate) async fn feed(&self, blobs: &dyn Blobs, chunk: &Chunk) -> Result<()> {
-        let mut at = 0;
+        let mut reader = blobs.reader(&chunk.blob.key, 0..chunk.blob.size_bytes, PIECE_BYTES)?;
         // A thread that wants no more has what it wants, or an error that tells more.
-        while at < chunk.blob.size_bytes && !self.pieces.is_closed() {
-            let end = (at + PIECE_BYTES).min(chunk.blob.size_bytes);
-            let piece = blobs.read(&chunk.blob.key, at..end).await?;
-            at = end;
+        while !self.pieces.is_closed()
+            && let Some(piece) = reader.next().await?
+        {
             let _ = self.pieces.send(piece).await;
         }
         Ok(())

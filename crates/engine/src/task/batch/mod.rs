@@ -226,7 +226,7 @@ impl Run<'_> {
         let fetched = persist::insist(parts, "fetching the table", || async {
             // What a try before this one has left.
             let _ = tokio::fs::remove_file(&self.table).await;
-            parts.blobs.fetch(&self.spec.table.key, &self.table).await
+            parts.blobs.fetch(&self.spec.table, &self.table).await
         });
         fetched.await.map_err(|error| match error.kind {
             Kind::NotFound => user_error("the table is not there any more".to_owned()),

@@ -81,7 +81,7 @@ impl<'a> Clerk<'a> {
             persist::insist(parts, "fetching a file", || async {
                 // What a try before this one has left.
                 let _ = tokio::fs::remove_file(&path).await;
-                parts.blobs.fetch(&file.key, &path).await
+                parts.blobs.fetch(&file.blob, &path).await
             })
             .await?;
             inputs::point(&mut tree, &file.pointer, &path);

@@ -2,7 +2,11 @@
 //! Does not fetch them: they may be larger than memory, so they are never read here.
 
 use crate::datasets::each_object;
-use onstage_core::{Error, Result, ports::Blobs, value::Stored};
+use onstage_core::{
+    Error, Result,
+    ports::Blobs,
+    value::{BlobRef, Stored},
+};
 use serde_json::Value as Json;
 use std::path::Path;
 
@@ -13,7 +17,7 @@ const NAMELESS: &str = "file";
 #[derive(Debug, PartialEq)]
 pub(super) struct NamedFile {
     pub(super) pointer: String,
-    pub(super) key: String,
+    pub(super) blob: BlobRef,
     /// The last part of a path, and nothing else.
     pub(super) name: String,
 }
@@ -32,11 +36,16 @@ pub(super) fn files(tree: &Json) -> Vec<NamedFile> {
     let mut found = Vec::new();
     each_object(tree, "", &mut |pointer, object| {
         if let Some(key) = object.get("$blob").and_then(Json::as_str) {
-            let name = object.get("name").and_then(Json::as_str);
+            let text = |name: &str| object.get(name).and_then(Json::as_str).unwrap_or_default();
+            let size = object.get("size").and_then(Json::as_u64);
             found.push(NamedFile {
                 pointer: pointer.to_owned(),
-                key: key.to_owned(),
-                name: plain(name.unwrap_or_default()),
+                blob: BlobRef {
+                    key: key.to_owned(),
+                    size_bytes: size.unwrap_or_default(),
+                    sha256: text("sha256").to_owned(),
+                },
+                name: plain(text("name")),
             });
         }
     });
@@ -48,6 +57,7 @@ pub(super) fn point(tree: &mut Json, pointer: &str, path: &Path) {
     if let Some(Json::Object(file)) = tree.pointer_mut(pointer) {
         file.remove("$blob");
         file.remove("size");
+        file.remove("sha256");
         file.insert("$path".to_owned(), path.to_string_lossy().into());
     }
 }

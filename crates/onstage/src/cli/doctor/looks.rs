@@ -37,6 +37,7 @@ pub(super) async fn all(caller: &Caller) -> Vec<Look> {
             looks.push(gpus(&settings, caller));
             looks.push(folder(&settings.data));
             looks.push(disk(&settings.data));
+            looks.extend(bucket(&settings.blobs).await);
             let server = server(caller).await;
             let runs = server
                 .iter()
@@ -94,6 +95,15 @@ async fn sqlite() -> Look {
         Ok(version) => Look::ok("sqlite", format!("{version}, built in")),
         Err(error) => Look::fail("sqlite", error.to_string(), error.hint.unwrap_or_default()),
     }
+}
+
+/// Only where bytes go elsewhere than to the data folder.
+async fn bucket(url: &str) -> Option<Look> {
+    let place = url.strip_prefix("s3://")?;
+    Some(match crate::serve::prove_blobs(url).await {
+        Ok(()) => Look::ok("bucket", place),
+        Err(error) => Look::fail("bucket", error.message, error.hint.unwrap_or_default()),
+    })
 }
 
 fn uv(caller: &Caller) -> Look {

@@ -15,9 +15,12 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures::stream;
 use http::{HeaderValue, StatusCode, header};
-use onstage_core::{ports::Blobs, value::BlobRef};
+use onstage_core::{
+    ports::{BlobReader, Blobs},
+    value::BlobRef,
+};
 use serde::Deserialize;
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
 /// Read and sent at a time.
 const PIECE_BYTES: u64 = 32 * 1024;
@@ -77,11 +80,8 @@ pub(crate) fn blob(call: &Call, blob: &BlobRef, name: &str, media_type: &str) ->
         Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
         Wanted::Nothing => return Err(unsatisfiable(size)),
     };
-    let body = pieces(
-        Arc::clone(&call.state.parts.blobs),
-        blob.key.clone(),
-        part.clone(),
-    );
+    let blobs = &*call.state.parts.blobs;
+    let body = pieces(blobs, blob.key.clone(), part.clone())?;
     let mut response = Response::new(body);
     *response.status_mut() = status;
     describe(&mut response, name, media_type);
@@ -138,23 +138,20 @@ fn describe(response: &mut Response, name: &str, media_type: &str) {
     );
 }
 
-fn pieces(blobs: Arc<dyn Blobs>, key: String, part: Range<u64>) -> Body {
-    let Range { start, end } = part;
-    let read = move |at: u64| {
-        let (blobs, key) = (Arc::clone(&blobs), key.clone());
+fn pieces(blobs: &dyn Blobs, key: String, part: Range<u64>) -> Result<Body, Problem> {
+    let reader = blobs.reader(&key, part, PIECE_BYTES)?;
+    let read = move |reader: Option<Box<dyn BlobReader>>| {
+        let key = key.clone();
         async move {
-            if at >= end {
-                return None;
-            }
-            let until = (at + PIECE_BYTES).min(end);
-            Some(match blobs.read(&key, at..until).await {
-                Ok(bytes) => (Ok(bytes), until),
+            let mut reader = reader?;
+            match reader.next().await {
+                Ok(piece) => piece.map(|piece| (Ok(piece), Some(reader))),
                 Err(error) => {
                     tracing::warn!(key, %error, "a download broke off");
-                    (Err(error), end)
+                    Some((Err(error), None))
                 }
-            })
+            }
         }
     };
-    Body::from_stream(stream::unfold(start, read))
+    Ok(Body::from_stream(stream::unfold(Some(reader), read)))
 }

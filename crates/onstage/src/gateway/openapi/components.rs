@@ -39,6 +39,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     add::<file::File>(&mut all);
     add::<upload::NewUpload>(&mut all);
     add::<upload::Upload>(&mut all);
+    add::<upload::PartLink>(&mut all);
     add::<upload::UploadPart>(&mut all);
     add::<dataset::Dataset>(&mut all);
     add::<dataset::DatasetVersion>(&mut all);

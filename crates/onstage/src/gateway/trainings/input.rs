@@ -124,6 +124,7 @@ fn pointing_at(blob: &BlobRef, name: Option<String>, media_type: &str) -> Json {
         "$blob": blob.key,
         "media_type": media_type,
         "size": blob.size_bytes,
+        "sha256": blob.sha256,
     });
     if let Some(name) = name {
         object["name"] = name.into();

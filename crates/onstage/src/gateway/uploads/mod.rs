@@ -4,6 +4,7 @@
 mod assemble;
 mod begin;
 mod complete;
+mod link;
 mod part;
 
 pub(crate) use assemble::Assemblies;
@@ -41,6 +42,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes(Takes::Bytes("application/octet-stream"))
             .gives(200, Json("UploadPart"))
             .errors(&[400, 404, 409, 413, 415, 422, 507]),
+        route!(POST "/v1/uploads/{id}/parts/{part}/link", Stakeholder, "Where to send a part past this server, when the upload is `direct`", link::give)
+            .query(&[("sha256", "the part's SHA-256 in hex")])
+            .gives(200, Json("PartLink"))
+            .errors(&[404, 409, 422]),
+        route!(POST "/v1/uploads/{id}/parts/{part}", Stakeholder, "Says that a part was sent by its link", link::note)
+            .query(&[("sha256", "the part's SHA-256 in hex")])
+            .gives(200, Json("UploadPart"))
+            .errors(&[404, 409, 422]),
         route!(POST "/v1/uploads/{id}/complete", Stakeholder, "Puts the parts together; to be asked again after a 202", complete::run)
             .gives(201, Json("Anything"))
             .gives(200, Json("Anything"))

@@ -9,7 +9,11 @@ use crate::gateway::{
     wire,
 };
 use http::StatusCode;
-use onstage_core::{upload::UploadPart, value::BlobRef};
+use onstage_core::{
+    Id,
+    upload::{Upload, UploadPart},
+    value::BlobRef,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -20,19 +24,7 @@ struct Query {
 pub(crate) async fn run(mut call: Call) -> Answer {
     let query: Query = call.query()?;
     let (upload, _) = find(&call).await?;
-    let (number, size) = call
-        .param("part")
-        .parse()
-        .ok()
-        .and_then(|number| Some((number, upload.part_size(number)?)))
-        .ok_or_else(|| {
-            Problem::not_found(format!(
-                "Upload `{}` has the parts 1 to {}, and no part `{}`.",
-                upload.id,
-                upload.parts(),
-                shortened(call.param("part"))
-            ))
-        })?;
+    let (number, size) = wanted(&call, &upload)?;
     // A part that is sent again gets another blob, so that a half-way one never takes the place of a whole.
     let key = format!(
         "uploads/{}/{number}-{}",
@@ -54,7 +46,7 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     call::json(StatusCode::OK, &wire::upload::part(&part))
 }
 
-fn check(blob: &BlobRef, size: u64, sha256: Option<&str>) -> Result<(), Problem> {
+pub(super) fn check(blob: &BlobRef, size: u64, sha256: Option<&str>) -> Result<(), Problem> {
     if blob.size_bytes != size {
         let got = format!("{} bytes", blob.size_bytes);
         return Err(Problem::field("/", &format!("a part of {size} bytes"), got));
@@ -70,13 +62,28 @@ fn check(blob: &BlobRef, size: u64, sha256: Option<&str>) -> Result<(), Problem>
     }
 }
 
-async fn note(call: &Call, id: &onstage_core::Id, part: &UploadPart) -> Result<(), Problem> {
+/// The part in the path, and its size.
+pub(super) fn wanted(call: &Call, upload: &Upload) -> Result<(u32, u64), Problem> {
+    let number = call.param("part").parse().ok();
+    let found = number.and_then(|number| Some((number, upload.part_size(number)?)));
+    found.ok_or_else(|| {
+        Problem::not_found(format!(
+            "Upload `{}` has the parts 1 to {}, and no part `{}`.",
+            upload.id,
+            upload.parts(),
+            shortened(call.param("part"))
+        ))
+    })
+}
+
+/// Records a part; what came under its number before is forgotten.
+pub(super) async fn note(call: &Call, id: &Id, part: &UploadPart) -> Result<(), Problem> {
     let parts = &call.state.parts;
     let before = parts
         .store
         .put_part(id, part.clone(), parts.clock.now())
         .await?;
-    if let Some(blob) = before {
+    if let Some(blob) = before.filter(|blob| blob.key != part.blob.key) {
         forget(call, &blob.key).await;
     }
     Ok(())

@@ -3,7 +3,11 @@
 
 use super::time;
 use crate::gateway::call::Call;
-use onstage_core::upload::{self, UPLOAD_KEPT_MS};
+use onstage_core::{
+    Timestamp,
+    ports::PutLink,
+    upload::{self, UPLOAD_KEPT_MS},
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 use utoipa::ToSchema;
@@ -37,6 +41,8 @@ pub(crate) struct Upload {
     #[serde(skip_serializing_if = "Option::is_none")]
     assembled: Option<u64>,
     complete: bool,
+    /// Whether parts may be sent to the storage by links, past this server.
+    direct: bool,
     created_at: String,
     /// When it is forgotten unless something comes.
     expires_at: String,
@@ -49,6 +55,23 @@ pub(crate) struct UploadPart {
     part: u32,
     size: u64,
     sha256: String,
+}
+
+/// A request to make of the storage itself: `PUT` with the part as it is for a body, and these headers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PartLink {
+    url: String,
+    headers: BTreeMap<String, String>,
+    /// When it must have been begun.
+    expires_at: String,
+}
+
+pub(crate) fn link(link: PutLink, expires_at: Timestamp) -> PartLink {
+    PartLink {
+        url: link.url,
+        headers: link.headers.into_iter().collect(),
+        expires_at: time(expires_at),
+    }
 }
 
 pub(crate) fn show(
@@ -69,6 +92,7 @@ pub(crate) fn show(
         dataset: upload.dataset.as_ref().map(ToString::to_string),
         assembled,
         complete: upload.made.is_some(),
+        direct: call.state.parts.blobs.gives_links(),
         created_at: time(upload.created_at),
         expires_at: time(upload.touched_at.plus(kept)),
         urls: BTreeMap::from([

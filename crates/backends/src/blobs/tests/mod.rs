@@ -1,15 +1,17 @@
-//! Tests of blobs: the same cases over a folder and over memory, then what only a folder has.
-//! Each test owns its folder.
+//! Tests of blobs: the same cases over a folder, over memory and over S3, then what only a folder has.
+//! Each test owns its storage.
+
+mod s3;
 
 use bytes::Bytes;
-use onstage_core::{Kind, ports::Blobs};
+use onstage_core::{Kind, ports::Blobs, value::BlobRef};
 use sha2::{Digest, Sha256};
 use std::{path::Path, sync::Arc, time::Duration};
 
 const LARGE_BYTES: usize = 20 * 1024 * 1024 + 7;
 
 /// Expands every case into one test per storage.
-macro_rules! on_both {
+macro_rules! on_all {
     ($($case:ident),+ $(,)?) => {
         mod in_folder { $(
             #[tokio::test]
@@ -26,10 +28,18 @@ macro_rules! on_both {
                 super::$case(crate::blobs::open("memory:").await.unwrap()).await;
             }
         )+ }
+        mod in_s3 { $(
+            #[tokio::test]
+            async fn $case() {
+                let emulator = onstage_s3_emulator::S3Emulator::start();
+                super::$case(super::s3::blobs_of(&emulator)).await;
+                super::s3::assert_no_leftovers(&emulator).await;
+            }
+        )+ }
     };
 }
 
-on_both!(
+on_all!(
     small_and_large_come_back_whole,
     ranges_are_exact_or_refused,
     missing_blobs_are_said_to_be_missing,
@@ -38,6 +48,8 @@ on_both!(
     a_dropped_writer_leaves_nothing,
     strange_keys_are_refused_by_every_verb,
     fetching_makes_a_new_file,
+    a_blob_that_arrives_damaged_leaves_no_file,
+    readers_give_the_whole_range,
 );
 
 async fn small_and_large_come_back_whole(blobs: Arc<dyn Blobs>) {
@@ -81,7 +93,7 @@ async fn missing_blobs_are_said_to_be_missing(blobs: Arc<dyn Blobs>) {
         blobs.size("no").await.unwrap_err(),
         blobs.read("no", 0..1).await.unwrap_err(),
         blobs.read("no", 0..0).await.unwrap_err(),
-        blobs.fetch("no", &to).await.unwrap_err(),
+        blobs.fetch(&blob("no", b""), &to).await.unwrap_err(),
     ];
     for error in gone {
         assert_eq!(error.kind, Kind::NotFound);
@@ -146,7 +158,7 @@ async fn strange_keys_are_refused_by_every_verb(blobs: Arc<dyn Blobs>) {
             blobs.writer(key).await.err().unwrap().kind,
             blobs.read(key, 0..1).await.unwrap_err().kind,
             blobs.size(key).await.unwrap_err().kind,
-            blobs.fetch(key, &to).await.unwrap_err().kind,
+            blobs.fetch(&blob(key, b""), &to).await.unwrap_err().kind,
             blobs.delete(key).await.unwrap_err().kind,
             blobs.list(&format!("{key}x#/")).await.unwrap_err().kind,
         ];
@@ -158,16 +170,53 @@ async fn fetching_makes_a_new_file(blobs: Arc<dyn Blobs>) {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("to");
     let bytes = pattern(3_000_000, 9);
-    blobs.put("f", bytes.clone()).await.unwrap();
-    blobs.fetch("f", &to).await.unwrap();
+    let put = blobs.put("f", bytes.clone()).await.unwrap();
+    blobs.fetch(&put, &to).await.unwrap();
     assert!(std::fs::read(&to).unwrap() == bytes);
-    let error = blobs.fetch("f", &to).await.unwrap_err();
+    let error = blobs.fetch(&put, &to).await.unwrap_err();
     assert_eq!(
         error.kind,
         Kind::Conflict,
         "an existing file is never overwritten"
     );
     assert!(std::fs::read(&to).unwrap() == bytes);
+}
+
+async fn a_blob_that_arrives_damaged_leaves_no_file(blobs: Arc<dyn Blobs>) {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("to");
+    blobs.put("f", Bytes::from_static(b"1234")).await.unwrap();
+    for expected in [b"1235".as_slice(), b"123"] {
+        let error = blobs.fetch(&blob("f", expected), &to).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Unavailable);
+        assert!(error.message.contains("digest"), "{error}");
+        assert!(!to.exists());
+    }
+}
+
+async fn readers_give_the_whole_range(blobs: Arc<dyn Blobs>) {
+    let bytes = pattern(3_000_000, 4);
+    blobs.put("r", bytes.clone()).await.unwrap();
+    for range in [0..3_000_000, 5..5, 7..8, 1_000..2_900_001] {
+        let mut reader = blobs.reader("r", range.clone(), 70_000).unwrap();
+        let mut read = Vec::new();
+        while let Some(piece) = reader.next().await.unwrap() {
+            assert!(!piece.is_empty());
+            read.extend_from_slice(&piece);
+        }
+        let (start, end) = (range.start as usize, range.end as usize);
+        assert!(read == bytes[start..end], "{range:?}");
+    }
+    let mut missing = blobs.reader("no", 0..10, 70_000).unwrap();
+    assert_eq!(missing.next().await.unwrap_err().kind, Kind::NotFound);
+    let mut longer = blobs.reader("r", 2_999_000..3_000_001, 70_000).unwrap();
+    let error = loop {
+        match longer.next().await {
+            Ok(piece) => assert!(piece.is_some(), "what is not there ended well"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind, Kind::Unavailable, "{error}");
 }
 
 #[tokio::test]
@@ -200,6 +249,14 @@ async fn a_folder_that_cannot_be_made_is_an_error_with_its_name() {
         .err()
         .unwrap();
     assert!(error.message.contains("below"), "{error}");
+}
+
+fn blob(key: &str, bytes: &[u8]) -> BlobRef {
+    BlobRef {
+        key: key.to_owned(),
+        size_bytes: bytes.len() as u64,
+        sha256: sha256(bytes),
+    }
 }
 
 fn pattern(size: usize, seed: u8) -> Bytes {

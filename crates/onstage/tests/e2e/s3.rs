@@ -1,0 +1,218 @@
+//! Bytes in a bucket: the same journeys, parts that go past the server, and a bucket that is ill.
+
+use crate::world::{World, answer};
+use onstage_s3_emulator::S3Emulator;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::fs;
+
+const PART: usize = 16 << 20;
+const JOBS: usize = 10;
+
+/// Keeps a number as weights, with a checkpoint on the way, and answers with a long text.
+const MODEL: &str = r#"
+import json
+import os
+import onstage as on
+
+@on.setup
+def found(ctx: on.Ctx):
+    return json.loads(ctx.weights.read_text()) if ctx.weights else 0
+
+@on.predict
+def total(x: int = 0, *, found) -> int:
+    return found + x
+
+@total.many(max=64)
+def totals(inputs, *, found):
+    return [found + one["x"] for one in inputs]
+
+@on.train
+def count(data: on.Dataset, *, ctx: on.Ctx) -> on.Weights:
+    secrets = [name for name in os.environ if name.startswith("AWS")]
+    assert not secrets, secrets
+    for n, row in enumerate(data.rows()):
+        with open("weights.json", "w") as file:
+            json.dump(n + 1, file)
+        if n % 40 == 0:
+            ctx.checkpoint("weights.json")
+    return on.Weights("weights.json", metrics={"rows": n + 1})
+"#;
+
+/// A world whose bytes lie in the emulator's bucket.
+async fn world_on(emulator: &S3Emulator) -> World {
+    let found = emulator.variables();
+    let found = found.iter().map(|(name, value)| (*name, value.as_str()));
+    let blobs = ("ONSTAGE_BLOBS", S3Emulator::PLACE);
+    World::with(&found.chain([blobs]).collect::<Vec<_>>()).await
+}
+
+#[tokio::test]
+async fn a_model_is_trained_and_asked_with_its_bytes_in_a_bucket() {
+    let emulator = S3Emulator::start();
+    let world = world_on(&emulator).await;
+    world.push("counter", MODEL, &[]).await;
+    let rows: String = (0..100).map(|n| format!("{n}\n")).collect();
+    fs::write(
+        world.folder.path().join("hundred.csv"),
+        format!("n\n{rows}"),
+    )
+    .unwrap();
+    world.ok(&["data", "put", "hundred", "hundred.csv"]).await;
+    world
+        .ok(&["train", "counter", "data=hundred", "--promote"])
+        .await;
+    let (_, answer) = world.predict("counter", json!({"x": 7})).await;
+    assert_eq!(answer["output"], 107, "{answer:#}");
+
+    let table: String = (0..3_000).map(|n| format!("{n}\n")).collect();
+    let (status, job) = world
+        .batch("counter", "t.csv", format!("x\n{table}"), json!({}))
+        .await;
+    assert_eq!(status, 202, "{job:#}");
+    assert_right(&world, &job, 100).await;
+    assert!(
+        !world.data().join("blobs").exists(),
+        "nothing lies on the disk"
+    );
+    assert_eq!(emulator.leftovers(), Vec::<String>::new());
+    let page = world.client.get(&world.url).send().await.unwrap();
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    let end = format!("connect-src 'self' {}", emulator.url());
+    assert!(policy.ends_with(&end), "{policy}");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_ill_bucket_costs_no_row() {
+    let emulator = S3Emulator::start();
+    let world = world_on(&emulator).await;
+    world.push("counter", MODEL, &[]).await;
+    let table: String = (0..20_000).map(|n| format!("{n}\n")).collect();
+    fs::write(world.folder.path().join("t.csv"), format!("x\n{table}")).unwrap();
+    world.ok(&["data", "put", "table", "t.csv"]).await;
+    emulator.fall_ill();
+    let body = json!({"table": "onstage://datasets/table", "chunk_rows": 500});
+    let mut jobs = Vec::new();
+    while jobs.len() < JOBS {
+        match world.post("/v1/models/lab/counter/batches", &body).await {
+            (202, job) => jobs.push(job),
+            // Nothing was begun, and the answer says that it may be asked again.
+            (status, problem) => assert_eq!((status, &problem["retryable"]), (503, &json!(true))),
+        }
+    }
+    for job in &jobs {
+        let id = job["id"].as_str().unwrap();
+        world.finished(&format!("/v1/batches/{id}")).await;
+    }
+    emulator.get_well();
+    let faults = emulator.faults();
+    assert!(faults.values().sum::<u64>() >= 10, "{faults:?}");
+    for job in &jobs {
+        assert_right(&world, job, 0).await;
+    }
+    world.close().await;
+}
+
+/// Every row of the job is answered, and with the right number.
+async fn assert_right(world: &World, job: &Value, more: i64) {
+    let id = job["id"].as_str().unwrap();
+    let job = world.finished(&format!("/v1/batches/{id}")).await;
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    let (_, items) = world.get(&format!("/v1/batches/{id}/items?limit=2")).await;
+    assert_eq!(job["counts"]["failed"], 0, "{job:#}\n{items:#}");
+    let result = world.request(Method::GET, &format!("/v1/batches/{id}/result"));
+    let result = result.send().await.unwrap().text().await.unwrap();
+    let lines: Vec<&str> = result.lines().skip(1).collect();
+    for (n, line) in lines.iter().enumerate() {
+        let right = format!("{n},{}", n as i64 + more);
+        assert!(line.starts_with(&right), "{line}, not {right}");
+    }
+    assert!(lines.len() >= 3_000, "{}", lines.len());
+}
+
+#[tokio::test]
+async fn parts_go_past_the_server() {
+    let emulator = S3Emulator::start();
+    let world = world_on(&emulator).await;
+    let file: Vec<u8> = (0..PART + 1_000).map(|at| ((at * 31) >> 7) as u8).collect();
+    let wish = json!({"name": "x.bin", "size": file.len()});
+    let (_, upload) = world.post("/v1/uploads", &wish).await;
+    assert_eq!(upload["direct"], true, "{upload:#}");
+    let parts = upload["urls"]["parts"].as_str().unwrap();
+
+    let first = format!("{parts}/1?sha256={}", sha256(&file[..PART]));
+    let (status, missing) = answer(world.request(Method::POST, &first)).await;
+    assert_eq!((status, &missing["code"]), (409, &json!("part_missing")));
+    for (number, bytes) in [(2, &file[PART..]), (1, &file[..PART])] {
+        let query = format!("sha256={}", sha256(bytes));
+        let link = format!("{parts}/{number}/link?{query}");
+        let (status, link) = answer(world.request(Method::POST, &link)).await;
+        assert_eq!(status, 200, "{link:#}");
+        let put = world.client.put(link["url"].as_str().unwrap());
+        let headers = link["headers"].as_object().unwrap();
+        let put = headers.iter().fold(put, |put, (name, value)| {
+            put.header(name, value.as_str().unwrap())
+        });
+        let status = put.body(bytes.to_vec()).send().await.unwrap().status();
+        assert_eq!(status, 200);
+        let note = format!("{parts}/{number}?{query}");
+        // Said twice, it is there once.
+        for _ in 0..2 {
+            let (status, noted) = answer(world.request(Method::POST, &note)).await;
+            assert_eq!((status, &noted["size"]), (200, &json!(bytes.len())));
+        }
+    }
+    let (status, vague) = answer(world.request(Method::POST, &format!("{parts}/1/link"))).await;
+    assert_eq!(
+        (status, &vague["code"]),
+        (422, &json!("invalid_input")),
+        "{vague:#}"
+    );
+
+    let complete = upload["urls"]["complete"].as_str().unwrap();
+    let (status, made) = answer(world.request(Method::POST, complete)).await;
+    assert_eq!(status, 201, "{made:#}");
+    let content = format!("/v1/files/{}/content", made["id"].as_str().unwrap());
+    let back = world.request(Method::GET, &content).send().await.unwrap();
+    assert!(back.bytes().await.unwrap() == file);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_command_line_sends_large_files_past_the_server_where_it_can() {
+    let emulator = S3Emulator::start();
+    let world = world_on(&emulator).await;
+    let bytes: Vec<u8> = (0..65_usize << 20)
+        .map(|at| ((at * 31) >> 7) as u8)
+        .collect();
+    let path = world.folder.path().join("large.bin");
+    fs::write(&path, &bytes).unwrap();
+    let put = world.ok_json(&["data", "put", "large", "large.bin"]).await;
+    assert_eq!(
+        put["checksums"]["sha256"],
+        sha256(&bytes).as_str(),
+        "{put:#}"
+    );
+    assert_eq!(emulator.links_used(), 5);
+
+    emulator.refuse_links();
+    fs::write(&path, &bytes[1..]).unwrap();
+    let put = world.ok_json(&["data", "put", "large", "large.bin"]).await;
+    assert_eq!(
+        (&put["version"], &put["checksums"]["sha256"]),
+        (&json!(2), &json!(sha256(&bytes[1..])))
+    );
+    assert_eq!(emulator.links_used(), 5);
+    world.close().await;
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let digest = Sha256::digest(bytes);
+    digest.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
