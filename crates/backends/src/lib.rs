@@ -13,6 +13,7 @@ pub mod fail;
 mod hex;
 pub mod parcels;
 pub mod process;
+mod shelf;
 mod spawn;
 pub mod store;
 pub mod tables;

@@ -4,18 +4,18 @@
 use crate::durable::kind_of_io;
 use object_store::Error as ObjectError;
 use onstage_core::{Error, Kind};
-use std::{error::Error as StdError, io};
+use std::{error::Error as StdError, fmt, io};
 
 /// The error that crosses the port, for the blob `key`.
-pub(super) fn blob_error(key: &str, error: ObjectError) -> Error {
-    let kind = kind_of(&error);
+pub(super) fn blob_error(key: &str, error: &ObjectError) -> Error {
+    let kind = kind_of(error);
     let said = match kind {
         Kind::NotFound => return Error::not_found(format!("blob `{key}` does not exist")),
         Kind::Full => "there is no room for blob",
         Kind::Denied => "the blob storage does not allow access to blob",
         _ => "the blob storage failed on blob",
     };
-    let said = Error::new(kind, format!("{said} `{key}`")).because(error);
+    let said = Error::new(kind, format!("{said} `{key}`")).because(Whole(error.to_string()));
     match kind {
         Kind::Full => said.hint("free some disk space, then try again"),
         Kind::Denied => {
@@ -24,6 +24,18 @@ pub(super) fn blob_error(key: &str, error: ObjectError) -> Error {
         _ => said,
     }
 }
+
+/// The client's errors say all that is behind them by themselves: with their own causes, each would be told three times.
+#[derive(Debug)]
+struct Whole(String);
+
+impl fmt::Display for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Whole {}
 
 fn kind_of(error: &ObjectError) -> Kind {
     match error {
@@ -60,7 +72,7 @@ mod tests {
                     source: source.into(),
                 }),
             };
-            let error = blob_error("a", error);
+            let error = blob_error("a", &error);
             assert_eq!(error.kind, Kind::Full, "{error}");
             assert!(error.hint.is_some());
         }
@@ -72,6 +84,6 @@ mod tests {
             store: "S3",
             source: io::Error::from(io::ErrorKind::ConnectionReset).into(),
         };
-        assert_eq!(blob_error("a", error).kind, Kind::Unavailable);
+        assert_eq!(blob_error("a", &error).kind, Kind::Unavailable);
     }
 }

@@ -97,7 +97,12 @@ impl ObjectBlobs {
 impl Blobs for ObjectBlobs {
     async fn writer(&self, key: &str) -> Result<Box<dyn BlobWriter>> {
         let place = key::checked(key)?;
-        let writer = Writer::new(Arc::clone(&self.objects), place, self.part_bytes);
+        let writer = Writer::new(
+            Arc::clone(&self.objects),
+            place,
+            self.part_bytes,
+            self.gives_links(),
+        );
         Ok(Box::new(writer))
     }
 
@@ -216,7 +221,7 @@ pub(super) async fn in_time<T>(
     call: impl Future<Output = object_store::Result<T>>,
 ) -> Result<T> {
     match tokio::time::timeout(Duration::from_millis(CALL_MS_MAX), call).await {
-        Ok(outcome) => outcome.map_err(|error| blob_error(key, error)),
+        Ok(outcome) => outcome.map_err(|error| blob_error(key, &error)),
         Err(_) => Err(Error::unavailable(format!(
             "the blob storage did not answer within {CALL_MS_MAX} ms on blob `{key}`"
         ))),

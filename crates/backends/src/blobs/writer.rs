@@ -25,6 +25,8 @@ pub(super) struct Writer {
     objects: Arc<dyn ObjectStore>,
     place: Path,
     part_bytes: usize,
+    /// Behind a network.
+    is_remote: bool,
     hash: Sha256,
     size_bytes: u64,
     rest: BytesMut,
@@ -38,11 +40,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(objects: Arc<dyn ObjectStore>, place: Path, part_bytes: usize) -> Self {
+    pub(super) fn new(
+        objects: Arc<dyn ObjectStore>,
+        place: Path,
+        part_bytes: usize,
+        is_remote: bool,
+    ) -> Self {
         Self {
             objects,
             place,
             part_bytes,
+            is_remote,
             hash: Sha256::new(),
             size_bytes: 0,
             rest: BytesMut::new(),
@@ -99,7 +107,7 @@ impl Writer {
         let joined = in_time(self.place.as_ref(), async { Ok(part.await) }).await?;
         let sent = joined.map_err(|error| gone().because(error))?;
         let sent = sent.ok_or_else(gone)?;
-        sent.map_err(|error| blob_error(self.place.as_ref(), error))?;
+        sent.map_err(|error| blob_error(self.place.as_ref(), &error))?;
         if let Ok(mut room) = bytes.try_into_mut() {
             room.clear();
             self.spare.push(room);
@@ -122,11 +130,26 @@ impl Writer {
             self.wait_for_part().await?;
         }
         if let Some(upload) = &mut self.upload {
-            in_time(self.place.as_ref(), upload.complete()).await?;
+            let completed = in_time(self.place.as_ref(), upload.complete()).await;
+            if let Err(error) = completed {
+                // Over a network, the answer to what was done may be lost, and the upload not be known any more when it is asked
+                // for again.
+                let done =
+                    self.is_remote && is_there(&*self.objects, &self.place, self.size_bytes).await;
+                if !done {
+                    return Err(error);
+                }
+            }
         }
         self.upload = None;
         Ok(())
     }
+}
+
+/// Whether an object of this size is there.
+async fn is_there(objects: &dyn ObjectStore, place: &Path, size_bytes: u64) -> bool {
+    let found = in_time(place.as_ref(), objects.head(place)).await;
+    found.is_ok_and(|found| found.size == size_bytes)
 }
 
 #[async_trait]

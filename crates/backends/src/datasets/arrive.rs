@@ -1,8 +1,9 @@
 //! A dataset's way from the blobs to this host: fetched, checked against its digest, laid out.
 //! Does not know where it will lie.
 
-use super::{entry::CONTENT, on_disk};
+use super::named::CONTENT;
 use crate::archive::{Extraction, Limits, Nothing, Refused, tar, zip};
+use crate::shelf::on_disk;
 use onstage_core::{Error, Result, dataset::DatasetFormat};
 use std::{
     fs::{self, File},

@@ -148,8 +148,9 @@ async fn what_another_made_is_taken_while_others_read_it() {
     let blobs = blobs::folder(&data.path().join("blobs")).await.unwrap();
     let one = version(&*blobs, "fish.csv", b"a,b\n".to_vec()).await;
     let place = HostDatasets::new(data.path(), blobs.clone(), u64::MAX);
-    fs::create_dir_all(&place.folder).unwrap();
-    let entry = super::Entry::of(&place.folder, &one.content());
+    let folder = data.path().join("datasets");
+    fs::create_dir_all(&folder).unwrap();
+    let entry = crate::shelf::Entry::at(folder.join(super::named::entry(&one.content())));
     let reads = entry.shared().await.unwrap();
     let content = one.content();
     let mut comes = place.place(&content);
@@ -237,5 +238,5 @@ async fn the_size_is_noted_before_the_dataset_is_there() {
     let entry = folder.join(format!("{}-file", one.blob.sha256));
     fs::write(&entry, "").unwrap();
     assert!(place.place(&one.content()).await.is_err());
-    assert_eq!(super::entry::noted_size(&entry.with_extension("lock")), 4);
+    assert_eq!(crate::shelf::noted_size(&entry), 4);
 }

@@ -5,9 +5,9 @@ mod pack;
 mod unpack;
 
 use crate::{
-    datasets::{Entry, room},
     durable,
     hex::hex,
+    shelf::{Shelf, WHOLE},
 };
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -33,45 +33,24 @@ const PIECES_AHEAD_MAX: usize = 2;
 const PLACING_SECONDS_MAX: u64 = 4 * 3600;
 /// What is kept on this host when nobody says otherwise; parcels in use may be more.
 const CACHE_BYTES: u64 = 20 << 30;
-/// How often a parcel may go between its coming and its taking.
-const TRIES_MAX: u32 = 10;
 /// The name of a parcel that has none.
 const NAMELESS: &str = "parcel";
 
 /// Parcels between a disk and the blobs.
 pub struct DiskParcels {
     blobs: Arc<dyn Blobs>,
-    /// Where those lie that are shared on this host, each with its lock beside it.
-    shared: PathBuf,
-    bytes_max: u64,
+    /// Where those lie that are shared on this host.
+    shelf: Shelf,
 }
 
 impl DiskParcels {
-    /// What is shared goes below `<data>/parcels`; what the dead have left there goes.
+    /// What is shared goes below `<data>/parcels`.
     pub fn new(data_dir: &Path, blobs: Arc<dyn Blobs>) -> Self {
-        let shared = data_dir.join("parcels");
-        room::sweep(&shared);
+        let wait_max = Duration::from_secs(PLACING_SECONDS_MAX);
         Self {
             blobs,
-            shared,
-            bytes_max: CACHE_BYTES,
+            shelf: Shelf::new(data_dir.join("parcels"), CACHE_BYTES, wait_max),
         }
-    }
-
-    /// Makes the entry under its lock; whoever comes second finds it.
-    async fn bring(&self, entry: &Entry, parcel: &Parcel) -> Result<()> {
-        let Some(lock) = entry.to_make().await? else {
-            return Ok(());
-        };
-        let beside = entry.beside()?;
-        let whole = beside.path().join("whole");
-        fs::create_dir(&whole).map_err(|error| on_disk(&error))?;
-        self.put_down(parcel, &whole).await?;
-        // Before it is there: one whose size is not noted would never make room. A folder's files are what its archive is, but for their
-        // heads.
-        lock.note_size(parcel.blob.size_bytes)?;
-        // Whoever finds the folder later takes it for whole.
-        durable::publish(&whole, entry.place()).map_err(|error| on_disk(&error))
     }
 
     async fn take_file(&self, path: &Path, mut writer: Box<dyn BlobWriter>) -> Result<Parcel> {
@@ -154,27 +133,16 @@ impl Parcels for DiskParcels {
     }
 
     async fn place(&self, parcel: &Parcel) -> Result<Placed> {
-        fs::create_dir_all(&self.shared).map_err(|error| on_disk(&error))?;
-        let entry = Entry::at(self.shared.join(digest(parcel)));
-        let (late, time_max) = (
-            |_| Error::timeout("the weights did not arrive in time"),
-            Duration::from_secs(PLACING_SECONDS_MAX),
-        );
-        for _ in 0..TRIES_MAX {
-            let lock = tokio::time::timeout(time_max, entry.shared()).await;
-            let lock = lock.map_err(late)??;
-            if entry.is_there() {
-                lock.touch();
-                let path = entry.place().join(plain_name(&parcel.name));
-                return Ok(Placed::new(path, lock));
-            }
-            drop(lock);
-            let brought = tokio::time::timeout(time_max, self.bring(&entry, parcel)).await;
-            brought.map_err(late)??;
-            room::make(&self.shared, self.bytes_max, Some(&entry))?;
-        }
-        let text = format!("the weights `{}` do not stay here", parcel.name);
-        Err(Error::unavailable(text).hint("the disk has no room for what is used at once"))
+        let (name, what) = (digest(parcel), format!("the weights `{}`", parcel.name));
+        let taken = self.shelf.take(&name, &what, |beside| async move {
+            let whole = beside.path().join(WHOLE);
+            fs::create_dir(&whole).map_err(|error| on_disk(&error))?;
+            self.put_down(parcel, &whole).await?;
+            // A folder's files are what its archive is, but for their heads.
+            Ok(parcel.blob.size_bytes)
+        });
+        let (entry, lock) = taken.await?;
+        Ok(Placed::new(entry.join(plain_name(&parcel.name)), lock))
     }
 }
 
@@ -325,8 +293,9 @@ mod tests {
     #[tokio::test]
     async fn what_nobody_uses_makes_room_and_what_the_dead_left_goes_at_the_start() {
         let data = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(data.path().join("parcels"), 1_500, Duration::MAX);
         let parcels = DiskParcels {
-            bytes_max: 1_500,
+            shelf,
             ..parcels(data.path())
         };
         let mut taken = Vec::new();
@@ -355,7 +324,7 @@ mod tests {
             folder
         };
         let (dead, lives) = (on_its_way(&"d".repeat(64)), on_its_way(&"e".repeat(64)));
-        let lock = Entry::at(shared.join("e".repeat(64)))
+        let lock = crate::shelf::Entry::at(shared.join("e".repeat(64)))
             .to_make()
             .await
             .unwrap()
@@ -365,7 +334,7 @@ mod tests {
         assert!(!dead.exists() && lives.exists());
         assert!(!shared.join(format!("{}.lock", "d".repeat(64))).exists());
         drop(lock);
-        let entry = Entry::at(shared.join("e".repeat(64)));
+        let entry = crate::shelf::Entry::at(shared.join("e".repeat(64)));
         let _lock = entry.to_make().await.unwrap().unwrap();
         assert!(entry.beside().is_ok() && !lives.exists());
     }

@@ -3,11 +3,11 @@
 
 use super::{
     SCRATCH,
+    bundles::Bundles,
     child::{Confinement, confine},
     control_groups::{ControlGroups, Limits},
     dial_in,
     host_memory::host_memory,
-    lock::lock,
     on_disk,
     owned_dir::OwnedDir,
     place::{Place, Places},
@@ -16,27 +16,21 @@ use super::{
     variables::{HostVariables, Variables},
     worker::Worker,
 };
-use crate::{
-    bundle,
-    durable::Passing,
-    environment::{Environments, Prepared, write_sdk},
-};
+use crate::environment::{Environments, Prepared, write_sdk};
 use async_trait::async_trait;
 use onstage_core::{
     Error, Result,
     config::Share,
     model::VersionId,
     outcome::Phase,
-    ports::{Blobs, HostMemory, Launcher, Preparing, WorkerProcess, WorkerSpec},
+    ports::{Blobs, HostMemory, Launcher, Placed, Preparing, WorkerProcess, WorkerSpec},
     value::BlobRef,
 };
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
-    time::Duration,
 };
 
 /// As `python -m onstage.worker`, but without the model's folder in the path while the runner is imported: a `random.py`
@@ -47,8 +41,6 @@ const RUN_WORKER: &str =
 const OPEN_FILES_MAX: u64 = 4_096;
 /// By how much workers of tasks stand back behind their task.
 const WORKER_NICENESS: i32 = 5;
-/// Fetching and unpacking one bundle.
-const UNPACK_SECONDS_MAX: u64 = 600;
 /// Folders for sockets must leave room for the socket's name: the system allows about 100 bytes in all.
 const SOCKET_BASE_BYTES_MAX: usize = 60;
 const PROTOCOL: &str = "1";
@@ -81,21 +73,13 @@ pub struct LauncherSettings {
 #[derive(Debug)]
 pub struct ProcessLauncher {
     settings: LauncherSettings,
-    blobs: SharedBlobs,
+    bundles: Bundles,
     spawner: Arc<Spawner>,
     environments: Environments,
     sdk: PathBuf,
     places: Places,
     templates: Arc<Templates>,
     control_groups: ControlGroups,
-}
-
-struct SharedBlobs(Arc<dyn Blobs>);
-
-impl std::fmt::Debug for SharedBlobs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Blobs")
-    }
 }
 
 impl ProcessLauncher {
@@ -118,37 +102,9 @@ impl ProcessLauncher {
             templates: Arc::new(Templates::new(spawner.clone())),
             control_groups: ControlGroups::find(),
             spawner,
-            blobs: SharedBlobs(blobs),
+            bundles: Bundles::new(&settings.data_dir, blobs),
             settings,
         })
-    }
-
-    fn bundles_dir(&self) -> PathBuf {
-        self.settings.data_dir.join("bundles")
-    }
-
-    async fn unpack_once(&self, blob: &BlobRef, folder: &Path) -> Result<()> {
-        let base = self.bundles_dir();
-        fs::create_dir_all(&base)
-            .map_err(|error| on_disk("the data folder cannot be written", error))?;
-        let time_max = Duration::from_secs(UNPACK_SECONDS_MAX);
-        let _lock = lock(&folder.with_extension("lock"), "the bundle", time_max).await?;
-        if folder.is_dir() {
-            return Ok(());
-        }
-        let archive = Passing::create_aside(&base, ".fetching-")
-            .await
-            .map_err(|error| on_disk("the data folder cannot be written", error))?;
-        let file = archive.path().join("bundle.tar.gz");
-        tokio::time::timeout(time_max, self.blobs.0.fetch(blob, &file))
-            .await
-            .map_err(|_| {
-                Error::timeout(format!("bundle `{}` did not arrive in time", blob.key))
-            })??;
-        let folder = folder.to_owned();
-        tokio::task::spawn_blocking(move || bundle::unpack(&file, &folder).map(drop))
-            .await
-            .map_err(|error| Error::internal("unpacking a bundle failed").because(error))?
     }
 
     async fn environment(
@@ -170,7 +126,7 @@ impl ProcessLauncher {
 
     /// Starts a worker by itself.
     async fn alone(&self, plan: &Plan<'_>) -> Result<Worker> {
-        let place = self.places.make(plan.spec)?;
+        let place = self.places.make(plan.spec, plan.bundle)?;
         let mut variables = plan.variables.clone();
         variables.extend(plan.own(&place));
         let command = self.command(plan, &variables);
@@ -205,7 +161,7 @@ impl ProcessLauncher {
                 self.bind(&mut command, plan, &variables);
                 command
             },
-            place: &|| self.places.make(plan.spec),
+            place: &|| self.places.make(plan.spec, plan.bundle),
             variables: &|place| {
                 let mut own = plan.own(place);
                 own.extend(plan.variables.thread_counts());
@@ -218,7 +174,7 @@ impl ProcessLauncher {
     fn command(&self, plan: &Plan<'_>, variables: &Variables) -> Command {
         let mut command = match &plan.spec.config.model.command {
             Some(words) => {
-                let mut command = Command::new(program(plan.folder, &words[0]));
+                let mut command = Command::new(program(&plan.bundle.path, &words[0]));
                 command.args(&words[1..]);
                 command
             }
@@ -231,7 +187,7 @@ impl ProcessLauncher {
     /// What holds for every process of a model.
     fn bind(&self, command: &mut Command, plan: &Plan<'_>, variables: &Variables) {
         command
-            .current_dir(plan.folder)
+            .current_dir(&plan.bundle.path)
             .env_clear()
             .envs(variables.iter());
         confine(
@@ -345,11 +301,11 @@ impl Launcher for ProcessLauncher {
         spec: &WorkerSpec,
         preparing: &dyn Preparing,
     ) -> Result<Box<dyn WorkerProcess>> {
-        let folder = self.folder(&spec.bundle).await?;
-        let prepared = self.environment(spec, &folder, preparing).await?;
+        let bundle = Arc::new(self.bundles.place(&spec.bundle).await?);
+        let prepared = self.environment(spec, &bundle.path, preparing).await?;
         let plan = Plan {
             spec,
-            folder: &folder,
+            bundle: &bundle,
             variables: self.variables(spec, prepared.as_ref())?,
             prepared: prepared.as_ref(),
         };
@@ -367,22 +323,7 @@ impl Launcher for ProcessLauncher {
     }
 
     async fn folder(&self, bundle: &BlobRef) -> Result<PathBuf> {
-        let digest = &bundle.sha256;
-        if digest.len() != 64
-            || !digest
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        {
-            return Err(Error::invalid(format!(
-                "bundle `{}` has no digest",
-                bundle.key
-            )));
-        }
-        let folder = self.bundles_dir().join(digest);
-        if !folder.is_dir() {
-            self.unpack_once(bundle, &folder).await?;
-        }
-        Ok(folder)
+        self.bundles.place(bundle).await.map(|placed| placed.path)
     }
 
     fn memory(&self) -> Option<HostMemory> {
@@ -397,7 +338,7 @@ impl Launcher for ProcessLauncher {
 /// What every start of a version's worker has in common.
 struct Plan<'a> {
     spec: &'a WorkerSpec,
-    folder: &'a Path,
+    bundle: &'a Arc<Placed>,
     prepared: Option<&'a Prepared>,
     variables: Variables,
 }

@@ -2,6 +2,7 @@
 //! Does not know what workers and tasks compute.
 
 mod adopted;
+mod bundles;
 mod child;
 mod control_groups;
 mod dial_in;

@@ -2,7 +2,10 @@
 //! Does not start the process.
 
 use super::owned_dir::OwnedDir;
-use onstage_core::{Error, Result, ports::WorkerSpec};
+use onstage_core::{
+    Error, Result,
+    ports::{Placed, WorkerSpec},
+};
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use std::{
     fs, io,
@@ -33,13 +36,16 @@ impl Places {
     }
 
     /// Errors: unavailable, full.
-    pub(super) fn make(&self, spec: &WorkerSpec) -> Result<Place> {
+    pub(super) fn make(&self, spec: &WorkerSpec, bundle: &Arc<Placed>) -> Result<Place> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let socket = self.sockets.path().join(format!("{number}.sock"));
         let temp = self.scratch.path().join(number.to_string());
         fs::create_dir(&temp)
             .map_err(|error| super::on_disk("the data folder cannot be written", error))?;
-        let temp = Arc::new(TempFolder(temp));
+        let temp = Arc::new(TempFolder {
+            path: temp,
+            _bundle: Arc::clone(bundle),
+        });
         let listener = UnixListener::bind(&socket).map_err(|error| {
             Error::unavailable(format!("socket of worker `{}` cannot be made", spec.label))
                 .because(error)
@@ -88,16 +94,20 @@ impl Place {
 
 /// A folder that is removed with its contents when the last who may use it is gone.
 #[derive(Debug)]
-pub(super) struct TempFolder(PathBuf);
+pub(super) struct TempFolder {
+    path: PathBuf,
+    /// What the process runs in stays as long.
+    _bundle: Arc<Placed>,
+}
 
 impl TempFolder {
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for TempFolder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }

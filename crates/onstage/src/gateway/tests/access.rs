@@ -85,6 +85,8 @@ GET /v1/uploads/{id} S
 DELETE /v1/uploads/{id} S
 PUT /v1/uploads/{id}/parts/{part} S
 POST /v1/uploads/{id}/complete S
+POST /v1/uploads/{id}/parts/{part} S
+POST /v1/uploads/{id}/parts/{part}/link S
 PUT /v1/datasets/{name} O
 GET /v1/datasets O
 GET /v1/datasets/{name} O

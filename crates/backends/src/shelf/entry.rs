@@ -1,11 +1,8 @@
-//! One dataset or parcel in the folder and the lock beside it: shared by who reads it, taken alone by who makes or removes it.
+//! One entry in the folder and the lock beside it: shared by who reads it, taken alone by who makes or removes it.
 //! Does not fetch anything.
 
 use super::on_disk;
-use onstage_core::{
-    Result,
-    dataset::{Content, DatasetFormat},
-};
+use onstage_core::Result;
 use std::{
     fs::{self, File, FileTimes, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
@@ -16,15 +13,10 @@ use std::{
 use tempfile::TempDir;
 
 pub(super) const LOCK_ENDING: &str = "lock";
-/// What a dataset that is one file is called inside of its entry.
-pub(super) const CONTENT: &str = "content";
-/// Where it has the names that its versions give it.
-const NAMED: &str = "named";
 /// What is on its way lies in folders called so, then by its entry.
 pub(super) const ARRIVING: &str = ".arriving-";
 /// What an earlier program called those of parcels.
 pub(super) const ARRIVING_BEFORE: &str = ".placing-";
-const NAME_BYTES_MAX: usize = 255;
 const LOOK_AGAIN_MS: u64 = 50;
 
 pub(crate) struct Entry {
@@ -33,6 +25,7 @@ pub(crate) struct Entry {
 }
 
 /// A held lock; the kernel frees it when its holder dies.
+#[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
 }
@@ -44,16 +37,6 @@ enum How {
 }
 
 impl Entry {
-    /// Equal bytes that are laid out in the same way are one entry.
-    pub(super) fn of(folder: &Path, content: &Content) -> Self {
-        let how = match content.format {
-            DatasetFormat::Zip => "zip",
-            DatasetFormat::Tar => "tar",
-            _ => "file",
-        };
-        Self::at(folder.join(format!("{}-{how}", content.blob.sha256)))
-    }
-
     pub(crate) fn at(place: PathBuf) -> Self {
         Self {
             lock: place.with_extension(LOCK_ENDING),
@@ -180,22 +163,6 @@ impl Entry {
         }
         fs::remove_file(&self.lock).map_err(on_disk)
     }
-
-    /// Where the dataset is for who reads it: a file of its own name, or a folder.
-    pub(super) fn path(&self, content: &Content) -> Result<PathBuf> {
-        if content.format.is_folder() {
-            return Ok(self.place.join(CONTENT));
-        }
-        let named = self.place.join(NAMED).join(own_name(content));
-        if named.exists() {
-            return Ok(named);
-        }
-        fs::create_dir_all(self.place.join(NAMED)).map_err(on_disk)?;
-        match fs::hard_link(self.place.join(CONTENT), &named) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(on_disk(error)),
-            _ => Ok(named),
-        }
-    }
 }
 
 async fn look_again() {
@@ -211,7 +178,7 @@ impl Lock {
         )]
         let now = SystemTime::now();
         if let Err(error) = self.file.set_times(FileTimes::new().set_modified(now)) {
-            tracing::debug!(%error, "when a dataset was used is not noted");
+            tracing::debug!(%error, "when an entry was used is not noted");
         }
     }
 
@@ -230,18 +197,4 @@ pub(super) fn noted_size(lock: &Path) -> u64 {
     read.ok()
         .and_then(|_| text.trim().parse().ok())
         .unwrap_or(0)
-}
-
-/// The name its uploader gave it, as a file's and nothing else.
-fn own_name(content: &Content) -> String {
-    if is_file_name(&content.file_name) {
-        return content.file_name.clone();
-    }
-    let (name, _) = content.named.split_once('@').unwrap_or_default();
-    let name = if is_file_name(name) { name } else { CONTENT };
-    format!("{name}.{}", content.format.name())
-}
-
-fn is_file_name(name: &str) -> bool {
-    !matches!(name, "" | "." | "..") && name.len() <= NAME_BYTES_MAX && !name.contains(['/', '\0'])
 }

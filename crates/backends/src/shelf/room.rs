@@ -1,4 +1,4 @@
-//! Which datasets and parcels make room: those that were used longest ago and that nobody reads.
+//! Which entries make room: those that were used longest ago and that nobody reads.
 //! Does not fetch anything.
 
 use super::{
@@ -15,7 +15,7 @@ struct Known {
 }
 
 /// Removes until no more than `bytes_max` are left, or nothing that is not in use; what has just come, for somebody who will take it at once, stays.
-pub(crate) fn make(folder: &Path, bytes_max: u64, came: Option<&Entry>) -> Result<()> {
+pub(super) fn make(folder: &Path, bytes_max: u64, came: Option<&Entry>) -> Result<()> {
     let mut all = known(folder)?;
     let mut sum: u64 = all.iter().map(|one| one.bytes).sum();
     all.sort_by_key(|one| one.used_at);
@@ -38,7 +38,7 @@ pub(crate) fn make(folder: &Path, bytes_max: u64, came: Option<&Entry>) -> Resul
 }
 
 /// Removes what was on its way when somebody died.
-pub(crate) fn sweep(folder: &Path) {
+pub(super) fn sweep(folder: &Path) {
     for found in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = found.file_name();
         let name = name.to_string_lossy();
