@@ -121,6 +121,12 @@ impl S3Emulator {
         self.shared.told.all()
     }
 
+    /// How many objects there are whose key begins so.
+    pub fn objects(&self, prefix: &str) -> usize {
+        let place = self.folder.path().join(BUCKET).join(prefix);
+        files(&place)
+    }
+
     /// Names of what uploads left that were neither completed nor taken back.
     pub fn leftovers(&self) -> Vec<String> {
         names(self.folder.path())
@@ -128,6 +134,13 @@ impl S3Emulator {
             .filter(|name| name.starts_with(".upload"))
             .collect()
     }
+}
+
+fn files(place: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(place) else {
+        return usize::from(place.is_file());
+    };
+    entries.flatten().map(|entry| files(&entry.path())).sum()
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -8,7 +8,7 @@ mod watch;
 
 use forget::Forgetter;
 pub use sweep::{Sweeper, sweep_list};
-pub use uploads::{clear_parts, clear_whole, sweep_uploads};
+pub use uploads::{clear_parts, clear_whole, sweep_orphans, sweep_uploads};
 pub use watch::{Expiry, LEASE_S, Watch, Why};
 
 use crate::{

@@ -11,6 +11,8 @@ use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 /// How often left-overs are looked for.
 const SWEEP_EVERY_S: u64 = 600;
+/// How often parts of no upload are looked for: seldom, since looking is a request that costs.
+const ORPHANS_EVERY_S: u64 = 24 * 3_600;
 /// A job is swept when it has been finished for this long: a run that lost its lease without knowing has stopped by then.
 const SETTLED_AFTER_S: u64 = 3_600;
 /// The first sweep of a process goes back this far.
@@ -28,6 +30,7 @@ pub struct Sweeper {
     /// Jobs that ended before this were swept.
     swept_until: Option<Timestamp>,
     next: Option<Duration>,
+    next_orphans: Option<Duration>,
 }
 
 impl Sweeper {
@@ -36,6 +39,7 @@ impl Sweeper {
             parts,
             swept_until: None,
             next: None,
+            next_orphans: None,
         }
     }
 
@@ -46,9 +50,18 @@ impl Sweeper {
             return Ok(());
         }
         self.next = Some(now + Duration::from_secs(SWEEP_EVERY_S));
-        let uploads = super::sweep_uploads(&self.parts).await;
+        let uploads = self.sweep_uploads(now).await;
         self.sweep().await?;
-        uploads.map(|_| ())
+        uploads
+    }
+
+    async fn sweep_uploads(&mut self, now: Duration) -> Result<()> {
+        super::sweep_uploads(&self.parts).await?;
+        if self.next_orphans.is_none_or(|next| now >= next) {
+            super::sweep_orphans(&self.parts).await?;
+            self.next_orphans = Some(now + Duration::from_secs(ORPHANS_EVERY_S));
+        }
+        Ok(())
     }
 
     /// Looks at every job that settled since the last sweep; answers how many blobs were removed.

@@ -9,6 +9,7 @@ use onstage_core::{
     ports::{Blobs, Page},
     upload::{UPLOAD_KEPT_MS, Upload},
 };
+use std::collections::BTreeSet;
 
 /// Removed in one turn.
 const UPLOADS_MAX: u32 = 100;
@@ -32,6 +33,29 @@ pub async fn sweep_uploads(parts: &Parts) -> Result<usize> {
         clear_whole(parts, &upload).await?;
     }
     Ok(idle.len())
+}
+
+/// Removes parts of uploads that are no more: where parts go past the front, a link may be used after that.
+pub async fn sweep_orphans(parts: &Parts) -> Result<()> {
+    if !parts.blobs.gives_links() {
+        return Ok(());
+    }
+    let keys = parts.blobs.list("uploads/").await?;
+    let ids: BTreeSet<&str> = keys
+        .iter()
+        .filter_map(|key| key.split('/').nth(1))
+        .collect();
+    for id in ids {
+        let Ok(id) = id.parse::<Id>() else {
+            continue;
+        };
+        // A part never comes before the record of its upload.
+        if parts.store.upload(&id).await?.is_none() {
+            tracing::info!(upload = %id, "parts that came when their upload was gone are removed");
+            clear_parts(&*parts.blobs, &id).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes every part of an upload, also those that were never noted because their front died.

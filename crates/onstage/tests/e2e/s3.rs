@@ -1,14 +1,19 @@
 //! Bytes in a bucket: the same journeys, parts that go past the server, and a bucket that is ill.
 
-use crate::world::{World, answer};
+use crate::world::{PATIENCE, World, answer};
 use onstage_s3_emulator::S3Emulator;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 const PART: usize = 16 << 20;
 const JOBS: usize = 10;
+/// Where the bucket has parts of uploads.
+const PARTS: &str = "on/stage/uploads";
 
 /// Keeps a number as weights, with a checkpoint on the way, and answers with a long text.
 const MODEL: &str = r#"
@@ -150,13 +155,7 @@ async fn parts_go_past_the_server() {
         let link = format!("{parts}/{number}/link?{query}");
         let (status, link) = answer(world.request(Method::POST, &link)).await;
         assert_eq!(status, 200, "{link:#}");
-        let put = world.client.put(link["url"].as_str().unwrap());
-        let headers = link["headers"].as_object().unwrap();
-        let put = headers.iter().fold(put, |put, (name, value)| {
-            put.header(name, value.as_str().unwrap())
-        });
-        let status = put.body(bytes.to_vec()).send().await.unwrap().status();
-        assert_eq!(status, 200);
+        assert_eq!(put(&world, &link, bytes).await, 200);
         let note = format!("{parts}/{number}?{query}");
         // Said twice, it is there once.
         for _ in 0..2 {
@@ -171,13 +170,51 @@ async fn parts_go_past_the_server() {
         "{vague:#}"
     );
 
+    assert_eq!(emulator.objects(PARTS), 2);
     let complete = upload["urls"]["complete"].as_str().unwrap();
     let (status, made) = answer(world.request(Method::POST, complete)).await;
     assert_eq!(status, 201, "{made:#}");
     let content = format!("/v1/files/{}/content", made["id"].as_str().unwrap());
     let back = world.request(Method::GET, &content).send().await.unwrap();
     assert!(back.bytes().await.unwrap() == file);
+    assert_eq!(emulator.objects(PARTS), 0);
     world.close().await;
+}
+
+#[tokio::test]
+async fn a_link_that_is_used_when_its_upload_is_gone_leaves_nothing() {
+    let emulator = S3Emulator::start();
+    let mut world = world_on(&emulator).await;
+    let wish = json!({"name": "x.bin", "size": 5});
+    let (_, upload) = world.post("/v1/uploads", &wish).await;
+    let parts = upload["urls"]["parts"].as_str().unwrap();
+    let link = format!("{parts}/1/link?sha256={}", sha256(b"bytes"));
+    let (_, link) = answer(world.request(Method::POST, &link)).await;
+    let whole = upload["urls"]["get"].as_str().unwrap();
+    let gone = world.request(Method::DELETE, whole).send().await.unwrap();
+    assert_eq!(gone.status(), 204);
+    assert_eq!(put(&world, &link, b"bytes").await, 200);
+    assert_eq!(emulator.objects(PARTS), 1);
+
+    world.kill_server();
+    world.serve().await;
+    let until = Instant::now() + PATIENCE;
+    while emulator.objects(PARTS) > 0 {
+        assert!(Instant::now() < until, "it stays:\n{}", world.printed());
+        tokio::time::sleep(Duration::from_millis(50)).await; // poll
+    }
+    world.close().await;
+}
+
+/// Sends a part by its link; the status of the storage's answer.
+async fn put(world: &World, link: &Value, bytes: &[u8]) -> u16 {
+    let put = world.client.put(link["url"].as_str().unwrap());
+    let headers = link["headers"].as_object().unwrap();
+    let put = headers.iter().fold(put, |put, (name, value)| {
+        put.header(name, value.as_str().unwrap())
+    });
+    let answer = put.body(bytes.to_vec()).send().await;
+    answer.unwrap().status().as_u16()
 }
 
 #[tokio::test]
