@@ -78,7 +78,10 @@ async fn there_and_back(
         .collect();
     let path = format!("/v1/datasets/{name}?filename=x.bin");
     let put = world.request(Method::PUT, &path).body(bytes.clone());
-    let put = put.send().await.unwrap();
+    let Ok(put) = put.send().await else {
+        it.counted("puts_broken_off", 1);
+        return (false, false);
+    };
     let status = put.status();
     let told = put.json::<Value>().await.unwrap();
     it.check(status.is_success() || told["retryable"] == true, || {

@@ -8,8 +8,12 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::StatusCode;
 use onstage_core::{Error, value::BlobRef};
-use std::path::Path;
+use std::{path::Path, time::Duration};
 use tokio::io::AsyncWriteExt;
+
+/// Of a body whose bytes cannot be kept, so much is read for nothing.
+const PASSED_OVER_BYTES_MAX: usize = 32 << 20;
+const PASSED_OVER_MAX: Duration = Duration::from_secs(10);
 
 /// Streams a form's file into a blob.
 pub(crate) async fn field_to_blob(
@@ -61,6 +65,21 @@ impl Pieces {
         }
         Ok(Some(piece))
     }
+
+    /// Reads on to the end where that is near, for nothing: many clients look for an answer only when they have sent everything, and
+    /// would be told of a broken connection instead of what went wrong.
+    async fn let_end(&mut self) {
+        let reading = async {
+            let mut left = PASSED_OVER_BYTES_MAX;
+            while let Some(Ok(piece)) = self.body.next().await
+                && let Some(rest) = left.checked_sub(piece.len())
+            {
+                left = rest;
+            }
+        };
+        // Who is slower than that has to send it again anyway.
+        let _ = tokio::time::timeout(PASSED_OVER_MAX, reading).await;
+    }
 }
 
 /// Streams the whole body into a file. Errors: 413; 400 when it was cut off.
@@ -91,7 +110,10 @@ pub(crate) async fn body_to_blob(
     while let Some(piece) = pieces.next().await? {
         let more = (head_bytes - head.len()).min(piece.len());
         head.extend_from_slice(&piece[..more]);
-        writer.write(piece).await?;
+        if let Err(error) = writer.write(piece).await {
+            pieces.let_end().await;
+            return Err(error.into());
+        }
     }
     if pieces.read_bytes == 0 {
         return Err(Problem::new(
