@@ -23,6 +23,8 @@ use onstage_core::{Error, Kind, Result};
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::Value;
 use std::{
+    error::Error as _,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -32,6 +34,25 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a request may hang without one byte of an answer, when the answer is long in coming by design.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
+
+/// What is wrong with the server's certificate, when that is why there is no connection.
+fn certificate_error(error: &reqwest::Error) -> Option<String> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(told @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return Some(told.to_string());
+        }
+        // What an I/O error was made of is not among its sources.
+        cause = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(within) => Some(within),
+            None => error.source(),
+        };
+    }
+    None
+}
 
 fn is_web_address(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
@@ -173,6 +194,12 @@ impl Client {
     }
 
     pub(crate) fn unreachable(&self, error: reqwest::Error) -> Error {
+        if let Some(why) = certificate_error(&error) {
+            let text = format!("server `{}` is not trusted: {why}", self.target().url);
+            return Error::new(Kind::Denied, text).hint(
+                "if an authority of your own has signed its certificate, name that authority's in SSL_CERT_FILE",
+            );
+        }
         if error.is_connect() {
             return Error::unavailable(format!("no server answers at `{}`", self.target().url))
                 .hint(self.target().start_hint());

@@ -44,6 +44,7 @@ mod sharing;
 mod stores;
 mod streams;
 mod templates;
+mod tls;
 mod trainings;
 mod verb;
 mod waiting;
