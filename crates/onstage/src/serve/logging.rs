@@ -16,7 +16,11 @@ pub(crate) fn start(levels: &str, colour: bool) -> Result<()> {
             .because(error)
             .hint("write error, warn, info or debug")
     })?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // It would be told on standard error too, where nobody reads any more, and whoever logs would panic.
+        .log_internal_errors(false);
     let started = if std::io::stderr().is_terminal() {
         builder
             .with_ansi(colour)

@@ -1,7 +1,11 @@
 //! `onstage logs`: of what runs, as it runs, through a restart of the server; and for programs as JSON lines.
 
-use crate::world::{World, answer};
+use crate::world::{PATIENCE, World, answer, signal, wait};
 use serde_json::Value;
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 const TALKS: &str = r#"
 import time
@@ -113,4 +117,30 @@ async fn a_call_that_goes_on_as_a_job_keeps_the_beginning_and_the_end_of_what_it
     let bytes: usize = said.map(|event| event.to_string().len()).sum();
     assert!(bytes < 400 * 1024, "{bytes} bytes of lines are kept");
     world.close().await;
+}
+
+/// As when a terminal is closed, or the program that kept the log dies.
+#[tokio::test]
+async fn a_server_whose_log_nobody_reads_any_more_goes_on_and_stops_when_asked() {
+    let mut world = World::start().await;
+    let fresh = world.folder.path().join("fresh");
+    let mut command = world.command();
+    let mut other = command
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("ONSTAGE_DATA", &fresh)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let record = fresh.join("client.json");
+    let until = Instant::now() + PATIENCE;
+    while !record.exists() {
+        assert!(Instant::now() < until, "it did not start");
+        tokio::time::sleep(Duration::from_millis(20)).await; // poll
+    }
+    drop((other.stdout.take(), other.stderr.take()));
+    signal(other.id(), "TERM");
+    let ended = tokio::task::spawn_blocking(move || wait(&mut other, PATIENCE));
+    assert_eq!(ended.await.unwrap(), Some(0));
+    world.stop().await;
 }
