@@ -2,7 +2,7 @@
 //! Does not decide which request meets a fault.
 
 use crate::{
-    Shared,
+    BUCKET, Shared,
     faults::{self, Fault},
 };
 use bytes::Bytes;
@@ -86,6 +86,9 @@ async fn answer(
             )));
         }
         shared.by_link.fetch_add(1, Ordering::SeqCst);
+    }
+    if request.uri().path().split('/').nth(1) != Some(BUCKET) {
+        return Ok(refusal(StatusCode::NOT_FOUND, "NoSuchBucket"));
     }
     let number = shared.requests.fetch_add(1, Ordering::SeqCst) + 1;
     let fault = faults::of(number).filter(|_| shared.is_ill.load(Ordering::SeqCst));

@@ -17,7 +17,7 @@ use crate::hex;
 use bytes::Bytes;
 use object_store::signer::Url;
 use objects::{ObjectBlobs, PART_BYTES};
-use onstage_core::{Error, Result, ports::Blobs, value::BlobRef};
+use onstage_core::{Error, Kind, Result, ports::Blobs, value::BlobRef};
 use sha2::{Digest, Sha256};
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -55,19 +55,17 @@ pub async fn prove(url: &str, blobs: &dyn Blobs) -> Result<()> {
         blobs.delete(&key).await?;
         Ok::<_, Error>(came)
     };
+    let unusable = |kind| Error::new(kind, format!("`{url}` cannot be used")).hint(NO_BUCKET_HINT);
     match tried.await {
         Ok(came) if came == "onstage" => Ok(()),
         Ok(_) => Err(Error::unavailable(format!(
             "`{url}` gives other bytes than it took"
         ))),
-        Err(error) => {
-            let text = format!("`{url}` cannot be used: {}", error.message);
-            let hint = error
-                .hint
-                .clone()
-                .unwrap_or_else(|| NO_BUCKET_HINT.to_owned());
-            Err(Error::new(error.kind, text).because(error).hint(hint))
+        // What was just written can only be missing with the bucket.
+        Err(error) if error.kind == Kind::NotFound => {
+            Err(unusable(error.kind).because("there is no such bucket"))
         }
+        Err(error) => Err(unusable(error.kind).because(error)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Blobs: bytes by key. The adapter stands on the `object_store` crate; this port keeps its types out of the engine.
 
-use crate::{Error, Result, value::BlobRef};
+use crate::{Result, value::BlobRef};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{ops::Range, path::Path, time::Duration};
@@ -33,16 +33,9 @@ pub trait Blobs: Send + Sync + 'static {
     /// Keys under a prefix that ends in `/`, sorted.
     async fn list(&self, prefix: &str) -> Result<Vec<String>>;
     /// Whether the storage takes requests of strangers by links.
-    fn gives_links(&self) -> bool {
-        false
-    }
+    fn gives_links(&self) -> bool;
     /// A link to put exactly the bytes that `blob` says under its key, begun within `lasts`. Invalid where there are no links.
-    async fn put_link(&self, blob: &BlobRef, _lasts: Duration) -> Result<PutLink> {
-        Err(Error::invalid(format!(
-            "this storage gives no link to put blob `{}`",
-            blob.key
-        )))
-    }
+    async fn put_link(&self, blob: &BlobRef, lasts: Duration) -> Result<PutLink>;
 }
 
 /// A range of a blob being read.

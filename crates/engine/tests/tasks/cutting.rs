@@ -17,8 +17,8 @@ use onstage_core::{
     people::{Credential, CredentialKind},
     ports::{
         AppState, BlobReader, BlobWriter, Blobs, Catalog, Datasets, Demand, FeedbackBook, Files,
-        Finished, Jobs, Listed, Outbox, Page, People, Predictions, RunningJob, Schedules, StateOp,
-        Store, Submitted, Tasks, Uploads, UsageBook,
+        Finished, Jobs, Listed, Outbox, Page, People, Predictions, PutLink, RunningJob, Schedules,
+        StateOp, Store, Submitted, Tasks, Uploads, UsageBook,
     },
     prediction::{Forgotten, PredictionFilter, PredictionRecord, RecordPart},
     schedule::Schedule,
@@ -286,6 +286,16 @@ impl Blobs for CutBlobs {
 
     async fn fetch(&self, blob: &BlobRef, to: &Path) -> Result<()> {
         self.1.around("fetch", self.0.fetch(blob, to)).await
+    }
+
+    fn gives_links(&self) -> bool {
+        self.0.gives_links()
+    }
+
+    async fn put_link(&self, blob: &BlobRef, lasts: std::time::Duration) -> Result<PutLink> {
+        self.1
+            .around("put_link", self.0.put_link(blob, lasts))
+            .await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

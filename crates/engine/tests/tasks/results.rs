@@ -10,7 +10,7 @@ use onstage_backends::{blobs, store};
 use onstage_core::{
     Error, Result,
     outcome::{Failure, Reason},
-    ports::{BlobReader, BlobWriter, Blobs},
+    ports::{BlobReader, BlobWriter, Blobs, PutLink},
     value::BlobRef,
 };
 use onstage_engine::Parts;
@@ -134,6 +134,14 @@ impl Blobs for Hiccup {
 
     async fn fetch(&self, blob: &BlobRef, to: &Path) -> Result<()> {
         self.blobs.fetch(blob, to).await
+    }
+
+    fn gives_links(&self) -> bool {
+        self.blobs.gives_links()
+    }
+
+    async fn put_link(&self, blob: &BlobRef, lasts: Duration) -> Result<PutLink> {
+        self.blobs.put_link(blob, lasts).await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

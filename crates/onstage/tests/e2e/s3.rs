@@ -1,17 +1,22 @@
 //! Bytes in a bucket: the same journeys, parts that go past the server, and a bucket that is ill.
 
-use crate::world::{PATIENCE, World, answer};
+use crate::world::{PATIENCE, World, answer, text};
 use onstage_s3_emulator::S3Emulator;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
     fs,
+    io::{self, Read, Write},
+    net::TcpStream,
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 const PART: usize = 16 << 20;
 const JOBS: usize = 10;
+/// More than all buffers on the way, and than what is collected before the bucket is asked.
+const LOST_BYTES: usize = 28 << 20;
 /// Where the bucket has parts of uploads.
 const PARTS: &str = "on/stage/uploads";
 
@@ -76,7 +81,7 @@ async fn a_model_is_trained_and_asked_with_its_bytes_in_a_bucket() {
         .batch("counter", "t.csv", format!("x\n{table}"), json!({}))
         .await;
     assert_eq!(status, 202, "{job:#}");
-    assert_right(&world, &job, 100).await;
+    assert_right(&world, &job, 3_000, 100).await;
     assert!(
         !world.data().join("blobs").exists(),
         "nothing lies on the disk"
@@ -115,13 +120,13 @@ async fn an_ill_bucket_costs_no_row() {
     let faults = emulator.faults();
     assert!(faults.values().sum::<u64>() >= 10, "{faults:?}");
     for job in &jobs {
-        assert_right(&world, job, 0).await;
+        assert_right(&world, job, 20_000, 0).await;
     }
     world.close().await;
 }
 
-/// Every row of the job is answered, and with the right number.
-async fn assert_right(world: &World, job: &Value, more: i64) {
+/// Every one of its rows is answered, in order, and with the right number.
+async fn assert_right(world: &World, job: &Value, rows: i64, more: i64) {
     let id = job["id"].as_str().unwrap();
     let job = world.finished(&format!("/v1/batches/{id}")).await;
     assert_eq!(job["status"], "succeeded", "{job:#}");
@@ -129,12 +134,12 @@ async fn assert_right(world: &World, job: &Value, more: i64) {
     assert_eq!(job["counts"]["failed"], 0, "{job:#}\n{items:#}");
     let result = world.request(Method::GET, &format!("/v1/batches/{id}/result"));
     let result = result.send().await.unwrap().text().await.unwrap();
-    let lines: Vec<&str> = result.lines().skip(1).collect();
-    for (n, line) in lines.iter().enumerate() {
-        let right = format!("{n},{}", n as i64 + more);
-        assert!(line.starts_with(&right), "{line}, not {right}");
-    }
-    assert!(lines.len() >= 3_000, "{}", lines.len());
+    let answered = result.lines().skip(1).map(|line| {
+        let mut fields = line.split(',').map(str::parse);
+        (fields.next().unwrap(), fields.next().unwrap())
+    });
+    let right = (0..rows).map(|n| (Ok(n), Ok(n + more)));
+    assert!(answered.eq(right), "{result}");
 }
 
 #[tokio::test]
@@ -243,6 +248,82 @@ async fn the_command_line_sends_large_files_past_the_server_where_it_can() {
     );
     assert_eq!(emulator.links_used(), 5);
     world.close().await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_cannot_be_used_is_told_before_anything_is_lost() {
+    let emulator = S3Emulator::start();
+    let world = world_on(&emulator).await;
+    let fresh = world.folder.path().join("fresh");
+    let run = |verb: &str, place: &str, name: &str, value: &str| {
+        let mut command = world.command();
+        command
+            .arg(verb)
+            .env("ONSTAGE_BLOBS", place)
+            .env("ONSTAGE_LISTEN", "127.0.0.1:0");
+        command.env("ONSTAGE_DATA", &fresh).env(name, value);
+        ended(command)
+    };
+    let region = ("AWS_REGION", "eu-central-1");
+    let key = ("AWS_SECRET_ACCESS_KEY", "wrong");
+    let cases = [
+        ("s3://nothing-here", region, "no such bucket"),
+        (S3Emulator::PLACE, key, "403"),
+    ];
+    for (place, (name, value), why) in cases {
+        let told = run("serve", place, name, value).await;
+        let said = text(&told.stderr);
+        assert!(!told.status.success(), "{said}");
+        assert!(
+            said.contains(&format!("`{place}` cannot be used")),
+            "{said}"
+        );
+        assert!(said.contains("does the bucket exist"), "{said}");
+        assert_eq!(said.matches(why).count(), 1, "{said}");
+        let told = run("doctor", place, name, value).await;
+        let said = text(&told.stdout);
+        assert!(said.contains("fail  bucket"), "{said}");
+        assert!(said.contains("does the bucket exist"), "{said}");
+    }
+    world.close().await;
+}
+
+/// Many clients look for an answer only when they have sent everything.
+#[tokio::test]
+async fn who_sends_what_cannot_be_kept_is_told_so() {
+    let emulator = S3Emulator::start();
+    let world = world_on(&emulator).await;
+    drop(emulator);
+    let address = world.url.strip_prefix("http://").unwrap().to_owned();
+    let token = &world.token;
+    let head = format!(
+        "PUT /v1/datasets/large?filename=x.bin HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+         content-length: {}\r\n\r\n",
+        LOST_BYTES
+    );
+    let answered = tokio::task::spawn_blocking(move || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.write_all(head.as_bytes())?;
+        socket.write_all(&vec![7; LOST_BYTES])?;
+        let mut answer = [0; 12];
+        socket.read_exact(&mut answer)?;
+        io::Result::Ok(answer)
+    });
+    let answer = answered.await.unwrap().expect("the connection broke");
+    assert_eq!(text(&answer), "HTTP/1.1 503");
+    world.close().await;
+}
+
+/// What a program said that must end by itself: one that goes on is killed, and fails the test.
+async fn ended(mut command: Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let said = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    said.expect("it went on").unwrap()
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -102,7 +102,7 @@ async fn bucket(url: &str) -> Option<Look> {
     let place = url.strip_prefix("s3://")?;
     Some(match crate::serve::prove_blobs(url).await {
         Ok(()) => Look::ok("bucket", place),
-        Err(error) => Look::fail("bucket", error.message, error.hint.unwrap_or_default()),
+        Err(error) => Look::fail("bucket", error.to_string(), error.hint.unwrap_or_default()),
     })
 }
 

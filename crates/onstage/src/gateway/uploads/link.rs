@@ -3,7 +3,7 @@
 
 use super::{
     find,
-    part::{note as record, wanted},
+    part::{Query, check, note as record, wanted},
 };
 use crate::gateway::{
     call::{self, Call, shortened},
@@ -16,16 +16,10 @@ use onstage_core::{
     upload::{Upload, UploadPart},
     value::BlobRef,
 };
-use serde::Deserialize;
 use std::time::Duration;
 
 /// A part's request must have been begun by then; a link is fetched just before it is used.
 const LINK_LASTS: Duration = Duration::from_secs(15 * 60);
-
-#[derive(Deserialize)]
-struct Query {
-    sha256: Option<String>,
-}
 
 /// `POST /v1/uploads/{id}/parts/{part}/link`.
 pub(crate) async fn give(call: Call) -> Answer {
@@ -59,10 +53,13 @@ pub(crate) async fn note(call: Call) -> Answer {
         }
         size => size?,
     };
-    if came != part.blob.size_bytes {
+    let there = BlobRef {
+        size_bytes: came,
+        ..part.blob.clone()
+    };
+    if let Err(problem) = check(&there, part.blob.size_bytes, None) {
         super::forget(&call, key).await;
-        let expected = format!("a part of {} bytes", part.blob.size_bytes);
-        return Err(Problem::field("/", &expected, format!("{came} bytes")));
+        return Err(problem);
     }
     record(&call, &upload.id, &part).await?;
     call::json(StatusCode::OK, &wire::upload::part(&part))

@@ -17,8 +17,9 @@ use onstage_core::{
 use serde::Deserialize;
 
 #[derive(Deserialize)]
-struct Query {
-    sha256: Option<String>,
+pub(super) struct Query {
+    /// Of the part, in hex.
+    pub(super) sha256: Option<String>,
 }
 
 pub(crate) async fn run(mut call: Call) -> Answer {
