@@ -1,7 +1,6 @@
 //! Bundles on this host: fetched and unpacked once by their digest; those of models that nobody asks any more make room.
 //! Does not start what is in them.
 
-use super::on_disk;
 use crate::{
     bundle,
     shelf::{Shelf, WHOLE, blocking},
@@ -55,13 +54,8 @@ impl Bundles {
         let taken = self.shelf.take(digest, &what, |beside| async move {
             let archive = beside.path().join("bundle.tar.gz");
             self.blobs.fetch(bundle, &archive).await?;
-            blocking(move || {
-                let unpacked = bundle::unpack(&archive, &beside.path().join(WHOLE))?;
-                std::fs::remove_file(&archive)
-                    .map_err(|error| on_disk("the data folder cannot be written", error))?;
-                Ok(unpacked.bytes)
-            })
-            .await
+            let unpack = move || bundle::unpack(&archive, &beside.path().join(WHOLE));
+            blocking(unpack).await.map(|unpacked| unpacked.bytes)
         });
         let (folder, lock) = taken.await?;
         Ok(Placed::new(folder, lock))

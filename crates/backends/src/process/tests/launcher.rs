@@ -421,6 +421,26 @@ async fn many_workers_start_at_once_from_one_bundle() {
     assert_eq!(folders.filter(|entry| entry.path().is_dir()).count(), 1);
 }
 
+/// Whoever makes room takes what nobody has locked.
+#[tokio::test]
+async fn a_bundle_stays_as_long_as_a_worker_runs_in_it() {
+    let data = data();
+    let host = Host::new(data.path(), &[]);
+    let spec = host.script("", &format!("{DIAL}\ntime.sleep(600)")).await;
+    let (first, second) = (
+        host.launch(&spec).await.unwrap(),
+        host.launch(&spec).await.unwrap(),
+    );
+    let lock = data
+        .path()
+        .join(format!("bundles/{}.lock", spec.bundle.sha256));
+    let is_free = || fs::File::open(&lock).unwrap().try_lock().is_ok();
+    drop(first);
+    assert!(!is_free(), "another runs in it");
+    drop(second);
+    until("nobody has it", is_free).await;
+}
+
 #[tokio::test]
 async fn a_bundle_that_arrives_damaged_is_not_used() {
     let data = data();
