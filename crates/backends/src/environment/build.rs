@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     hex::hex,
-    process::{self, Failed, HostVariables, Run, Spawner, Variables, run},
+    process::{Failed, HostVariables, Run, Spawner, Variables, run},
+    shelf::{Entry, Lock, blocking, make_room},
 };
 use onstage_core::{Error, Result, config::EnvironmentSection, outcome::Phase, ports::Preparing};
 use sha2::{Digest, Sha256};
@@ -25,6 +26,11 @@ use std::{
 
 /// Making one environment; large frameworks on slow networks take a quarter of an hour.
 const MAKE_MINUTES_MAX: u64 = 30;
+const MAKE_MAX: Duration = Duration::from_secs(MAKE_MINUTES_MAX * 60);
+/// What is kept; environments in use may be more. Those that were used longest ago make room for others.
+const KEPT_BYTES_MAX: u64 = 40 << 30;
+/// How often one may go between its making and its taking.
+const TRIES_MAX: u32 = 10;
 /// The file that is written last: without it, an environment is half made.
 const MARKER: &str = "onstage-environment.json";
 
@@ -32,6 +38,7 @@ const MARKER: &str = "onstage-environment.json";
 #[derive(Debug)]
 pub(crate) struct Environments {
     root: PathBuf,
+    bytes_max: u64,
     host: HostVariables,
     spawner: Arc<Spawner>,
     /// Interpreters by what was asked for: starting each candidate takes a while.
@@ -42,19 +49,31 @@ pub(crate) struct Environments {
 }
 
 /// A ready environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Prepared {
     pub(crate) python: PathBuf,
     /// Where the programs that packages bring are; none for a bare interpreter.
     pub(crate) programs: Option<PathBuf>,
     /// Over the interpreter and every package with its version.
     pub(crate) lock_sha256: String,
+    /// It stays as long as somebody holds this; none for a bare interpreter.
+    pub(crate) held: Option<Arc<Lock>>,
 }
 
 impl Environments {
     pub(crate) fn new(data_dir: &Path, host: HostVariables, spawner: Arc<Spawner>) -> Self {
+        Self::with(data_dir, host, spawner, KEPT_BYTES_MAX)
+    }
+
+    pub(super) fn with(
+        data_dir: &Path,
+        host: HostVariables,
+        spawner: Arc<Spawner>,
+        bytes_max: u64,
+    ) -> Self {
         Self {
             root: data_dir.join("environments"),
+            bytes_max,
             host,
             spawner,
             interpreters: Mutex::default(),
@@ -86,18 +105,43 @@ impl Environments {
                 python: interpreter.executable,
                 programs: None,
                 lock_sha256,
+                held: None,
             });
         }
         let own = Wanted::new(interpreter, needs, section);
         let dir = self.root.join(&own.digest);
-        if !is_whole(&dir) {
-            self.make_once(&own, &dir, folder, preparing).await?;
-        }
+        let held = self.take(&own, &dir, folder, preparing).await?;
         Ok(Prepared {
             python: dir.join("bin/python"),
             programs: Some(dir.join("bin")),
             lock_sha256: self.lock_of(&own.interpreter, &dir)?,
+            held: Some(Arc::new(held)),
         })
+    }
+
+    /// Made if it is not there, and held: what is in use makes no room.
+    async fn take(
+        &self,
+        wanted: &Wanted,
+        dir: &Path,
+        folder: &Path,
+        preparing: &dyn Preparing,
+    ) -> Result<Lock> {
+        fs::create_dir_all(&self.root).map_err(|error| on_disk(&self.root, error))?;
+        let entry = Entry::at(dir.to_owned());
+        for _ in 0..TRIES_MAX {
+            if is_whole(dir) {
+                let lock = in_time(entry.shared()).await?;
+                if is_whole(dir) {
+                    lock.touch();
+                    note_size(&lock, dir).await?;
+                    return Ok(lock);
+                }
+            }
+            self.make_once(wanted, &entry, folder, preparing).await?;
+        }
+        let text = "the environment does not stay on this host";
+        Err(Error::unavailable(text).hint("the disk has no room for what is used at once"))
     }
 
     fn lock_of(&self, interpreter: &Interpreter, dir: &Path) -> Result<String> {
@@ -133,23 +177,21 @@ impl Environments {
     async fn make_once(
         &self,
         wanted: &Wanted,
-        dir: &Path,
+        entry: &Entry,
         folder: &Path,
         preparing: &dyn Preparing,
     ) -> Result<()> {
         preparing.phase(Phase::Installing, "installing the model's requirements");
-        fs::create_dir_all(&self.root).map_err(|error| on_disk(&self.root, error))?;
-        let time_max = Duration::from_secs(MAKE_MINUTES_MAX * 60);
-        let _lock = process::lock(&dir.with_extension("lock"), "the environment", time_max).await?;
-        if is_whole(dir) {
+        let dir = entry.place();
+        let Some(lock) = in_time(entry.to_make(|| is_whole(dir))).await? else {
             return Ok(());
-        }
+        };
         let making = async {
             remove(dir).await?;
             self.locks.lock().expect("no holder panics").remove(dir);
             self.make(wanted, dir, folder, preparing).await
         };
-        let made = match tokio::time::timeout(time_max, making).await {
+        let made = match tokio::time::timeout(MAKE_MAX, making).await {
             Ok(made) => made,
             Err(_) => Err(explain::failure(
                 "making the environment",
@@ -161,7 +203,9 @@ impl Environments {
             // What is left of it only takes room; without the marker nobody would use it.
             let _ = remove(dir).await;
         }
-        made
+        made?;
+        note_size(&lock, dir).await?;
+        make_room(&self.root, self.bytes_max, Some(entry))
     }
 
     async fn make(
@@ -190,7 +234,7 @@ impl Environments {
                 args: step.args,
                 folder,
                 variables: &variables,
-                time_max: Duration::from_secs(MAKE_MINUTES_MAX * 60),
+                time_max: MAKE_MAX,
             };
             run(&self.spawner, step_run, |line| preparing.line(line))
                 .await
@@ -311,6 +355,38 @@ fn find_program(host: &HostVariables, name: &str) -> Option<PathBuf> {
 /// The interpreter is a link into the system's installation, which may have been removed since.
 fn is_whole(dir: &Path) -> bool {
     dir.join(MARKER).is_file() && dir.join("bin/python").exists()
+}
+
+async fn in_time<T>(taking: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| {
+        Error::timeout(format!(
+            "the environment is still being made by another process after {MAKE_MINUTES_MAX} min"
+        ))
+    };
+    tokio::time::timeout(MAKE_MAX, taking).await.map_err(late)?
+}
+
+/// Once: an environment never changes.
+async fn note_size(lock: &Lock, dir: &Path) -> Result<()> {
+    if lock.noted_size() > 0 {
+        return Ok(());
+    }
+    let all = dir.to_owned();
+    let bytes = blocking(move || size_of(&all).map_err(|error| on_disk(&all, error))).await?;
+    lock.note_size(bytes)
+}
+
+fn size_of(dir: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let facts = entry.metadata()?;
+        bytes += match facts.is_dir() {
+            true => size_of(&entry.path())?,
+            false => facts.len(),
+        };
+    }
+    Ok(bytes)
 }
 
 async fn remove(dir: &Path) -> Result<()> {

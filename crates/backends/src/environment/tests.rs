@@ -82,7 +82,7 @@ async fn equal_requirements_share_one_environment_made_once() {
     let (same, equal) = (needs(&["six==1.16.0"]), needs(&["Six == 1.16.0  # equal"]));
     let (first, second) = tokio::join!(prepare(&all, &same, &a), prepare(&all, &equal, &b));
     let prepared = first.unwrap();
-    assert_eq!(prepared, second.unwrap());
+    assert_eq!(facts(&prepared), facts(&second.unwrap()));
     assert!(imports(&prepared, "six"));
     let bare = prepare(&all, &EnvironmentSection::default(), &Told::default()).await;
     assert_ne!(prepared.lock_sha256, bare.unwrap().lock_sha256);
@@ -97,14 +97,42 @@ async fn equal_requirements_share_one_environment_made_once() {
         "no word of the installer: {told:?}"
     );
     // Half made by somebody who died: made again.
-    let dir = prepared.programs.as_ref().unwrap().parent().unwrap();
+    let Prepared {
+        python,
+        lock_sha256,
+        held,
+        ..
+    } = prepared;
+    drop(held);
+    let dir = python.ancestors().nth(2).unwrap();
     fs::remove_file(dir.join("onstage-environment.json")).unwrap();
     fs::remove_dir_all(dir.join("lib")).unwrap();
     let again = prepare(&environments(data.path()), &same, &Told::default())
         .await
         .unwrap();
-    assert_eq!(again, prepared);
-    assert!(imports(&prepared, "six"));
+    assert_eq!(facts(&again), (&*python, &*lock_sha256));
+    assert!(imports(&again, "six"));
+}
+
+fn facts(prepared: &Prepared) -> (&Path, &str) {
+    (&prepared.python, &prepared.lock_sha256)
+}
+
+#[tokio::test]
+async fn what_no_process_uses_makes_room() {
+    let data = tempfile::tempdir().unwrap();
+    let all = Environments::with(data.path(), host(), Spawner::start().unwrap(), 1);
+    let made = async |version: &str| {
+        let section = needs(&[&format!("six=={version}")]);
+        prepare(&all, &section, &Told::default()).await.unwrap()
+    };
+    let held = made("1.15.0").await;
+    let unused = made("1.16.0").await.python;
+    let newest = made("1.17.0").await;
+    assert!(imports(&held, "six") && imports(&newest, "six"));
+    assert!(!unused.exists());
+    let again = made("1.16.0").await;
+    assert!(imports(&again, "six"), "it is made again");
 }
 
 #[tokio::test]

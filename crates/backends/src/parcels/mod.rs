@@ -325,7 +325,7 @@ mod tests {
         };
         let (dead, lives) = (on_its_way(&"d".repeat(64)), on_its_way(&"e".repeat(64)));
         let lock = crate::shelf::Entry::at(shared.join("e".repeat(64)))
-            .to_make()
+            .to_make(|| false)
             .await
             .unwrap()
             .unwrap();
@@ -335,7 +335,7 @@ mod tests {
         assert!(!shared.join(format!("{}.lock", "d".repeat(64))).exists());
         drop(lock);
         let entry = crate::shelf::Entry::at(shared.join("e".repeat(64)));
-        let _lock = entry.to_make().await.unwrap().unwrap();
+        let _lock = entry.to_make(|| entry.is_there()).await.unwrap().unwrap();
         assert!(entry.beside().is_ok() && !lives.exists());
     }
 }

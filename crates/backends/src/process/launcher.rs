@@ -10,7 +10,7 @@ use super::{
     host_memory::host_memory,
     on_disk,
     owned_dir::OwnedDir,
-    place::{Place, Places},
+    place::{Home, Place, Places},
     spawner::Spawner,
     templates::{Key, Request, Templates},
     variables::{HostVariables, Variables},
@@ -23,7 +23,7 @@ use onstage_core::{
     config::Share,
     model::VersionId,
     outcome::Phase,
-    ports::{Blobs, HostMemory, Launcher, Placed, Preparing, WorkerProcess, WorkerSpec},
+    ports::{Blobs, HostMemory, Launcher, Preparing, WorkerProcess, WorkerSpec},
     value::BlobRef,
 };
 use std::{
@@ -126,7 +126,7 @@ impl ProcessLauncher {
 
     /// Starts a worker by itself.
     async fn alone(&self, plan: &Plan<'_>) -> Result<Worker> {
-        let place = self.places.make(plan.spec, plan.bundle)?;
+        let place = self.places.make(plan.spec, plan.home)?;
         let mut variables = plan.variables.clone();
         variables.extend(plan.own(&place));
         let command = self.command(plan, &variables);
@@ -161,7 +161,7 @@ impl ProcessLauncher {
                 self.bind(&mut command, plan, &variables);
                 command
             },
-            place: &|| self.places.make(plan.spec, plan.bundle),
+            place: &|| self.places.make(plan.spec, plan.home),
             variables: &|place| {
                 let mut own = plan.own(place);
                 own.extend(plan.variables.thread_counts());
@@ -174,7 +174,7 @@ impl ProcessLauncher {
     fn command(&self, plan: &Plan<'_>, variables: &Variables) -> Command {
         let mut command = match &plan.spec.config.model.command {
             Some(words) => {
-                let mut command = Command::new(program(&plan.bundle.path, &words[0]));
+                let mut command = Command::new(program(&plan.home.bundle.path, &words[0]));
                 command.args(&words[1..]);
                 command
             }
@@ -187,7 +187,7 @@ impl ProcessLauncher {
     /// What holds for every process of a model.
     fn bind(&self, command: &mut Command, plan: &Plan<'_>, variables: &Variables) {
         command
-            .current_dir(&plan.bundle.path)
+            .current_dir(&plan.home.bundle.path)
             .env_clear()
             .envs(variables.iter());
         confine(
@@ -303,9 +303,11 @@ impl Launcher for ProcessLauncher {
     ) -> Result<Box<dyn WorkerProcess>> {
         let bundle = Arc::new(self.bundles.place(&spec.bundle).await?);
         let prepared = self.environment(spec, &bundle.path, preparing).await?;
+        let environment = prepared.as_ref().and_then(|it| it.held.clone());
+        let home = Home::new(bundle, environment);
         let plan = Plan {
             spec,
-            bundle: &bundle,
+            home: &home,
             variables: self.variables(spec, prepared.as_ref())?,
             prepared: prepared.as_ref(),
         };
@@ -338,7 +340,7 @@ impl Launcher for ProcessLauncher {
 /// What every start of a version's worker has in common.
 struct Plan<'a> {
     spec: &'a WorkerSpec,
-    bundle: &'a Arc<Placed>,
+    home: &'a Home,
     prepared: Option<&'a Prepared>,
     variables: Variables,
 }

@@ -12,7 +12,6 @@ mod host_memory;
 mod identity;
 mod kernel_kills;
 mod launcher;
-mod lock;
 #[cfg(target_os = "linux")]
 pub mod own_code;
 mod owned_dir;
@@ -35,7 +34,6 @@ pub use driver::ProcessDriver;
 pub use launcher::{LauncherSettings, ProcessLauncher, Purpose};
 pub use variables::HostVariables;
 
-pub(crate) use lock::lock;
 pub(crate) use run::{Failed, Run, run};
 pub(crate) use spawner::Spawner;
 pub(crate) use variables::Variables;

@@ -2,6 +2,7 @@
 //! Does not start the process.
 
 use super::owned_dir::OwnedDir;
+use crate::shelf::Lock;
 use onstage_core::{
     Error, Result,
     ports::{Placed, WorkerSpec},
@@ -17,6 +18,22 @@ use std::{
     },
 };
 use tokio::net::{UnixListener, UnixStream};
+
+/// What a process runs in, which stays as long as it does.
+#[derive(Debug, Clone)]
+pub(super) struct Home {
+    pub(super) bundle: Arc<Placed>,
+    _environment: Option<Arc<Lock>>,
+}
+
+impl Home {
+    pub(super) fn new(bundle: Arc<Placed>, environment: Option<Arc<Lock>>) -> Self {
+        Self {
+            bundle,
+            _environment: environment,
+        }
+    }
+}
 
 /// Where places are made, each with a number of its own.
 #[derive(Debug)]
@@ -36,7 +53,7 @@ impl Places {
     }
 
     /// Errors: unavailable, full.
-    pub(super) fn make(&self, spec: &WorkerSpec, bundle: &Arc<Placed>) -> Result<Place> {
+    pub(super) fn make(&self, spec: &WorkerSpec, home: &Home) -> Result<Place> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let socket = self.sockets.path().join(format!("{number}.sock"));
         let temp = self.scratch.path().join(number.to_string());
@@ -44,7 +61,7 @@ impl Places {
             .map_err(|error| super::on_disk("the data folder cannot be written", error))?;
         let temp = Arc::new(TempFolder {
             path: temp,
-            _bundle: Arc::clone(bundle),
+            _home: home.clone(),
         });
         let listener = UnixListener::bind(&socket).map_err(|error| {
             Error::unavailable(format!("socket of worker `{}` cannot be made", spec.label))
@@ -96,8 +113,7 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct TempFolder {
     path: PathBuf,
-    /// What the process runs in stays as long.
-    _bundle: Arc<Placed>,
+    _home: Home,
 }
 
 impl TempFolder {

@@ -62,10 +62,10 @@ impl Entry {
     }
 
     /// The lock for who makes the entry; `None` once another has made it, for those who read it hold it for as long as they like.
-    pub(crate) async fn to_make(&self) -> Result<Option<Lock>> {
+    pub(crate) async fn to_make(&self, is_made: impl Fn() -> bool) -> Result<Option<Lock>> {
         loop {
             let lock = self.try_lock(How::Alone)?;
-            if self.is_there() {
+            if is_made() {
                 return Ok(None);
             }
             if lock.is_some() {
@@ -182,6 +182,12 @@ impl Lock {
         }
     }
 
+    /// Zero when it was not noted.
+    pub(crate) fn noted_size(&self) -> u64 {
+        let mut file = &self.file;
+        file.rewind().map_or(0, |()| size_in(file))
+    }
+
     pub(crate) fn note_size(&self, bytes: u64) -> Result<()> {
         let mut file = &self.file;
         file.set_len(0).map_err(on_disk)?;
@@ -192,8 +198,12 @@ impl Lock {
 
 /// How many bytes an entry has; zero when that was not noted.
 pub(super) fn noted_size(lock: &Path) -> u64 {
+    File::open(lock).map_or(0, |file| size_in(&file))
+}
+
+fn size_in(file: &File) -> u64 {
     let mut text = String::new();
-    let read = File::open(lock).and_then(|file| file.take(32).read_to_string(&mut text));
+    let read = file.take(32).read_to_string(&mut text);
     read.ok()
         .and_then(|_| text.trim().parse().ok())
         .unwrap_or(0)

@@ -5,6 +5,7 @@ mod entry;
 mod room;
 
 pub(crate) use entry::{Entry, Lock};
+pub(crate) use room::make as make_room;
 
 use crate::durable;
 use onstage_core::{Error, Kind, Result};
@@ -76,7 +77,7 @@ impl Shelf {
     where
         F: Future<Output = Result<u64>> + Send,
     {
-        let Some(lock) = entry.to_make().await? else {
+        let Some(lock) = entry.to_make(|| entry.is_there()).await? else {
             return Ok(());
         };
         match publish(entry, &lock, bring).await {

@@ -15,7 +15,7 @@ struct Known {
 }
 
 /// Removes until no more than `bytes_max` are left, or nothing that is not in use; what has just come, for somebody who will take it at once, stays.
-pub(super) fn make(folder: &Path, bytes_max: u64, came: Option<&Entry>) -> Result<()> {
+pub(crate) fn make(folder: &Path, bytes_max: u64, came: Option<&Entry>) -> Result<()> {
     let mut all = known(folder)?;
     let mut sum: u64 = all.iter().map(|one| one.bytes).sum();
     all.sort_by_key(|one| one.used_at);
