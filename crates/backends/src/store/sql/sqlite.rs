@@ -102,7 +102,9 @@ async fn connect(
                 .foreign_keys(true)
                 .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
                 .pragma("journal_mode", "WAL")
-                .pragma("synchronous", durability.synchronous());
+                .pragma("synchronous", durability.synchronous())
+                // What a statement may have to undo goes to no file in a folder that may be full or not writable.
+                .pragma("temp_store", "MEMORY");
             if only_reads {
                 sqlite.pragma("query_only", "ON")
             } else {
