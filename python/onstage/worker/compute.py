@@ -90,10 +90,10 @@ class Compute:
 
     def microbatch(self, items: List[Item], attachments: List[memoryview], present: bool, arrived: float) -> None:
         """Answer every item of one `predict` message."""
-        if self._many is not None and len(items) > 1:
-            self._together(items, attachments, present, arrived)
-        else:
-            self._one_by_one(items, attachments, present, arrived)
+        progress = self._desk.progress
+        progress.together = self._many is not None and len(items) > 1
+        (self._together if progress.together else self._one_by_one)(items, attachments, present, arrived)
+        progress.together = False
         self._desk.outbox.flush()
 
     def _one_by_one(self, items: List[Item], attachments: List[memoryview], present: bool, arrived: float) -> None:

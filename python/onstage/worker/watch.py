@@ -12,17 +12,20 @@ from typing import Callable
 from onstage.worker.channel import Channel
 
 TICK_MS = 5
+TOGETHER_TICK_MS = 50
+"""While many items are computed at once nothing can be sent, and each look takes time from the author's code."""
 COVER_TICK_MS = 50
 PARK_AFTER_TICKS = 20
 
 
 class Progress:
-    """What the main thread is doing: busy or idle, and a number that changes with each step."""
+    """What the main thread is doing: busy or idle, with many items at once or not; a number changes with each step."""
 
-    __slots__ = ("busy", "step")
+    __slots__ = ("busy", "step", "together")
 
     def __init__(self) -> None:
         self.busy = False
+        self.together = False
         self.step = 0
 
 
@@ -47,7 +50,7 @@ class Watcher:
             if idle_ticks >= PARK_AFTER_TICKS:
                 self._park()
                 last, idle_ticks = -1, 0
-            time.sleep(TICK_MS / 1000)
+            time.sleep((TOGETHER_TICK_MS if progress.together else TICK_MS) / 1000)
             step = progress.step
             if not progress.busy:
                 idle_ticks += 1
