@@ -59,17 +59,29 @@ async fn send(parts: &Parts, post: &dyn Post, message: &Message) -> Result<()> {
     let Some(job) = parts.store.job(&message.job).await? else {
         return Ok(());
     };
+    if message.is_overtaken(&job) {
+        return settle(parts, message, Fate::Dropped, None).await;
+    }
     let (status, failure) = match post.send(message, &job).await {
         Ok(status) => (Some(status), format!("it was answered with {status}")),
         Err(error) => (None, error.to_string()),
     };
     let now = parts.clock.now();
-    let fate = webhook::after_try(message.tries, status, parts.jitter(), now);
+    let fate = webhook::after_try(message, status, parts.jitter(), now);
     let failure = (fate != Fate::Arrived).then_some(failure);
     if let Some(failure) = &failure {
         let event = message.event.name();
         tracing::info!(job = %message.job, event, tries = message.tries, failure, dead = fate == Fate::Dead, "a message to a webhook did not arrive");
     }
+    settle(parts, message, fate, failure).await
+}
+
+async fn settle(
+    parts: &Parts,
+    message: &Message,
+    fate: Fate,
+    failure: Option<String>,
+) -> Result<()> {
     match parts.store.settle_message(message, fate, failure).await {
         // It took so long that another has taken it.
         Err(error) if error.kind == Kind::Lost => Ok(()),

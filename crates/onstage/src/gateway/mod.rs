@@ -26,6 +26,7 @@ mod people;
 mod predictions;
 mod problem;
 mod router;
+pub(crate) mod said;
 mod schedules;
 mod state;
 mod table;

@@ -1,58 +1,96 @@
-//! What a message says: the job as the API shows it, as far as that needs no second look.
-//! Pure.
+//! What a message says: the job as the API shows it.
+//! Does not send anything.
 
-use crate::gateway::wire::maybe_time;
+use crate::gateway::{
+    said,
+    wire::{
+        maybe_time,
+        value::{Links, Part, show_text},
+    },
+};
+use bytes::Bytes;
 use onstage_core::{
-    Timestamp,
+    Result, Timestamp,
     job::{Job, JobKind, JobOutput, JobSpec, JobState},
+    ports::{Blobs, Store},
     value::Stored,
     webhook::{Message, WebhookEvent},
 };
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
 /// A message about the start says `processing`, whatever has become of the job since.
-pub(super) fn of(message: &Message, job: &Job) -> Value {
-    let started = message.event == WebhookEvent::Start;
+pub(super) async fn of(
+    message: &Message,
+    job: &Job,
+    store: &dyn Store,
+    blobs: &dyn Blobs,
+) -> Result<Value> {
+    if message.event == WebhookEvent::Start {
+        return Ok(begun(job));
+    }
+    let mut body = begun(job);
+    body["status"] = json!(job.state.status());
+    body["completed_at"] = time(job.state.completed_at());
+    let said = said::of_job(store, &job.id).await?;
+    body["logs"] = json!(said.logs);
+    match &job.state {
+        JobState::Running { .. } => {
+            if let Some(pieces) = said.output() {
+                body["output"] = shown(job, pieces, blobs).await?;
+            }
+        }
+        // What is too large for a record is fetched from `urls.get`.
+        JobState::Succeeded {
+            output:
+                JobOutput::Prediction {
+                    output: Stored::Inline(text),
+                    ..
+                },
+            ..
+        } => body["output"] = shown(job, Bytes::from(text.clone()), blobs).await?,
+        _ => {}
+    }
+    ended(&mut body, job);
+    Ok(body)
+}
+
+fn begun(job: &Job) -> Value {
     let area = match job.spec.kind() {
         JobKind::Batch => "batches",
         JobKind::Training => "trainings",
         JobKind::Prediction => "predictions",
     };
-    let status = match started {
-        true => json!("processing"),
-        false => json!(job.state.status()),
-    };
-    let mut body = json!({
+    json!({
         "id": job.id,
         "model": job.model,
         "version": job.version,
-        "status": status,
+        "status": "processing",
         "created_at": time(Some(job.created_at)),
         "started_at": time(job.started_at),
         "completed_at": null,
         "output": null,
         "error": null,
+        "logs": "",
         "metrics": {},
         "urls": {"get": format!("/v1/{area}/{}", job.id)},
-    });
-    if !started {
-        body["completed_at"] = time(job.state.completed_at());
-        ended(&mut body, job);
-    }
-    body
+    })
+}
+
+/// An output at rest, its files as links.
+async fn shown(job: &Job, at_rest: Bytes, blobs: &dyn Blobs) -> Result<Value> {
+    let links = Links {
+        base: format!("/v1/files/{}/content", job.id),
+        part: Part::Output,
+    };
+    let text = show_text(blobs, at_rest, &links).await?;
+    Ok(serde_json::from_slice(&text).unwrap_or_default())
 }
 
 fn ended(body: &mut Value, job: &Job) {
     match &job.state {
         JobState::Succeeded { output, .. } => match output {
-            JobOutput::Prediction { output, predict_ms } => {
+            JobOutput::Prediction { predict_ms, .. } => {
                 body["metrics"]["predict_time"] = json!(*predict_ms as f64 / 1_000.0);
-                // What is too large for a record is fetched from `urls.get`.
-                if let Stored::Inline(text) = output
-                    && let Ok(output) = serde_json::from_str::<&RawValue>(text)
-                {
-                    body["output"] = serde_json::from_str(output.get()).unwrap_or_default();
-                }
             }
             JobOutput::Batch {
                 counts,

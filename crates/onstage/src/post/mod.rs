@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use onstage_core::{
     Clock, Error, Result,
     job::Job,
-    ports::{Post, StateOp, Store},
+    ports::{Blobs, Post, StateOp, Store},
     webhook::Message,
 };
 use reqwest::Url;
@@ -38,6 +38,7 @@ pub(crate) struct Allowed {
 pub(crate) struct Poster {
     allowed: Allowed,
     store: Arc<dyn Store>,
+    blobs: Arc<dyn Blobs>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Fn() -> u128 + Send + Sync>,
     tls: OnceCell<TlsConnector>,
@@ -56,12 +57,14 @@ impl Poster {
     pub(crate) fn new(
         allowed: Allowed,
         store: Arc<dyn Store>,
+        blobs: Arc<dyn Blobs>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Fn() -> u128 + Send + Sync>,
     ) -> Self {
         Self {
             allowed,
             store,
+            blobs,
             clock,
             entropy,
             tls: OnceCell::new(),
@@ -128,9 +131,10 @@ impl Post for Poster {
 
     async fn send(&self, message: &Message, job: &Job) -> Result<u16> {
         let url = parsed(&message.url, &self.allowed)?;
-        let body = body::of(message, job).to_string();
+        let body = body::of(message, job, &*self.store, &*self.blobs).await?;
+        let body = body.to_string();
         let secret = self.secret().await?;
-        let id = format!("msg_{}_{}", message.job, message.event.name());
+        let id = message_id(message);
         let seconds = self.clock.now().0 / 1_000;
         let signature = sign::signature(&secret, &id, seconds, &body)?;
         let tls = self.tls.get_or_try_init(async || wire::trust()).await?;
@@ -155,6 +159,15 @@ impl Post for Poster {
     /// Read each time: another front may have made it at the same moment, and only what is kept counts.
     async fn secret(&self) -> Result<String> {
         self.read_or_make().await
+    }
+}
+
+/// The same when it comes again; what is told meanwhile is another message each time.
+fn message_id(message: &Message) -> String {
+    let id = format!("msg_{}_{}", message.job, message.event.name());
+    match message.event.is_passing() {
+        true => format!("{id}_{}", message.created_at.0),
+        false => id,
     }
 }
 
@@ -229,11 +242,12 @@ mod tests {
 
     #[tokio::test]
     async fn of_two_that_make_the_secret_the_one_that_is_kept_counts() {
-        use onstage_backends::{clock, store};
+        use onstage_backends::{blobs, clock, store};
         let store = store::open("memory:").await.unwrap();
         let poster = Poster::new(
             allowed(&[], false),
             store.clone(),
+            blobs::memory(),
             Arc::new(clock::SystemClock::new()),
             Arc::new(clock::entropy),
         );

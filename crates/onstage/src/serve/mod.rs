@@ -64,8 +64,9 @@ pub(crate) struct Serving {
 fn post(settings: &Settings, parts: &Parts) -> Option<Arc<dyn Post>> {
     let allowed = settings.webhooks.clone();
     (!allowed.hosts.is_empty()).then(|| {
-        let (store, clock) = (parts.store.clone(), parts.clock.clone());
-        Arc::new(Poster::new(allowed, store, clock, parts.entropy.clone())) as Arc<dyn Post>
+        let (store, blobs) = (parts.store.clone(), parts.blobs.clone());
+        let (clock, entropy) = (parts.clock.clone(), parts.entropy.clone());
+        Arc::new(Poster::new(allowed, store, blobs, clock, entropy)) as Arc<dyn Post>
     })
 }
 

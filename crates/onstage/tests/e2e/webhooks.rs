@@ -21,6 +21,21 @@ def twice(x: int) -> int:
     return 2 * x
 ";
 
+/// Streams a word when it is let, and prints one before.
+const STREAMING: &str = "
+import time
+from pathlib import Path
+import onstage as on
+
+@on.predict(background=True)
+def words(gate: str) -> list[str]:
+    for word in ('one', 'two'):
+        print('now', word)
+        yield word
+        while not Path(gate, word).exists():
+            time.sleep(0.01)
+";
+
 /// A message as it came: its headers in lower case, and its body.
 type Came = (Vec<(String, String)>, String);
 
@@ -145,6 +160,54 @@ async fn a_job_is_told_of_in_order_also_to_a_receiver_that_fails_first() {
 }
 
 #[tokio::test]
+async fn what_a_job_streams_and_prints_is_told_while_it_goes_on() {
+    let world = world().await;
+    world.push("words", STREAMING, &[]).await;
+    let receiver = Receiver::start(0);
+    let gate = tempfile::tempdir().unwrap();
+    let body = json!({"input": {"gate": gate.path()}, "webhook": receiver.url});
+    let path = "/v1/models/lab/words/predictions";
+    let (status, made) = world.post(path, &body).await;
+    assert_eq!(status, 202, "{made:#}");
+    let brings = |one: &Value, output: Value, line: &str| {
+        one["output"] == output && one["logs"].as_str().unwrap_or("").contains(line)
+    };
+    let first = until(&receiver, |one| brings(one, json!(["one"]), "now one")).await;
+    assert_eq!(first["status"], "processing");
+    let (_, shown) = world
+        .get(&format!("/v1/predictions/{}", made["id"].as_str().unwrap()))
+        .await;
+    assert_eq!(shown["output"], json!(["one"]), "asked for meanwhile");
+    std::fs::write(gate.path().join("one"), "").unwrap();
+    until(&receiver, |one| {
+        brings(one, json!(["one", "two"]), "now two")
+    })
+    .await;
+    std::fs::write(gate.path().join("two"), "").unwrap();
+    let last = until(&receiver, |one| one["status"] == "succeeded").await;
+    assert!(brings(&last, json!(["one", "two"]), "now two"), "{last:#}");
+    let came = receiver.until(4).await;
+    let ids = came
+        .iter()
+        .map(|(headers, _)| header(headers, "webhook-id"));
+    let ids: std::collections::BTreeSet<&str> = ids.collect();
+    assert_eq!(ids.len(), came.len(), "each is a message of its own");
+    world.close().await;
+}
+
+/// The first message that is as wanted.
+async fn until(receiver: &Receiver, wanted: impl Fn(&Value) -> bool) -> Value {
+    for count in 1.. {
+        let came = receiver.until(count).await;
+        let body = serde_json::from_str(&came[count - 1].1).unwrap();
+        if wanted(&body) {
+            return body;
+        }
+    }
+    unreachable!("the receiver ends it")
+}
+
+#[tokio::test]
 async fn a_filter_chooses_and_what_is_not_allowed_is_refused() {
     let world = world().await;
     let receiver = Receiver::start(0);
@@ -159,7 +222,7 @@ async fn a_filter_chooses_and_what_is_not_allowed_is_refused() {
         ("file:///etc/passwd", json!({})),
         (
             receiver.url.as_str(),
-            json!({"webhook_events_filter": ["logs"]}),
+            json!({"webhook_events_filter": ["progress"]}),
         ),
     ] {
         let (status, problem) = submit(&world, url, more).await;

@@ -313,6 +313,7 @@ impl Jobs for MemoryStore {
             None if !state.jobs.contains_key(job) => return Err(rules::no_job(job)),
             None => {}
         }
+        state.tell_said(job, &events);
         let log = state.events.entry(job.clone()).or_default();
         for event in events {
             log.push(Event {

@@ -5,9 +5,10 @@ use super::{MemoryStore, State};
 use async_trait::async_trait;
 use onstage_core::{
     Error, Id, Result, Timestamp,
+    event::NewEvent,
     job::JobState,
     ports::{Cursor, Listed, Outbox, Page},
-    webhook::{Fate, Message, WebhookEvent, news},
+    webhook::{Fate, GATHERED, Message, WebhookEvent, news},
 };
 use std::collections::BTreeMap;
 
@@ -28,16 +29,16 @@ impl Outbox for MemoryStore {
         until: Timestamp,
     ) -> Result<Vec<Message>> {
         let mut state = self.lock();
-        let mut firsts: BTreeMap<Id, u32> = BTreeMap::new();
+        let mut held_up: BTreeMap<Id, u32> = BTreeMap::new();
         for ((job, number), kept) in &state.messages {
-            if !kept.dead {
-                firsts.entry(job.clone()).or_insert(*number);
+            if !kept.dead && kept.message.holds_up() {
+                held_up.entry(job.clone()).or_insert(*number);
             }
         }
         let mut due: Vec<&mut Kept> = state
             .messages
             .iter_mut()
-            .filter(|((job, number), _)| firsts.get(job) == Some(number))
+            .filter(|((job, number), _)| held_up.get(job).is_none_or(|by| number <= by))
             .map(|(_, kept)| kept)
             .filter(|kept| !kept.dead && kept.message.not_before <= now)
             .collect();
@@ -65,7 +66,12 @@ impl Outbox for MemoryStore {
             return Err(taken_by_another(message));
         };
         match fate {
-            Fate::Arrived => {
+            // More was said meanwhile.
+            Fate::Arrived | Fate::Dropped if kept.message.created_at != message.created_at => {
+                kept.message.tries = 0;
+                kept.message.not_before = kept.message.created_at.plus(GATHERED);
+            }
+            Fate::Arrived | Fate::Dropped => {
                 state.messages.remove(&place);
             }
             Fate::Again { not_before } => {
@@ -119,6 +125,29 @@ impl State {
                 dead: false,
             };
             self.messages.entry(place).or_insert(kept);
+        }
+    }
+
+    /// A job that goes on has said something: whoever wants to know is told soon.
+    pub(super) fn tell_said(&mut self, id: &Id, events: &[NewEvent]) {
+        let job = self.jobs.get(id).filter(|job| !job.state.is_final());
+        let webhook = job.and_then(|job| job.webhook.as_ref());
+        let (Some(webhook), Some(last)) = (webhook, events.last()) else {
+            return;
+        };
+        let kinds = events.iter().map(|event| event.kind);
+        for message in webhook.of_said(id, kinds, last.at) {
+            let place = (id.clone(), message.event.number());
+            let at = message.created_at;
+            let kept = Kept {
+                message,
+                dead: false,
+            };
+            self.messages
+                .entry(place)
+                .or_insert(kept)
+                .message
+                .created_at = at;
         }
     }
 }

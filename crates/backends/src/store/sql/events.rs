@@ -5,13 +5,14 @@ use super::{
     Writes,
     error::store_error,
     gather::{Gatherer, in_powers},
-    row, shares, transition,
+    outbox, row, shares, transition,
 };
 use crate::store::rules;
 use onstage_core::{
     Error, Id, Result,
     event::{Event, EventKind, NewEvent},
     job::Lease,
+    webhook::Webhook,
 };
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, Order, QueryResult,
@@ -84,7 +85,7 @@ async fn append_to(
     transaction: &DatabaseTransaction,
     of_jobs: &[(&Id, Vec<&NewEvent>)],
 ) -> Result<HashMap<Id, u64>> {
-    let before = last_numbers(transaction, of_jobs.iter().map(|(job, _)| *job)).await?;
+    let (before, told) = last_numbers(transaction, of_jobs.iter().map(|(job, _)| *job)).await?;
     let mut grown: BTreeMap<usize, Vec<&Id>> = BTreeMap::new();
     let mut rows = Vec::new();
     for (job, events) in of_jobs {
@@ -102,24 +103,40 @@ async fn append_to(
         grow(transaction, &jobs, by).await?;
     }
     insert(transaction, &rows).await?;
+    for (job, events) in of_jobs {
+        if let (Some(webhook), Some(last)) = (told.get(*job), events.last()) {
+            let kinds = events.iter().map(|event| event.kind);
+            let messages = webhook.of_said(job, kinds, last.at);
+            outbox::gather(transaction, &messages).await?;
+        }
+    }
     Ok(before)
 }
 
+/// Each job's last number, and who wants to hear what those say that go on.
 async fn last_numbers<'a>(
     transaction: &DatabaseTransaction,
     jobs: impl Iterator<Item = &'a Id>,
-) -> Result<HashMap<Id, u64>> {
+) -> Result<(HashMap<Id, u64>, HashMap<Id, Webhook>)> {
     let select = Query::select()
-        .columns(["id", "events"])
+        .columns(["id", "events", "completed_at", "webhook_json"])
         .from("jobs")
         .and_where(Expr::col("id").is_in(jobs.map(Id::as_str)))
         .order_by("id", Order::Asc)
         .lock(LockType::Update)
         .take();
     let rows = transaction.query_all(&select).await.map_err(store_error)?;
-    rows.iter()
-        .map(|found| Ok((row::id(found)?, row::count(found, "events")?)))
-        .collect()
+    let (mut numbers, mut told) = (HashMap::new(), HashMap::new());
+    for found in &rows {
+        let id = row::id(found)?;
+        let ended: Option<i64> = row::get(found, "completed_at")?;
+        // A webhook that cannot be read is told of nothing; the job's log goes on.
+        if let (None, Ok(Some(webhook))) = (ended, row::maybe_json(found, "webhook_json")) {
+            told.insert(id.clone(), webhook);
+        }
+        numbers.insert(id, row::count(found, "events")?);
+    }
+    Ok((numbers, told))
 }
 
 /// The rows are locked, or this is the only one who writes.

@@ -8,11 +8,11 @@ use onstage_core::{
     Error, Id, Result, Timestamp,
     job::{Job, JobState},
     ports::{Listed, Outbox, Page},
-    webhook::{Fate, Message, WebhookEvent, news},
+    webhook::{Fate, GATHERED, Message, WebhookEvent, news},
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, Order, QueryResult,
-    sea_query::{Expr, ExprTrait, Query, SelectStatement},
+    Condition, ConnectionTrait, DatabaseTransaction, Order, QueryResult,
+    sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query, SelectStatement, SimpleExpr},
 };
 
 /// `id` is the job's: lists are ordered by time, then by it.
@@ -96,7 +96,25 @@ pub(super) async fn tell(
 }
 
 pub(super) async fn put(connection: &impl ConnectionTrait, message: &Message) -> Result<()> {
-    let insert = Query::insert()
+    let insert = insert(message);
+    connection.execute(&insert).await.map_err(store_error)?;
+    Ok(())
+}
+
+/// Messages that gather: one that is there already tells of this too.
+pub(super) async fn gather(connection: &impl ConnectionTrait, messages: &[Message]) -> Result<()> {
+    for message in messages {
+        let gathered = OnConflict::columns(["id", "number"])
+            .update_column("created_at")
+            .to_owned();
+        let insert = insert(message).on_conflict(gathered).take();
+        connection.execute(&insert).await.map_err(store_error)?;
+    }
+    Ok(())
+}
+
+fn insert(message: &Message) -> InsertStatement {
+    Query::insert()
         .into_table("outbox")
         .columns(COLUMNS.into_iter().chain(["dead"]))
         .values_panic([
@@ -110,9 +128,16 @@ pub(super) async fn put(connection: &impl ConnectionTrait, message: &Message) ->
             Option::<String>::None.into(),
             false.into(),
         ])
-        .take();
-    connection.execute(&insert).await.map_err(store_error)?;
-    Ok(())
+        .take()
+}
+
+/// As it was taken. By its event: the numbers were others once.
+fn this(message: &Message) -> Condition {
+    Condition::all()
+        .add(Expr::col("id").eq(message.job.as_str()))
+        .add(Expr::col("event").eq(message.event.name()))
+        .add(Expr::col("tries").eq(i64::from(message.tries)))
+        .add(Expr::col("dead").eq(false))
 }
 
 async fn take(
@@ -129,9 +154,7 @@ async fn take(
             .table("outbox")
             .value("tries", i64::from(message.tries) + 1)
             .value("not_before", until.0)
-            .and_where(Expr::col("id").eq(message.job.as_str()))
-            .and_where(Expr::col("number").eq(i64::from(message.event.number())))
-            .and_where(Expr::col("tries").eq(i64::from(message.tries)))
+            .cond_where(this(&message))
             .take();
         let result = transaction.execute(&update).await.map_err(store_error)?;
         if result.rows_affected() == 1 {
@@ -149,36 +172,51 @@ async fn settle(
     fate: Fate,
     failure: Option<&str>,
 ) -> Result<()> {
-    let this = |column: &'static str, value: i64| Expr::col(column).eq(value);
-    let number = i64::from(message.event.number());
-    let tries = i64::from(message.tries);
-    let result = if fate == Fate::Arrived {
-        let delete = Query::delete()
-            .from_table("outbox")
-            .and_where(Expr::col("id").eq(message.job.as_str()))
-            .and_where(this("number", number))
-            .and_where(this("tries", tries))
-            .and_where(Expr::col("dead").eq(false))
-            .take();
-        transaction.execute(&delete).await
-    } else {
-        let not_before = match fate {
-            Fate::Again { not_before } => not_before,
-            _ => message.not_before,
-        };
-        let update = Query::update()
+    let update = |not_before: Timestamp| {
+        Query::update()
             .table("outbox")
-            .value("dead", fate == Fate::Dead)
             .value("not_before", not_before.0)
             .value("failure", row::maybe_plain(failure))
-            .and_where(Expr::col("id").eq(message.job.as_str()))
-            .and_where(this("number", number))
-            .and_where(this("tries", tries))
-            .and_where(Expr::col("dead").eq(false))
-            .take();
-        transaction.execute(&update).await
+            .cond_where(this(message))
+            .take()
     };
+    let update = match fate {
+        Fate::Arrived | Fate::Dropped => return gone(transaction, message).await,
+        Fate::Again { not_before } => update(not_before),
+        Fate::Dead => update(message.not_before).value("dead", true).take(),
+    };
+    let result = transaction.execute(&update).await;
     match result.map_err(store_error)?.rows_affected() {
+        1 => Ok(()),
+        _ => Err(taken_by_another(message)),
+    }
+}
+
+/// It goes, unless more was said while it was on its way: that is told then.
+async fn gone(transaction: &DatabaseTransaction, message: &Message) -> Result<()> {
+    let told = Expr::col("created_at").eq(message.created_at.0);
+    let delete = Query::delete()
+        .from_table("outbox")
+        .cond_where(this(message))
+        .and_where(told)
+        .take();
+    let deleted = transaction.execute(&delete).await.map_err(store_error)?;
+    if deleted.rows_affected() == 1 {
+        return Ok(());
+    }
+    let wait = GATHERED.as_millis() as i64;
+    let again = Query::update()
+        .table("outbox")
+        .value("tries", 0_i64)
+        .value("not_before", Expr::col("created_at").add(wait))
+        .cond_where(this(message))
+        .take();
+    match transaction
+        .execute(&again)
+        .await
+        .map_err(store_error)?
+        .rows_affected()
+    {
         1 => Ok(()),
         _ => Err(taken_by_another(message)),
     }
@@ -206,6 +244,7 @@ fn due(limit: u32, now: Timestamp) -> SelectStatement {
         .and_where(of("earlier", "id").equals(("outbox", "id")))
         .and_where(of("earlier", "number").lt(of("outbox", "number")))
         .and_where(of("earlier", "dead").eq(false))
+        .cond_where(holds_up("earlier"))
         .take();
     Query::select()
         .columns(COLUMNS)
@@ -218,6 +257,15 @@ fn due(limit: u32, now: Timestamp) -> SelectStatement {
         .order_by("number", Order::Asc)
         .limit(u64::from(limit))
         .take()
+}
+
+/// `Message::holds_up`.
+fn holds_up(table: &'static str) -> SimpleExpr {
+    let passing = WebhookEvent::ALL
+        .into_iter()
+        .filter(|event| event.is_passing());
+    let is_passing = Expr::col((table, "event")).is_in(passing.map(WebhookEvent::name));
+    is_passing.not().or(Expr::col((table, "tries")).gt(0_i64))
 }
 
 fn read(row: &QueryResult) -> Result<Message> {

@@ -143,6 +143,9 @@ every_store! {
         a_page_of_dead_messages_cuts_no_job_in_two,
         the_end_of_a_training_is_told,
         many_senders_take_each_message_once,
+        what_a_job_says_is_gathered_and_told,
+        what_is_said_while_a_message_is_on_its_way_is_told_next,
+        what_gathers_holds_nothing_up,
         messages_go_with_their_job,
     }
     shares {

@@ -9,7 +9,8 @@ use super::{
 };
 use onstage_core::{
     Kind,
-    job::NewJob,
+    event::{EventKind, NewEvent},
+    job::{Lease, NewJob},
     ports::{Page, Store},
     webhook::{Fate, Message, Webhook, WebhookEvent},
 };
@@ -33,8 +34,12 @@ async fn submit(store: &dyn Store, text: &str, events: &[WebhookEvent]) {
 
 async fn finish(store: &dyn Store, text: &str) {
     let lease = claim_again(store, &id(text), 200).await.lease().unwrap();
+    end(store, &lease).await;
+}
+
+async fn end(store: &dyn Store, lease: &Lease) {
     let policy = policy();
-    let end = store.finish(&lease, output("1"), &policy, 0.0, at(300));
+    let end = store.finish(lease, output("1"), &policy, 0.0, at(300));
     end.await.unwrap();
 }
 
@@ -216,6 +221,102 @@ pub(super) async fn many_senders_take_each_message_once(store: &dyn Store) {
     let mut jobs: Vec<_> = taken.into_iter().map(|message| message.job).collect();
     jobs.sort();
     assert_eq!(jobs, ["1", "2", "3", "4", "5", "6"].map(id));
+}
+
+fn said(kind: EventKind, now: i64) -> NewEvent {
+    NewEvent {
+        kind,
+        at: at(now),
+        data: "{}".to_owned(),
+    }
+}
+
+async fn say(store: &dyn Store, text: &str, events: Vec<NewEvent>) {
+    let job = id(text);
+    let said = store.append_events(&job, None, events);
+    said.await.unwrap();
+}
+
+/// Starts the job and has the message about that arrive.
+async fn start(store: &dyn Store, text: &str) -> Lease {
+    submit(store, text, &WebhookEvent::ALL).await;
+    let lease = claim_again(store, &id(text), 200).await.lease().unwrap();
+    let told = take(store, 200).await;
+    assert_eq!(told[0].event, WebhookEvent::Start);
+    arrived(store, &told[0]).await;
+    lease
+}
+
+async fn arrived(store: &dyn Store, message: &Message) {
+    let settled = store.settle_message(message, Fate::Arrived, None);
+    settled.await.unwrap();
+}
+
+fn events(messages: &[Message]) -> Vec<WebhookEvent> {
+    messages.iter().map(|message| message.event).collect()
+}
+
+pub(super) async fn what_a_job_says_is_gathered_and_told(store: &dyn Store) {
+    let lease = start(store, "1").await;
+    let (output, log) = (EventKind::Output, EventKind::Log);
+    say(
+        store,
+        "1",
+        vec![said(output, 300), said(EventKind::Metric, 300)],
+    )
+    .await;
+    let more = vec![said(log, 350), said(log, 400)];
+    let under_lease = store.append_events(&lease.job, Some(&lease), more);
+    under_lease.await.unwrap();
+    say(store, "1", vec![said(output, 700)]).await;
+    assert!(take(store, 799).await.is_empty(), "more may come");
+    let told = take(store, 800).await;
+    assert_eq!(events(&told), [WebhookEvent::Output]);
+    assert_eq!(told[0].created_at, at(700), "one message for both pieces");
+    assert!(take(store, 950).await.is_empty(), "one after the other");
+    arrived(store, &told[0]).await;
+    let told = take(store, 950).await;
+    assert_eq!(events(&told), [WebhookEvent::Logs]);
+    arrived(store, &told[0]).await;
+    assert!(take(store, 99_999).await.is_empty());
+}
+
+pub(super) async fn what_is_said_while_a_message_is_on_its_way_is_told_next(store: &dyn Store) {
+    start(store, "1").await;
+    say(store, "1", vec![said(EventKind::Log, 300)]).await;
+    let first = take(store, 800).await.remove(0);
+    say(store, "1", vec![said(EventKind::Log, 900)]).await;
+    arrived(store, &first).await;
+    assert!(take(store, 1_399).await.is_empty());
+    let second = take(store, 1_400).await.remove(0);
+    assert_eq!((second.tries, second.created_at), (1, at(900)));
+    let missed = store.settle_message(&second, Fate::Dropped, None);
+    missed.await.unwrap();
+    assert!(take(store, 99_999).await.is_empty());
+}
+
+pub(super) async fn what_gathers_holds_nothing_up(store: &dyn Store) {
+    let lease = start(store, "1").await;
+    say(store, "1", vec![said(EventKind::Log, 300)]).await;
+    say(store, "1", vec![said(EventKind::Output, 700)]).await;
+    let told = take(store, 800).await;
+    assert_eq!(events(&told), [WebhookEvent::Logs], "the output is not due");
+    end(store, &lease).await;
+    assert!(
+        take(store, 1_000).await.is_empty(),
+        "the lines are on their way"
+    );
+    arrived(store, &told[0]).await;
+    let told = take(store, 1_000).await;
+    assert_eq!(events(&told), [WebhookEvent::Completed]);
+    say(store, "1", vec![said(EventKind::Log, 1_001)]).await;
+    arrived(store, &told[0]).await;
+    let overtaken = take(store, 99_999).await;
+    assert_eq!(
+        events(&overtaken),
+        [WebhookEvent::Output],
+        "and nothing new"
+    );
 }
 
 pub(super) async fn messages_go_with_their_job(store: &dyn Store) {

@@ -23,7 +23,7 @@ use onstage_core::{
     batch::BatchSpec,
     job::{Idempotency, JobSpec, NewJob},
     usage::UsageKind,
-    webhook::Webhook,
+    webhook::{Webhook, WebhookEvent},
 };
 use onstage_engine::Loaded;
 use sha2::{Digest, Sha256};
@@ -64,7 +64,12 @@ async fn asked(call: &mut Call, id: &Id) -> Result<(Arc<Loaded>, Asked), Problem
         only_rows_of: None,
     };
     let filter = table.wish.webhook_events_filter.as_deref();
-    let webhook = wish::of(call, table.wish.webhook.as_deref(), filter)?;
+    let webhook = wish::of(
+        call,
+        table.wish.webhook.as_deref(),
+        filter,
+        &WebhookEvent::ENDS,
+    )?;
     let asked = Asked {
         spec,
         rows,

@@ -182,7 +182,7 @@ fn by_hand() -> [(&'static str, Value); 3] {
                     "version": {"type": "string", "description": "where the path names no model: the id of a version, or `owner/name`"},
                     "model": {"type": "string", "description": "where the path names no model: `owner/name`"},
                     "webhook": {"type": "string", "description": "an address that is told of the job that the prediction then is"},
-                    "webhook_events_filter": {"type": "array", "items": {"type": "string", "enum": ["start", "completed"]}},
+                    "webhook_events_filter": {"type": "array", "items": {"type": "string", "enum": ["start", "output", "logs", "completed"]}},
                 },
             }),
         ),

@@ -15,7 +15,10 @@ use crate::gateway::{
 };
 use bytes::Bytes;
 use http::StatusCode;
-use onstage_core::{ModelName, webhook::Webhook};
+use onstage_core::{
+    ModelName,
+    webhook::{Webhook, WebhookEvent},
+};
 use onstage_engine::Loaded;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -45,7 +48,7 @@ impl Body<'_> {
         let filter = self.webhook_events_filter.as_deref();
         Ok(Extras {
             stream: self.stream.unwrap_or(false),
-            webhook: wish::of(call, self.webhook.as_deref(), filter)?,
+            webhook: wish::of(call, self.webhook.as_deref(), filter, &WebhookEvent::ALL)?,
         })
     }
 }

@@ -5,9 +5,10 @@ use crate::gateway::{
     call::{Call, shortened},
     input::{hidden_fields, hide},
     problem::Problem,
+    said::{self, Said},
     wire::{
         prediction::{Known, Queue, links},
-        value::{Part, show_stored, show_value},
+        value::{Part, show_stored, show_text, show_value},
     },
 };
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use onstage_core::{
     prediction::{PredictionEnd, PredictionRecord},
     value::Stored,
 };
-use onstage_engine::{Finished, Ticket};
+use onstage_engine::{Finished, Loaded, Ticket};
 use std::{sync::Arc, time::Duration};
 
 /// Where a prediction is known.
@@ -245,11 +246,49 @@ fn bare(ticket: &Ticket, input: Bytes) -> Known {
 }
 
 pub(crate) async fn of_job(call: &Call, job: &Job, detail: Detail) -> Result<Known, Problem> {
+    let store = &*call.state.parts.store;
+    let version = store.version(&job.version).await?;
+    let schema = version.as_ref().and_then(|version| version.schema());
+    let around = Around {
+        // One that was handed over at its wait limit is a job too, and still the prediction of a realtime model.
+        background: schema.is_none_or(|schema| schema.background),
+        hidden: hidden_of(version.as_ref()),
+        said: match detail {
+            Detail::Whole => said::of_job(store, &job.id).await?,
+            Detail::Row => Said::default(),
+        },
+    };
+    with_around(call, job, around, detail).await
+}
+
+/// One that was submitted this moment: nothing of it needs to be looked up but its place in the queue.
+pub(crate) async fn of_new_job(call: &Call, job: &Job, loaded: &Loaded) -> Result<Known, Problem> {
+    let around = Around {
+        background: loaded.schema.background,
+        hidden: hidden_fields(Some(&loaded.schema), &loaded.version.config),
+        said: Said::default(),
+    };
+    with_around(call, job, around, Detail::Whole).await
+}
+
+/// What is known of a job elsewhere than in its row.
+struct Around {
+    background: bool,
+    hidden: Vec<String>,
+    said: Said,
+}
+
+async fn with_around(
+    call: &Call,
+    job: &Job,
+    around: Around,
+    detail: Detail,
+) -> Result<Known, Problem> {
     let JobSpec::Prediction { input, .. } = &job.spec else {
         return Err(missing(&job.id));
     };
     let input = shown(call, &job.id, input, Part::Input, detail).await?;
-    let version = call.state.parts.store.version(&job.version).await?;
+    let logs = around.said.logs.clone();
     let (output, predict_ms) = match &job.state {
         JobState::Succeeded {
             output: JobOutput::Prediction { output, predict_ms },
@@ -258,6 +297,7 @@ pub(crate) async fn of_job(call: &Call, job: &Job, detail: Detail) -> Result<Kno
             Some(shown(call, &job.id, output, Part::Output, detail).await?),
             Some(*predict_ms as f64),
         ),
+        JobState::Running { .. } => (so_far(call, &job.id, around.said).await?, None),
         _ => (None, None),
     };
     let queue = match job.state {
@@ -269,21 +309,14 @@ pub(crate) async fn of_job(call: &Call, job: &Job, detail: Detail) -> Result<Kno
         model: job.model.clone(),
         version: job.version.clone(),
         version_number: job.version_number,
-        // One that was handed over at its wait limit is a job too, and still the prediction of a realtime model.
-        background: version
-            .as_ref()
-            .and_then(|version| version.schema())
-            .is_none_or(|schema| schema.background),
-        input: hide(input, &hidden_of(version.as_ref())),
+        background: around.background,
+        input: hide(input, &around.hidden),
         output,
         status: job.state.status(),
         phase: job.state.phase(),
         reason: job.state.reason(),
         failure: crate::gateway::wire::batch::failure(&job.state).cloned(),
-        logs: match detail {
-            Detail::Whole => super::logs::of_job(call, &job.id).await?,
-            Detail::Row => String::new(),
-        },
+        logs,
         predict_ms,
         queue_ms: job
             .started_at
@@ -296,6 +329,16 @@ pub(crate) async fn of_job(call: &Call, job: &Job, detail: Detail) -> Result<Kno
         started_at: job.started_at,
         completed_at: job.state.completed_at(),
     })
+}
+
+/// What a job that goes on has streamed.
+async fn so_far(call: &Call, id: &Id, said: Said) -> Result<Option<Bytes>, Problem> {
+    let Some(pieces) = said.output() else {
+        return Ok(None);
+    };
+    let blobs = &*call.state.parts.blobs;
+    let shown = show_text(blobs, pieces, &links(call, id, Part::Output)).await?;
+    Ok(Some(shown))
 }
 
 /// Why a queued job waits.

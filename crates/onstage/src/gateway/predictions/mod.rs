@@ -14,7 +14,6 @@ mod hand_over;
 mod list;
 pub(crate) use list::{model_of, state_of, whose};
 mod logs;
-pub(crate) use logs::of_job as logs_of_job;
 mod put;
 pub(crate) use put::{own_id, under_id};
 pub(crate) mod start;

@@ -14,7 +14,7 @@ use http::{HeaderName, StatusCode, header};
 use onstage_core::{
     Error, Id, ModelName,
     fair::Urgency,
-    job::{Idempotency, Job, JobSpec, NewJob},
+    job::{Idempotency, JobSpec, NewJob},
     outcome::Status,
     people::Principal,
     ports::Submitted,
@@ -61,8 +61,12 @@ pub(crate) async fn start(call: &Call, mut wanted: Wanted) -> Answer {
     let streams = call.accepts("text/event-stream");
     let keyed = idempotency(call, &wanted)?;
     if wanted.is_job() || !bring_data(call, &mut wanted, streams).await? {
-        let job = submit(call, &wanted, keyed).await?;
-        return going_on(call, find::Place::Job(Box::new(job)), streams).await;
+        let submitted = submit(call, &wanted, keyed).await?;
+        if submitted.new && !streams {
+            let known = find::of_new_job(call, &submitted.job, &wanted.loaded).await?;
+            return accepted(call, known);
+        }
+        return going_on(call, find::Place::Job(Box::new(submitted.job)), streams).await;
     }
     let Some(keyed) = keyed else {
         wanted.input.record(call).await?;
@@ -205,12 +209,16 @@ pub(crate) fn source(call: &Call) -> &'static str {
 }
 
 /// Queues it durably; answers this or the same one before.
-async fn submit(call: &Call, wanted: &Wanted, key: Option<Idempotency>) -> Result<Job, Problem> {
+async fn submit(
+    call: &Call,
+    wanted: &Wanted,
+    key: Option<Idempotency>,
+) -> Result<Submitted, Problem> {
     let of_limit = (UsageKind::Background, Some(1));
     limit::check_new(call, &wanted.loaded.version, of_limit, key.as_ref()).await?;
     let submitted = submitted(call, wanted, key, None).await?;
     call.state.engine.nudge();
-    Ok(submitted.job)
+    Ok(submitted)
 }
 
 /// Makes a job of it, which `claimed_by` runs already. What it has in blobs goes when it is none.

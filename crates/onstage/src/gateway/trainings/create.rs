@@ -25,7 +25,7 @@ use onstage_core::{
     schema::ModelSchema,
     training::{Gate, TrainingSpec},
     usage::UsageKind,
-    webhook::Webhook,
+    webhook::{Webhook, WebhookEvent},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -95,7 +95,7 @@ async fn asked(
     let filter = wish.webhook_events_filter.as_deref();
     Ok(Asked {
         spec,
-        webhook: wish::of(call, wish.webhook.as_deref(), filter)?,
+        webhook: wish::of(call, wish.webhook.as_deref(), filter, &WebhookEvent::ALL)?,
         body_sha256: digest_if_keyed(call, bytes),
     })
 }

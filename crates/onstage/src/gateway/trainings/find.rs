@@ -3,8 +3,9 @@
 
 use crate::gateway::{
     call::{self, Call},
-    predictions::{find::queue, logs_of_job},
+    predictions::find::queue,
     problem::{Answer, Problem},
+    said,
     wire::training::{Around, Training, show},
 };
 use http::StatusCode;
@@ -48,7 +49,7 @@ pub(crate) async fn shown(
     };
     let around = Around {
         queue,
-        logs: logs_of_job(call, &job.id).await?,
+        logs: said::of_job(&*call.state.parts.store, &job.id).await?.logs,
         checkpoints: call.state.parts.store.checkpoints(&job.id).await?,
     };
     Ok(show(call, job, spec, around))

@@ -4,12 +4,13 @@
 use super::find;
 use crate::gateway::{
     call::{self, Call},
-    predictions::logs_of_job,
     problem::Answer,
+    said,
 };
 
 pub(crate) async fn run(call: Call) -> Answer {
     let id = call.id()?;
     find::find(&call, &id).await?;
-    Ok(call::text(logs_of_job(&call, &id).await?))
+    let said = said::of_job(&*call.state.parts.store, &id).await?;
+    Ok(call::text(said.logs))
 }

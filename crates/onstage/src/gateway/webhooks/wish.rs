@@ -7,15 +7,12 @@ use onstage_core::webhook::{Webhook, WebhookEvent};
 
 /// The longest address.
 const URL_BYTES_MAX: usize = 2_000;
-/// Replicate's events that are not told by webhooks here. Its clients list them beside the others, and lose nothing:
-/// the end brings all of it. Who asks for nothing else is told.
-const ELSEWHERE: [&str; 2] = ["output", "logs"];
-
-/// Who is to be told. Errors: 422, when the address is not allowed or nothing of what is asked for is told.
+/// Who is to be told, and of what: without a filter, of all that is `usual`. Errors: 422, when the address is not allowed.
 pub(crate) fn of<T: AsRef<str>>(
     call: &Call,
     url: Option<&str>,
     filter: Option<&[T]>,
+    usual: &[WebhookEvent],
 ) -> Result<Option<Webhook>, Problem> {
     let Some(url) = url.filter(|url| !url.is_empty()) else {
         return Ok(None);
@@ -27,38 +24,27 @@ pub(crate) fn of<T: AsRef<str>>(
     post.check(url)?;
     Ok(Some(Webhook {
         url: url.to_owned(),
-        events: events(filter)?,
+        events: filter.map_or_else(|| Ok(usual.to_vec()), events)?,
     }))
 }
 
-fn events<T: AsRef<str>>(filter: Option<&[T]>) -> Result<Vec<WebhookEvent>, Problem> {
-    let Some(words) = filter else {
-        return Ok(WebhookEvent::ALL.to_vec());
+fn events<T: AsRef<str>>(words: &[T]) -> Result<Vec<WebhookEvent>, Problem> {
+    let wrong = |got: &str| {
+        let names = WebhookEvent::ALL.map(WebhookEvent::name).join("`, `");
+        let expected = format!("some of `{names}`");
+        Problem::field("/webhook_events_filter", &expected, got)
     };
     let mut events = Vec::new();
-    for word in words.iter().map(AsRef::as_ref) {
-        match WebhookEvent::parse(word) {
-            Some(event) if !events.contains(&event) => events.push(event),
-            Some(_) => {}
-            None if ELSEWHERE.contains(&word) => {}
-            None => {
-                return Err(Problem::field(
-                    "/webhook_events_filter",
-                    "`start` or `completed`",
-                    "something else",
-                ));
-            }
+    for word in words {
+        let event = WebhookEvent::parse(word.as_ref()).ok_or_else(|| wrong("something else"))?;
+        if !events.contains(&event) {
+            events.push(event);
         }
     }
-    if events.is_empty() {
-        return Err(Problem::field(
-            "/webhook_events_filter",
-            "`start` or `completed`",
-            "neither",
-        )
-        .hint("webhooks are not told of output and logs while they come: read them at `/v1/predictions/{id}/events` or in what `completed` brings"));
+    match events.is_empty() {
+        true => Err(wrong("nothing")),
+        false => Ok(events),
     }
-    Ok(events)
 }
 
 #[cfg(test)]
@@ -67,8 +53,7 @@ mod tests {
 
     #[test]
     fn a_filter_says_what_is_told() {
-        let told = |words: &[&str]| events(Some(words)).ok();
-        assert_eq!(events::<&str>(None).ok(), Some(WebhookEvent::ALL.to_vec()));
+        let told = |words: &[&str]| events(words).ok();
         assert_eq!(
             told(&["completed", "completed"]),
             Some(vec![WebhookEvent::Completed])
@@ -77,8 +62,6 @@ mod tests {
             told(&["start", "output", "logs", "completed"]),
             Some(WebhookEvent::ALL.to_vec())
         );
-        let problem = events(Some(&ELSEWHERE)).unwrap_err();
-        assert!(problem.hint.unwrap().contains("/events"));
         assert_eq!(told(&["done"]), None);
         assert_eq!(told(&[]), None);
     }

@@ -99,7 +99,7 @@ pub(crate) struct NewBatch {
     pub(crate) limit: Option<u64>,
     /// An `https` address that is told of the job's start and end.
     pub(crate) webhook: Option<String>,
-    /// `start`, `completed`; both when absent.
+    /// Of `start`, `output`, `logs`, `completed`; the first and the last when absent.
     pub(crate) webhook_events_filter: Option<Vec<String>>,
 }
 

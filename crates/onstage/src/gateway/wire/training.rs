@@ -96,7 +96,7 @@ pub(crate) struct NewTraining {
     seed: Option<u64>,
     /// An address that is told of the job.
     webhook: Option<String>,
-    /// Of what: `start`, `completed`; both when absent.
+    /// Of what: `start`, `output`, `logs`, `completed`; all when absent.
     webhook_events_filter: Option<Vec<String>>,
 }
 
