@@ -59,17 +59,21 @@ class Client:
         return Running(self, record)
 
     def batch(self, model: str, table: Any, /, *, files: Any = None, **fields: Any) -> Running:
-        """Every row of a table through the model; `.wait().result()` is the table with answers.
+        """Every row of a table, or of a dataset (`"onstage://datasets/fish"`); `.wait().result()` is the table with answers.
 
         The live version computes, or the one that is named: `"lab/age@v3"`, `"lab/age@staging"`. Cells of inputs that
         are files are paths in `files`: a folder, a ZIP or TAR of one, or a dataset (`"onstage://datasets/photos"`).
         """
         name, _, version = model.partition("@")
-        body = {"table": self.upload(Table(table)), **({"version": version} if version else {}), **fields}
+        body = {"table": self._rows_of(table), **({"version": version} if version else {}), **fields}
         if files is not None:
             body["files"] = self._files_of(files)
         record = self.call("POST", f"{self._path(name)}/batches", body)
         return Running(self, record)
+
+    def _rows_of(self, table: Any) -> str:
+        named = isinstance(table, str) and table.startswith("onstage://")
+        return table if named else self.upload(Table(table))
 
     def train(self, model: str, inputs: Mapping[str, Any], /, **fields: Any) -> Running:
         """Train the live version, or that of `"lab/age@v3"`; `.wait().output["number"]` is the new version.

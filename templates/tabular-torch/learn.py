@@ -21,6 +21,7 @@ import onstage as on
 
 ROWS_MIN = 10
 CHECKPOINT_SECONDS = 30.0
+LOSSES_KEPT = ("loss", "trained")
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "learnt"
 
@@ -132,7 +133,7 @@ class Training:
         self._optimizer = getattr(torch.optim, name)(self._network.parameters(), **options)
         self._epoch = 0
         self._best: Optional[Dict[str, Any]] = None
-        """The epoch that did best on the rows held back: its number, its loss and its weights."""
+        """The epoch that did best on the rows held back: its number, its loss there and on the way, and its weights."""
 
     def run(self, loss: Tuple[str, Dict[str, Any]], seen: List[int], held_back: List[int], epochs: int) -> on.Weights:
         ctx, config = self._ctx, self._config
@@ -146,7 +147,7 @@ class Training:
             measured = self._measure(*measure)
             self._refuse_runaway(trained, measured["validation_loss"])
             self._epoch += 1
-            self._note(measured["validation_loss"])
+            self._note(measured["validation_loss"], trained)
             ctx.metric(step=self._epoch, loss=trained, **measured)
             ctx.progress(self._epoch, epochs, f"epoch {self._epoch}")
             if self._epoch % every == 0 or time.monotonic() - kept_at > CHECKPOINT_SECONDS:
@@ -204,10 +205,10 @@ class Training:
             "r2": 1 - (off**2).mean().item() / spread if spread else 0.0,
         }
 
-    def _note(self, loss: float) -> None:
+    def _note(self, loss: float, trained: float) -> None:
         if self._best is None or loss < self._best["loss"]:
             weights = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
-            self._best = {"epoch": self._epoch, "loss": loss, "weights": weights}
+            self._best = {"epoch": self._epoch, "loss": loss, "trained": trained, "weights": weights}
 
     def _is_over(self) -> bool:
         """Whether nothing has become better for long enough."""
@@ -221,7 +222,9 @@ class Training:
             "epoch": self._epoch,
             "network": self._network.state_dict(),
             "optimizer": self._optimizer.state_dict()["state"],
-            "best": {**best, "loss": torch.tensor(best["loss"], dtype=torch.float64)} if best else None,
+            "best": {**best, **{name: torch.tensor(best[name], dtype=torch.float64) for name in LOSSES_KEPT}}
+            if best
+            else None,
         }
         torch.save(state, CHECKPOINT)
         self._ctx.checkpoint(CHECKPOINT)
@@ -231,7 +234,7 @@ class Training:
         self._network.load_state_dict(state["network"])
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state["optimizer"]})
         self._epoch, best = state["epoch"], state["best"]
-        self._best = {**best, "loss": best["loss"].item()} if best else None
+        self._best = {**best, **{name: best[name].item() for name in LOSSES_KEPT}} if best else None
         self._ctx.log(f"goes on after epoch {self._epoch}")
 
     def _finish(self, measure: Tuple[torch.Tensor, torch.Tensor], rows: int) -> on.Weights:
@@ -240,4 +243,5 @@ class Training:
         self._network.load_state_dict(self._best["weights"])
         measured = self._measure(*measure)
         save(Path(WEIGHTS), self._plan, self._network.state_dict())
-        return on.Weights(WEIGHTS, metrics={**measured, "epochs": self._best["epoch"], "rows": rows})
+        of_best = {"loss": self._best["trained"], "epochs": self._best["epoch"], "rows": rows}
+        return on.Weights(WEIGHTS, metrics={**measured, **of_best})

@@ -11,13 +11,18 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// Tries of one message before it is dead.
 const TRIES_MAX: u32 = 10;
+/// Of one about what goes on; after that nothing more of its kind is told of the job.
+const PASSING_TRIES_MAX: u32 = 4;
 /// Base of the exponential wait between tries, and its cap: ten tries take about two hours.
 const WAIT_BASE_MS: u64 = 5_000;
 const WAIT_MS_MAX: u64 = 3_600_000;
 /// What a receiver answers that does not want to hear of it any more.
 const GONE: u16 = 410;
-/// What a job says meanwhile is told at most this often, all of it in one message.
-pub const GATHERED: Duration = Duration::from_millis(500);
+/// What a job says meanwhile is told at most this often, all of it in one message; of one that goes on for hours, less often.
+const GATHERED: Duration = Duration::from_millis(500);
+const GATHERED_MAX: Duration = Duration::from_secs(60);
+/// Of the time since the job was first started.
+const GATHERED_SHARE: u32 = 100;
 
 /// What a webhook is told of, in Replicate's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,7 +61,7 @@ impl WebhookEvent {
         self as u32 + 1
     }
 
-    /// Whether it is told while the job goes on. What comes later brings all of it again, so that it is tried once.
+    /// Whether it is told while the job goes on. It tells all there is when it is sent, and nothing once the job has ended.
     pub fn is_passing(self) -> bool {
         matches!(self, Self::Output | Self::Logs)
     }
@@ -76,6 +81,9 @@ impl WebhookEvent {
 pub struct Webhook {
     pub url: String,
     pub events: Vec<WebhookEvent>,
+    /// Whether the owner asked for it, who sees what others do not.
+    #[serde(default)]
+    pub for_owner: bool,
 }
 
 impl Webhook {
@@ -96,6 +104,7 @@ impl Webhook {
     pub fn of_said(
         &self,
         job: &Id,
+        started_at: Option<Timestamp>,
         kinds: impl IntoIterator<Item = EventKind>,
         at: Timestamp,
     ) -> Vec<Message> {
@@ -105,7 +114,7 @@ impl Webhook {
             .filter_map(|event| self.message(job, event, at));
         wanted
             .map(|message| Message {
-                not_before: at.plus(GATHERED),
+                not_before: gathered_until(started_at, at),
                 ..message
             })
             .collect()
@@ -134,9 +143,10 @@ pub struct Message {
 }
 
 impl Message {
-    /// Whether later messages of its job wait for it. One that gathers waits for nobody's sake.
+    /// Whether later messages of its job wait for it. What is told meanwhile does so only on its first way: one that gathers, or whose
+    /// receiver was away, keeps the end of the job from nobody.
     pub fn holds_up(&self) -> bool {
-        !self.event.is_passing() || self.tries > 0
+        !self.event.is_passing() || (self.tries > 0 && self.failure.is_none())
     }
 
     /// Whether it need not be sent any more: the end of the job brings it.
@@ -149,12 +159,18 @@ impl Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Arrived,
-    /// It is not missed: what comes later brings it.
+    /// Nobody needs it any more: the job has ended, and that is told.
     Dropped,
     Again {
         not_before: Timestamp,
     },
     Dead,
+}
+
+/// Until when it waits for more what was said `at` then.
+pub fn gathered_until(started_at: Option<Timestamp>, at: Timestamp) -> Timestamp {
+    let since = started_at.map_or(Duration::ZERO, |started_at| at.since(started_at));
+    at.plus((since / GATHERED_SHARE).clamp(GATHERED, GATHERED_MAX))
 }
 
 /// What a move of a job is worth telling to whom it wants told.
@@ -178,8 +194,8 @@ pub fn after_try(message: &Message, status: Option<u16>, jitter: f64, now: Times
     let tries = message.tries;
     match status {
         Some(200..=299) => Fate::Arrived,
-        _ if message.event.is_passing() => Fate::Dropped,
         Some(GONE) => Fate::Dead,
+        _ if message.event.is_passing() && tries >= PASSING_TRIES_MAX => Fate::Dead,
         _ if tries >= TRIES_MAX => Fate::Dead,
         _ => {
             let most = WAIT_BASE_MS
@@ -231,13 +247,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_meanwhile_is_tried_once() {
-        let of = |event, status| after_try(&message(event, 1), status, 1.0, Timestamp(0));
-        assert_eq!(of(WebhookEvent::Logs, None), Fate::Dropped);
-        assert_eq!(of(WebhookEvent::Output, Some(410)), Fate::Dropped);
-        assert_eq!(of(WebhookEvent::Output, Some(200)), Fate::Arrived);
+    fn what_is_told_meanwhile_is_given_up_sooner_and_holds_up_nothing() {
+        let of = |tries, status| {
+            let message = message(WebhookEvent::Logs, tries);
+            after_try(&message, status, 1.0, Timestamp(0))
+        };
+        assert!(matches!(of(1, None), Fate::Again { .. }));
+        assert_eq!(of(PASSING_TRIES_MAX, None), Fate::Dead);
+        assert_eq!(of(1, Some(410)), Fate::Dead);
+        assert_eq!(of(1, Some(200)), Fate::Arrived);
         assert!(!message(WebhookEvent::Logs, 0).holds_up());
         assert!(message(WebhookEvent::Logs, 1).holds_up());
+        let failed = Message {
+            failure: Some("500".to_owned()),
+            ..message(WebhookEvent::Logs, 1)
+        };
+        assert!(!failed.holds_up());
         assert!(message(WebhookEvent::Start, 0).holds_up());
     }
 
@@ -249,20 +274,29 @@ mod tests {
             EventKind::Output,
             EventKind::Log,
         ];
-        let told = |events: &[WebhookEvent]| {
+        let told = |events: &[WebhookEvent], at| {
             let hook = Webhook {
                 url: String::new(),
                 events: events.to_vec(),
+                for_owner: false,
             };
-            let told = hook.of_said(&"job-00001".parse().unwrap(), said, Timestamp(7));
+            let told = hook.of_said(
+                &"job-00001".parse().unwrap(),
+                Some(Timestamp(0)),
+                said,
+                Timestamp(at),
+            );
             told.iter()
                 .map(|message| (message.event, message.created_at.0, message.not_before.0))
                 .collect::<Vec<_>>()
         };
         let both = [(WebhookEvent::Output, 7, 507), (WebhookEvent::Logs, 7, 507)];
-        assert_eq!(told(&WebhookEvent::ALL), both);
-        assert_eq!(told(&[WebhookEvent::Logs]), both[1..]);
-        assert_eq!(told(&WebhookEvent::ENDS), []);
+        assert_eq!(told(&WebhookEvent::ALL, 7), both);
+        assert_eq!(told(&[WebhookEvent::Logs], 7), both[1..]);
+        assert_eq!(told(&WebhookEvent::ENDS, 7), []);
+        let hours = told(&[WebhookEvent::Logs], 3_600_000);
+        assert_eq!(hours[0].2, 3_636_000, "less often after an hour");
+        assert_eq!(told(&[WebhookEvent::Logs], 86_400_000)[0].2, 86_460_000);
     }
 
     #[test]

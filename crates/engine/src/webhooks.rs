@@ -1,4 +1,5 @@
-//! Sends what the outbox holds: each message until it arrives or has been tried often enough; those of one job in order.
+//! Sends what the outbox holds: each message until it arrives, has been tried often enough or tells what the job's end tells; those of
+//! one job in order.
 //! Does not know how messages are sent and where they may go; the post does.
 
 use crate::parts::Parts;

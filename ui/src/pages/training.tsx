@@ -117,8 +117,10 @@ function Ended({ training }: { training: Training }) {
 }
 
 function Measured({ view, over }: { view: TrainingView; over: boolean }) {
-  // A metric with a line has its last value above it.
-  const last = Object.entries(measured(view.record)).filter(([name]) => !(name in view.series));
+  // A metric with a line has its last value above it; the version may have another, of its best epoch.
+  const differs = (name: string, value: number) => view.series[name]?.at(-1)?.value !== value;
+  const last = Object.entries(measured(view.record)).filter(([name, value]) => differs(name, value));
+  const both = over && last.some(([name]) => name in view.series);
   const lines = Object.keys(view.series).length > 0;
   if (!lines && !last.length) {
     if (!over) return null;
@@ -142,6 +144,9 @@ function Measured({ view, over }: { view: TrainingView; over: boolean }) {
           </a>
         )}
       </div>
+      {both && (
+        <p className="fine">What the training gave in the end; the lines have what it measured on the way.</p>
+      )}
       {over && last.length > 0 && (
         <dl className="figures">
           {last.map(([name, value]) => (

@@ -48,7 +48,8 @@ export function NewVersion({ training, trained }: { training: Training; trained:
       </div>
       {version?.state === 'building' && (
         <p className="fine" role="status">
-          The version is tried with its examples before it can go live. {version.text}
+          The version is tried with its examples before it can go live
+          {version.text ? ` (${version.text})` : ''}.
         </p>
       )}
       {version?.state === 'failed' && version.error && <Notice title={version.error.message} />}

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     hex::hex,
     process::{Failed, HostVariables, Run, Spawner, Variables, run},
-    shelf::{Entry, Lock, blocking, make_room},
+    shelf::{Entry, Lock, blocking, make_room, sweep},
 };
 use onstage_core::{Error, Result, config::EnvironmentSection, outcome::Phase, ports::Preparing};
 use sha2::{Digest, Sha256};
@@ -19,9 +19,10 @@ use std::{
     collections::HashMap,
     ffi::OsString,
     fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// Making one environment; large frameworks on slow networks take a quarter of an hour.
@@ -44,8 +45,8 @@ pub(crate) struct Environments {
     /// Interpreters by what was asked for: starting each candidate takes a while.
     interpreters: Mutex<HashMap<Option<String>, Interpreter>>,
     known: Known,
-    /// What environments hold, by where they lie: a folder is read once.
-    locks: Mutex<HashMap<PathBuf, String>>,
+    /// What environments hold, by where they lie and when they were made: each is read once.
+    locks: Mutex<HashMap<PathBuf, (SystemTime, String)>>,
 }
 
 /// A ready environment.
@@ -71,8 +72,10 @@ impl Environments {
         spawner: Arc<Spawner>,
         bytes_max: u64,
     ) -> Self {
+        let root = data_dir.join("environments");
+        sweep(&root);
         Self {
-            root: data_dir.join("environments"),
+            root,
             bytes_max,
             host,
             spawner,
@@ -145,12 +148,14 @@ impl Environments {
     }
 
     fn lock_of(&self, interpreter: &Interpreter, dir: &Path) -> Result<String> {
+        let made_at = fs::metadata(dir.join(MARKER)).and_then(|facts| facts.modified());
+        let made_at = made_at.map_err(|error| on_disk(dir, error))?;
         let mut locks = self.locks.lock().expect("no holder panics");
-        if let Some(known) = locks.get(dir) {
+        if let Some((_, known)) = locks.get(dir).filter(|known| known.0 == made_at) {
             return Ok(known.clone());
         }
         let digest = lock::digest(interpreter, Some(dir)).map_err(|error| on_disk(dir, error))?;
-        locks.insert(dir.to_owned(), digest.clone());
+        locks.insert(dir.to_owned(), (made_at, digest.clone()));
         Ok(digest)
     }
 
@@ -188,7 +193,6 @@ impl Environments {
         };
         let making = async {
             remove(dir).await?;
-            self.locks.lock().expect("no holder panics").remove(dir);
             self.make(wanted, dir, folder, preparing).await
         };
         let made = match tokio::time::timeout(MAKE_MAX, making).await {
@@ -205,7 +209,18 @@ impl Environments {
         }
         made?;
         note_size(&lock, dir).await?;
-        make_room(&self.root, self.bytes_max, Some(entry))
+        drop(lock);
+        self.make_room(entry).await;
+        Ok(())
+    }
+
+    /// That another cannot go keeps nobody from the one that was made.
+    async fn make_room(&self, entry: &Entry) {
+        let (root, bytes_max, came) = (self.root.clone(), self.bytes_max, entry.clone());
+        let made = blocking(move || make_room(&root, bytes_max, Some(&came))).await;
+        if let Err(error) = made {
+            tracing::warn!(%error, "environments that nobody uses cannot make room");
+        }
     }
 
     async fn make(
@@ -383,7 +398,8 @@ fn size_of(dir: &Path) -> io::Result<u64> {
         let facts = entry.metadata()?;
         bytes += match facts.is_dir() {
             true => size_of(&entry.path())?,
-            false => facts.len(),
+            // Installers share files between environments and their cache.
+            false => facts.len() / facts.nlink().max(1),
         };
     }
     Ok(bytes)

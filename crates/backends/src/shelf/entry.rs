@@ -19,6 +19,7 @@ pub(super) const ARRIVING: &str = ".arriving-";
 pub(super) const ARRIVING_BEFORE: &str = ".placing-";
 const LOOK_AGAIN_MS: u64 = 50;
 
+#[derive(Clone)]
 pub(crate) struct Entry {
     place: PathBuf,
     lock: PathBuf,
@@ -157,9 +158,12 @@ impl Entry {
 
     /// Under the lock that is held alone. The lock goes last, so that nothing is left that nobody would find.
     pub(super) fn remove(&self, _lock: Lock) -> Result<()> {
-        match fs::remove_dir_all(&self.place) {
+        // Nobody may take what is half gone for whole.
+        let going = self.folder().join(format!("{}gone", self.arriving()));
+        match fs::rename(&self.place, &going) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(on_disk(error)),
-            _ => {}
+            Err(_) => {}
+            Ok(()) => fs::remove_dir_all(&going).map_err(on_disk)?,
         }
         fs::remove_file(&self.lock).map_err(on_disk)
     }

@@ -5,7 +5,7 @@ mod entry;
 mod room;
 
 pub(crate) use entry::{Entry, Lock};
-pub(crate) use room::make as make_room;
+pub(crate) use room::{make as make_room, sweep};
 
 use crate::durable;
 use onstage_core::{Error, Kind, Result};
@@ -30,7 +30,7 @@ pub(crate) struct Shelf {
 impl Shelf {
     /// What the dead have left there of what was on its way goes.
     pub(crate) fn new(folder: PathBuf, bytes_max: u64, wait_max: Duration) -> Self {
-        room::sweep(&folder);
+        sweep(&folder);
         Self {
             folder,
             bytes_max,

@@ -38,7 +38,7 @@ pub(crate) fn make(folder: &Path, bytes_max: u64, came: Option<&Entry>) -> Resul
 }
 
 /// Removes what was on its way when somebody died.
-pub(super) fn sweep(folder: &Path) {
+pub(crate) fn sweep(folder: &Path) {
     for found in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = found.file_name();
         let name = name.to_string_lossy();

@@ -48,7 +48,7 @@ pub(super) fn no_dataset(which: &DatasetRef) -> Error {
 
 pub(super) fn dataset_in_use(which: &DatasetRef, job: &Id) -> Error {
     Error::conflict(format!("dataset version `{which}` is used by job `{job}`"))
-        .hint("delete the job first, or keep the dataset")
+        .hint("what was computed from it can be retraced only as long as it is there; versions that no job used can be removed")
 }
 
 pub(super) fn no_schedule(id: &Id) -> Error {

@@ -8,9 +8,11 @@ use super::{
     push::words,
 };
 use crate::client::Client;
-use onstage_core::{Error, Result, batch::TableFormat};
+use onstage_core::{Error, Result, batch::TableFormat, dataset::DatasetRef};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
+
+const DATASETS: &str = "onstage://datasets/";
 
 /// Run every row of a table through a model
 #[derive(Debug, clap::Args)]
@@ -18,7 +20,7 @@ pub(super) struct Args {
     /// The model: `age`, `lab/age`, or one version of it, `age@v3` or `age@staging`
     #[arg(value_name = "MODEL")]
     model: String,
-    /// The table: CSV, JSON lines, Parquet or Arrow
+    /// The table: CSV, JSON lines, Parquet or Arrow; or a dataset, `onstage://datasets/fish`
     #[arg(value_name = "TABLE")]
     table: PathBuf,
     /// Which column an input takes, where the names differ (again for each)
@@ -42,10 +44,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
-    let table = caller.path(&args.table);
-    let out = out_path(caller, &args)?;
     let map = mapping(&args.map)?;
     let client = caller.client()?;
+    let table = Table::of(caller, &client, &args.table).await?;
+    let out = out_path(caller, &args, &table)?;
     let (model, version) = args
         .model
         .split_once('@')
@@ -53,21 +55,14 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
             (model, Some(version))
         });
     let model = crate::client::full_name(&client.model(model).await?);
-    let size = std::fs::metadata(&table)
-        .map_err(|error| {
-            Error::invalid(format!("table `{}` cannot be read", table.display())).because(error)
-        })?
-        .len();
     let interrupt = Interrupt::default();
     let work = async {
         let files = match &args.files {
             Some(files) => Some(upload_files(&client, &caller.path(files)).await?),
             None => None,
         };
-        let bar = Bar::bytes(size, "uploading");
-        let file = client.upload(&table, bar.moved()).await;
-        bar.end();
-        let mut body = body(&args, &map, words(&file?, "id"));
+        let named = table.named(&client).await?;
+        let mut body = body(&args, &map, &named, table.format);
         if let Some(files) = files {
             body["files"] = files.into();
         }
@@ -114,11 +109,66 @@ fn going_on(id: &str) -> String {
     )
 }
 
-fn out_path(caller: &Caller, args: &Args) -> Result<PathBuf> {
+/// Where the rows come from.
+struct Table {
+    /// None for a dataset.
+    file: Option<(PathBuf, u64)>,
+    /// The file's name, or what a file of the dataset would be called.
+    name: PathBuf,
+    dataset: String,
+    format: Option<TableFormat>,
+}
+
+impl Table {
+    async fn of(caller: &Caller, client: &Client, given: &Path) -> Result<Self> {
+        let text = given.to_string_lossy();
+        if let Some(dataset) = text.strip_prefix(DATASETS) {
+            let which: DatasetRef = dataset.parse()?;
+            let version = client.get(&super::data::path(&which)).await?;
+            let format = words(&version, "format");
+            return Ok(Self {
+                file: None,
+                name: PathBuf::from(format!("{}.{format}", which.name)),
+                dataset: text.into_owned(),
+                format: None,
+            });
+        }
+        let path = caller.path(given);
+        let size = std::fs::metadata(&path).map_err(|error| {
+            let missing = Error::invalid(format!("table `{}` cannot be read", path.display()));
+            match given.to_str().map(str::parse::<DatasetRef>) {
+                Some(Ok(which)) => missing.hint(format!("a dataset is named `{DATASETS}{which}`")),
+                _ => missing,
+            }
+            .because(error)
+        })?;
+        Ok(Self {
+            file: Some((path, size.len())),
+            name: given.to_owned(),
+            dataset: String::new(),
+            format: given.to_str().and_then(TableFormat::of_file_name),
+        })
+    }
+
+    /// How the job names it; a file is uploaded first.
+    async fn named(&self, client: &Client) -> Result<String> {
+        let Some((file, size)) = &self.file else {
+            return Ok(self.dataset.clone());
+        };
+        let bar = Bar::bytes(*size, "uploading");
+        let uploaded = client.upload(file, bar.moved()).await;
+        bar.end();
+        Ok(format!("onstage://files/{}", words(&uploaded?, "id")))
+    }
+}
+
+fn out_path(caller: &Caller, args: &Args, table: &Table) -> Result<PathBuf> {
     let out = match &args.out {
         Some(out) => caller.path(out),
-        None => out::for_table(&caller.folder, &args.table),
+        None => out::for_table(&caller.folder, &table.name),
     };
+    let kind = table.name.to_str().and_then(TableFormat::of_file_name);
+    out::of_kind(&out, kind)?;
     let same = |path: &Path| path.canonicalize().ok();
     if same(&out).is_some_and(|out| Some(out) == same(&caller.path(&args.table))) {
         return Err(Error::invalid("the result cannot go where the table lies")
@@ -141,8 +191,8 @@ fn mapping(pairs: &[String]) -> Result<Map<String, Value>> {
         .collect()
 }
 
-fn body(args: &Args, map: &Map<String, Value>, file: &str) -> Value {
-    let mut body = json!({"table": format!("onstage://files/{file}")});
+fn body(args: &Args, map: &Map<String, Value>, table: &str, format: Option<TableFormat>) -> Value {
+    let mut body = json!({"table": table});
     if !map.is_empty() {
         body["map"] = Value::Object(map.clone());
     }
@@ -152,7 +202,6 @@ fn body(args: &Args, map: &Map<String, Value>, file: &str) -> Value {
     if let Some(limit) = args.limit {
         body["limit"] = limit.into();
     }
-    let format = args.table.to_str().and_then(TableFormat::of_file_name);
     if let Some(format) = format {
         body["format"] = format.name().into();
     }

@@ -59,7 +59,7 @@ fn told(error: onstage_core::Error) -> String {
 }
 
 /// A version's path in the API.
-fn path(which: &DatasetRef) -> String {
+pub(super) fn path(which: &DatasetRef) -> String {
     let version = which
         .number
         .map_or_else(|| "newest".to_owned(), |number| number.to_string());

@@ -33,6 +33,9 @@ struct Export {
     /// Only newer than an age (`7d`) or day (`2026-05-01`)
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
+    /// Rows to train with: the inputs, and in this column what was corrected or found right
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
     /// How it is written
     #[arg(long, default_value = "jsonl", value_parser = ["jsonl", "csv"])]
     format: String,
@@ -69,6 +72,7 @@ async fn export(caller: &Caller, args: &Export) -> Result<(), Failure> {
         "model": model,
         "dataset": args.dataset,
         "format": args.format,
+        "target": args.target,
         "since": since,
     });
     let version = client.post("/v1/feedback/export", &wish).await?;

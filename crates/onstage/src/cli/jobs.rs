@@ -4,7 +4,7 @@
 use super::{batch, caller::Caller, exit::Failure, out, print, push::words, run, when};
 use crate::client::Client;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use onstage_core::{Error, Kind, Result, usage::Usd};
+use onstage_core::{Error, Kind, Result, batch::TableFormat, usage::Usd};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -135,6 +135,10 @@ async fn fetch(caller: &Caller, client: &Client, args: &Fetch) -> Result<(), Fai
         return run::result(caller, client, &record, out.as_deref()).await;
     }
     let table = PathBuf::from(words(&record["table"], "name"));
+    if let Some(out) = &out {
+        let kind = table.to_str().and_then(TableFormat::of_file_name);
+        out::of_kind(out, kind)?;
+    }
     let out = out.unwrap_or_else(|| out::for_table(&caller.folder, &table));
     batch::end(caller, client, &record, &out).await
 }

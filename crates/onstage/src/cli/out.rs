@@ -1,7 +1,7 @@
 //! Files that results are written to: looked at before anything is asked for, so that no work is done for nothing.
 //! Does not write them.
 
-use onstage_core::{Error, Result};
+use onstage_core::{Error, Result, batch::TableFormat};
 use std::path::{Path, PathBuf};
 
 /// Errors: invalid, when the file could not be written later.
@@ -26,6 +26,23 @@ pub(super) fn checked(path: &Path) -> Result<()> {
     tempfile::NamedTempFile::new_in(folder)
         .map(drop)
         .map_err(|error| cannot().because(error))
+}
+
+/// A result is of its table's kind: a name that says another would mislead whoever opens it. Errors: invalid.
+pub(super) fn of_kind(path: &Path, kind: Option<TableFormat>) -> Result<()> {
+    let named = path.to_str().and_then(TableFormat::of_file_name);
+    match kind.zip(named) {
+        Some((kind, other)) if other != kind => Err(Error::invalid(format!(
+            "the result is {}, and `{}` says something else",
+            kind.name(),
+            path.display()
+        ))
+        .hint(format!(
+            "name a file like `{}`",
+            path.with_extension(kind.name()).display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// `TABLE.result.csv` for a table, with a number where there is such a file already: an earlier result may have taken
@@ -68,6 +85,19 @@ mod tests {
             0,
             "looking leaves nothing behind"
         );
+    }
+
+    #[test]
+    fn a_result_is_not_called_what_it_is_not() {
+        let parquet = Some(TableFormat::Parquet);
+        assert!(of_kind(Path::new("a.parquet"), parquet).is_ok());
+        assert!(
+            of_kind(Path::new("a.result"), parquet).is_ok()
+                && of_kind(Path::new("a.csv"), None).is_ok()
+        );
+        let error = of_kind(Path::new("there/a.csv"), parquet).unwrap_err();
+        assert!(error.message.contains("is parquet"), "{error}");
+        assert!(error.hint.unwrap().contains("there/a.parquet"));
     }
 
     #[test]

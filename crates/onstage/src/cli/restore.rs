@@ -24,6 +24,9 @@ pub(super) async fn run(caller: &Caller, args: Args) -> Result<(), Failure> {
         let facts = json!({"from": made.folder, "data": settings.data, "files": made.files, "bytes": made.bytes});
         return print::json(&facts);
     }
+    print::say(
+        "a server on it does all that the original does, schedules and webhooks included: stop the original first",
+    );
     print::line(&format!(
         "{} files, {}, of {} are checked and in {}",
         made.files,

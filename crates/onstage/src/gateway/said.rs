@@ -16,6 +16,8 @@ const EVENTS_PER_READ: u32 = 1000;
 /// A longer output is not put together before it is whole.
 const PIECES_BYTES_MAX: usize = 256 * 1024;
 
+const JSON_TYPE: &str = r#""media_type":"application/json""#;
+
 #[derive(Default)]
 pub(crate) struct Said {
     /// Of very long logs, the beginning and the end.
@@ -58,7 +60,9 @@ impl Said {
         let Ok(Piece { chunk }) = serde_json::from_str(data) else {
             return;
         };
-        self.too_long |= self.pieces.len() + chunk.get().len() > PIECES_BYTES_MAX;
+        // A piece that is too large for its event lies elsewhere.
+        let elsewhere = chunk.get().starts_with(r#"{"$blob""#) && data.contains(JSON_TYPE);
+        self.too_long |= elsewhere || self.pieces.len() + chunk.get().len() > PIECES_BYTES_MAX;
         if !self.too_long {
             self.pieces
                 .push(if self.pieces.is_empty() { b'[' } else { b',' });

@@ -5,6 +5,7 @@ use crate::gateway::{
     said,
     wire::{
         maybe_time,
+        prediction::message,
         value::{Links, Part, show_text},
     },
 };
@@ -20,12 +21,12 @@ use serde_json::{Value, json};
 
 /// A message about the start says `processing`, whatever has become of the job since.
 pub(super) async fn of(
-    message: &Message,
+    about: &Message,
     job: &Job,
     store: &dyn Store,
     blobs: &dyn Blobs,
 ) -> Result<Value> {
-    if message.event == WebhookEvent::Start {
+    if about.event == WebhookEvent::Start {
         return Ok(begun(job));
     }
     let mut body = begun(job);
@@ -78,10 +79,7 @@ fn begun(job: &Job) -> Value {
 
 /// An output at rest, its files as links.
 async fn shown(job: &Job, at_rest: Bytes, blobs: &dyn Blobs) -> Result<Value> {
-    let links = Links {
-        base: format!("/v1/files/{}/content", job.id),
-        part: Part::Output,
-    };
+    let links = Links::new(format!("/v1/files/{}/content", job.id), Part::Output).only();
     let text = show_text(blobs, at_rest, &links).await?;
     Ok(serde_json::from_slice(&text).unwrap_or_default())
 }
@@ -114,7 +112,10 @@ fn ended(body: &mut Value, job: &Job) {
                 }
             }
         },
-        JobState::Failed { failure, .. } => body["error"] = json!(failure.message),
+        JobState::Failed { failure, .. } => {
+            let for_owner = job.webhook.as_ref().is_some_and(|hook| hook.for_owner);
+            body["error"] = json!(message(failure, &job.id, for_owner));
+        }
         _ => {}
     }
 }

@@ -19,7 +19,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
-/// From the look-up of the name to the end of the answer.
+/// From the reading of what is told to the end of the answer.
 const TOGETHER_MAX: Duration = Duration::from_secs(5);
 /// Where the secret lies in the store: no model's name has a space, so no model reads it.
 const SPACE: &str = "onstage webhooks";
@@ -131,14 +131,14 @@ impl Post for Poster {
 
     async fn send(&self, message: &Message, job: &Job) -> Result<u16> {
         let url = parsed(&message.url, &self.allowed)?;
-        let body = body::of(message, job, &*self.store, &*self.blobs).await?;
-        let body = body.to_string();
-        let secret = self.secret().await?;
-        let id = message_id(message);
-        let seconds = self.clock.now().0 / 1_000;
-        let signature = sign::signature(&secret, &id, seconds, &body)?;
-        let tls = self.tls.get_or_try_init(async || wire::trust()).await?;
         let sending = async {
+            let body = body::of(message, job, &*self.store, &*self.blobs).await?;
+            let body = body.to_string();
+            let secret = self.secret().await?;
+            let id = message_id(message);
+            let seconds = self.clock.now().0 / 1_000;
+            let signature = sign::signature(&secret, &id, seconds, &body)?;
+            let tls = self.tls.get_or_try_init(async || wire::trust()).await?;
             let addresses = self.addresses(&url).await?;
             let headers = [
                 ("webhook-id", id),

@@ -226,18 +226,78 @@ async fn feedback_is_exported_and_a_batch_job_runs_over_a_dataset() {
 
     fs::write(world.folder.path().join("n.csv"), "n\n1\n2\n3\n").unwrap();
     world.ok(&["data", "put", "numbers", "n.csv"]).await;
-    let table = json!({"table": "onstage://datasets/numbers"});
-    let (status, job) = world.post("/v1/models/lab/double/batches", &table).await;
-    assert_eq!(status, 202, "{job}");
-    let job = world
-        .finished(&format!("/v1/batches/{}", job["id"].as_str().unwrap()))
-        .await;
-    assert_eq!(
-        (&job["status"], &job["counts"]["done"]),
-        (&Value::from("succeeded"), &json!(3))
+    let table = "onstage://datasets/numbers";
+    let out = world.ok(&["batch", "double", table]).await;
+    assert!(out.trim().ends_with("numbers.result.csv"), "{out}");
+    let result = fs::read_to_string(out.trim()).unwrap();
+    assert_eq!(result, "n,answer,error\n1,2,\n2,4,\n3,6,\n");
+    let wrong = ["batch", "double", table, "--out", "r.parquet"];
+    let refused = world.run(&wrong).await;
+    let said = text(&refused.stderr);
+    assert!(said.contains("is csv") && said.contains("r.csv"), "{said}");
+    let missing = world.run(&["batch", "double", "numbers"]).await;
+    assert!(
+        text(&missing.stderr).contains(table),
+        "{}",
+        text(&missing.stderr)
     );
-    let refused = world.run(&["data", "rm", "numbers@v1"]).await;
+    fs::write(world.folder.path().join("n.csv"), "n\n7\n").unwrap();
+    world.ok(&["data", "put", "numbers", "n.csv"]).await;
+    let refused = world.run(&["data", "rm", "numbers", "--all"]).await;
     assert_eq!(refused.status.code(), Some(3), "{}", text(&refused.stderr));
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("numbers@v1") && said.contains("1 other version is removed"),
+        "{said}"
+    );
+    world.close().await;
+}
+
+/// What people said is rows to train with, also when the request had line breaks.
+#[tokio::test]
+async fn feedback_becomes_rows_to_train_with() {
+    let world = World::start().await;
+    world.push("double", DOUBLE, &[]).await;
+    for (n, said) in [
+        (4, json!({"rating": -1, "correction": 9})),
+        (5, json!({"rating": 1})),
+        (6, json!({"rating": -1})),
+    ] {
+        let body = format!("{{\n  \"input\": {{\r\n    \"n\": {n}\n  }}\n}}");
+        let path = "/v1/models/lab/double/predictions";
+        let request = world.request(reqwest::Method::POST, path);
+        let request = request
+            .header("content-type", "application/json")
+            .body(body);
+        let (_, made) = crate::world::answer(request).await;
+        let path = format!("/v1/predictions/{}/feedback", made["id"].as_str().unwrap());
+        let (status, problem) = world.post(&path, &said).await;
+        assert_eq!(status, 201, "{problem:#}");
+    }
+    let export = ["feedback", "export", "double", "--dataset", "said"];
+    world.ok(&export).await;
+    let shown = world.ok_json(&["data", "show", "said"]).await;
+    assert_eq!(shown["rows"].as_array().unwrap().len(), 3, "{shown:#}");
+    for format in ["csv", "jsonl"] {
+        let more = ["--format", format, "--target", "twice"];
+        world.ok(&[&export[..], &more].concat()).await;
+        let shown = world.ok_json(&["data", "show", "said"]).await;
+        // A preview of a CSV shows its cells as they are.
+        let cell = |row: &Value, name: &str| row[name].to_string().replace('"', "");
+        let rows = shown["rows"].as_array().unwrap().iter();
+        let rows: Vec<_> = rows
+            .map(|row| format!("{} {}", cell(row, "n"), cell(row, "twice")))
+            .collect();
+        let newest_first = ["5 10", "4 9"];
+        assert_eq!(rows, newest_first, "{shown:#}");
+    }
+    let taken = [&export[..], &["--target", "n"]].concat();
+    let refused = world.run(&taken).await;
+    assert!(
+        text(&refused.stderr).contains("no input has"),
+        "{}",
+        text(&refused.stderr)
+    );
     world.close().await;
 }
 

@@ -8,7 +8,7 @@ use onstage_core::{
     event::NewEvent,
     job::JobState,
     ports::{Cursor, Listed, Outbox, Page},
-    webhook::{Fate, GATHERED, Message, WebhookEvent, news},
+    webhook::{Fate, Message, WebhookEvent, gathered_until, news},
 };
 use std::collections::BTreeMap;
 
@@ -60,6 +60,7 @@ impl Outbox for MemoryStore {
     ) -> Result<()> {
         let mut state = self.lock();
         let place = (message.job.clone(), message.event.number());
+        let started_at = state.jobs.get(&message.job).and_then(|job| job.started_at);
         let kept = state.messages.get_mut(&place);
         let Some(kept) = kept.filter(|kept| !kept.dead && kept.message.tries == message.tries)
         else {
@@ -69,7 +70,8 @@ impl Outbox for MemoryStore {
             // More was said meanwhile.
             Fate::Arrived | Fate::Dropped if kept.message.created_at != message.created_at => {
                 kept.message.tries = 0;
-                kept.message.not_before = kept.message.created_at.plus(GATHERED);
+                kept.message.failure = None;
+                kept.message.not_before = gathered_until(started_at, kept.message.created_at);
             }
             Fate::Arrived | Fate::Dropped => {
                 state.messages.remove(&place);
@@ -131,12 +133,12 @@ impl State {
     /// A job that goes on has said something: whoever wants to know is told soon.
     pub(super) fn tell_said(&mut self, id: &Id, events: &[NewEvent]) {
         let job = self.jobs.get(id).filter(|job| !job.state.is_final());
-        let webhook = job.and_then(|job| job.webhook.as_ref());
-        let (Some(webhook), Some(last)) = (webhook, events.last()) else {
+        let webhook = job.and_then(|job| Some((job.started_at, job.webhook.as_ref()?)));
+        let (Some((started_at, webhook)), Some(last)) = (webhook, events.last()) else {
             return;
         };
         let kinds = events.iter().map(|event| event.kind);
-        for message in webhook.of_said(id, kinds, last.at) {
+        for message in webhook.of_said(id, started_at, kinds, last.at) {
             let place = (id.clone(), message.event.number());
             let at = message.created_at;
             let kept = Kept {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::store::rules;
 use onstage_core::{
-    Error, Id, Result,
+    Error, Id, Result, Timestamp,
     event::{Event, EventKind, NewEvent},
     job::Lease,
     webhook::Webhook,
@@ -104,9 +104,9 @@ async fn append_to(
     }
     insert(transaction, &rows).await?;
     for (job, events) in of_jobs {
-        if let (Some(webhook), Some(last)) = (told.get(*job), events.last()) {
+        if let (Some((started_at, webhook)), Some(last)) = (told.get(*job), events.last()) {
             let kinds = events.iter().map(|event| event.kind);
-            let messages = webhook.of_said(job, kinds, last.at);
+            let messages = webhook.of_said(job, *started_at, kinds, last.at);
             outbox::gather(transaction, &messages).await?;
         }
     }
@@ -117,9 +117,9 @@ async fn append_to(
 async fn last_numbers<'a>(
     transaction: &DatabaseTransaction,
     jobs: impl Iterator<Item = &'a Id>,
-) -> Result<(HashMap<Id, u64>, HashMap<Id, Webhook>)> {
+) -> Result<(HashMap<Id, u64>, HashMap<Id, (Option<Timestamp>, Webhook)>)> {
     let select = Query::select()
-        .columns(["id", "events", "completed_at", "webhook_json"])
+        .columns(["id", "events", "started_at", "completed_at", "webhook_json"])
         .from("jobs")
         .and_where(Expr::col("id").is_in(jobs.map(Id::as_str)))
         .order_by("id", Order::Asc)
@@ -130,9 +130,10 @@ async fn last_numbers<'a>(
     for found in &rows {
         let id = row::id(found)?;
         let ended: Option<i64> = row::get(found, "completed_at")?;
+        let started_at: Option<i64> = row::get(found, "started_at")?;
         // A webhook that cannot be read is told of nothing; the job's log goes on.
         if let (None, Ok(Some(webhook))) = (ended, row::maybe_json(found, "webhook_json")) {
-            told.insert(id.clone(), webhook);
+            told.insert(id.clone(), (started_at.map(Timestamp), webhook));
         }
         numbers.insert(id, row::count(found, "events")?);
     }

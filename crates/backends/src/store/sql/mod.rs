@@ -105,11 +105,17 @@ async fn of_file(
     writing: DatabaseConnection,
     durability: Durability,
 ) -> Result<SqlStore> {
+    sqlite::undo_in_memory(&writing).await?;
     let readers = sqlite::connect_readers(path).await?;
     let path = path.to_owned();
     let reopen = move || {
         let path = path.clone();
-        async move { sqlite::connect_writer(&path, durability).await }.boxed()
+        async move {
+            let writing = sqlite::connect_writer(&path, durability).await?;
+            sqlite::undo_in_memory(&writing).await?;
+            Ok(writing)
+        }
+        .boxed()
     };
     let writer = Writer::start(writing, Box::new(reopen));
     let read_from = Presence::default();

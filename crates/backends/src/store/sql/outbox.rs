@@ -8,7 +8,7 @@ use onstage_core::{
     Error, Id, Result, Timestamp,
     job::{Job, JobState},
     ports::{Listed, Outbox, Page},
-    webhook::{Fate, GATHERED, Message, WebhookEvent, news},
+    webhook::{Fate, Message, WebhookEvent, gathered_until, news},
 };
 use sea_orm::{
     Condition, ConnectionTrait, DatabaseTransaction, Order, QueryResult,
@@ -204,11 +204,14 @@ async fn gone(transaction: &DatabaseTransaction, message: &Message) -> Result<()
     if deleted.rows_affected() == 1 {
         return Ok(());
     }
-    let wait = GATHERED.as_millis() as i64;
+    let Some(more_at) = said_since(transaction, message).await? else {
+        return Err(taken_by_another(message));
+    };
     let again = Query::update()
         .table("outbox")
         .value("tries", 0_i64)
-        .value("not_before", Expr::col("created_at").add(wait))
+        .value("failure", Option::<String>::None)
+        .value("not_before", more_at.0)
         .cond_where(this(message))
         .take();
     match transaction
@@ -233,6 +236,31 @@ async fn revive(transaction: &DatabaseTransaction, job: &Id, now: Timestamp) -> 
         .take();
     let result = transaction.execute(&update).await.map_err(store_error)?;
     Ok(result.rows_affected())
+}
+
+/// Until when what was said since the message was taken gathers; none when the message is not there as it was taken.
+async fn said_since(
+    transaction: &DatabaseTransaction,
+    message: &Message,
+) -> Result<Option<Timestamp>> {
+    let last = Query::select()
+        .column("created_at")
+        .from("outbox")
+        .cond_where(this(message))
+        .take();
+    let started = Query::select()
+        .column("started_at")
+        .from("jobs")
+        .and_where(Expr::col("id").eq(message.job.as_str()))
+        .take();
+    let last = transaction.query_one(&last).await.map_err(store_error)?;
+    let started = transaction.query_one(&started).await.map_err(store_error)?;
+    let (Some(last), Some(started)) = (last, started) else {
+        return Ok(None);
+    };
+    let started: Option<i64> = row::get(&started, "started_at")?;
+    let last = row::time(&last, "created_at")?;
+    Ok(Some(gathered_until(started.map(Timestamp), last)))
 }
 
 /// What waits for an earlier message of its job is left out, and so takes no place from others.
@@ -265,7 +293,10 @@ fn holds_up(table: &'static str) -> SimpleExpr {
         .into_iter()
         .filter(|event| event.is_passing());
     let is_passing = Expr::col((table, "event")).is_in(passing.map(WebhookEvent::name));
-    is_passing.not().or(Expr::col((table, "tries")).gt(0_i64))
+    let first_way = Expr::col((table, "tries"))
+        .gt(0_i64)
+        .and(Expr::col((table, "failure")).is_null());
+    is_passing.not().or(first_way)
 }
 
 fn read(row: &QueryResult) -> Result<Message> {

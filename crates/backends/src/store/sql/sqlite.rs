@@ -62,6 +62,13 @@ pub(super) async fn connect_writer(
     }
 }
 
+/// What a statement may have to undo goes to no file from now on: each write of many rows made one, in a folder that may be full
+/// or not writable. Not for making tables and for reading, which may sort more than fits into memory.
+pub(super) async fn undo_in_memory(connection: &DatabaseConnection) -> Result<()> {
+    let set = connection.execute_unprepared("PRAGMA temp_store = MEMORY");
+    set.await.map(drop).map_err(store_error)
+}
+
 /// Connections that cannot write.
 pub(super) async fn connect_readers(path: &Path) -> Result<DatabaseConnection> {
     connect(path, READERS_MAX, Durability::Full, true).await
@@ -102,9 +109,7 @@ async fn connect(
                 .foreign_keys(true)
                 .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
                 .pragma("journal_mode", "WAL")
-                .pragma("synchronous", durability.synchronous())
-                // What a statement may have to undo goes to no file in a folder that may be full or not writable.
-                .pragma("temp_store", "MEMORY");
+                .pragma("synchronous", durability.synchronous());
             if only_reads {
                 sqlite.pragma("query_only", "ON")
             } else {

@@ -145,6 +145,7 @@ every_store! {
         many_senders_take_each_message_once,
         what_a_job_says_is_gathered_and_told,
         what_is_said_while_a_message_is_on_its_way_is_told_next,
+        who_is_away_meanwhile_is_told_the_end_all_the_same,
         what_gathers_holds_nothing_up,
         messages_go_with_their_job,
     }

@@ -21,6 +21,7 @@ pub(in crate::store) fn hook(events: &[WebhookEvent]) -> Webhook {
     Webhook {
         url: "https://example.org/hook".to_owned(),
         events: events.to_vec(),
+        for_owner: false,
     }
 }
 
@@ -293,6 +294,20 @@ pub(super) async fn what_is_said_while_a_message_is_on_its_way_is_told_next(stor
     let missed = store.settle_message(&second, Fate::Dropped, None);
     missed.await.unwrap();
     assert!(take(store, 99_999).await.is_empty());
+}
+
+pub(super) async fn who_is_away_meanwhile_is_told_the_end_all_the_same(store: &dyn Store) {
+    let lease = start(store, "1").await;
+    say(store, "1", vec![said(EventKind::Log, 300)]).await;
+    let missed = take(store, 800).await.remove(0);
+    let wait = Fate::Again {
+        not_before: at(90_000),
+    };
+    let settled = store.settle_message(&missed, wait, Some("500".to_owned()));
+    settled.await.unwrap();
+    end(store, &lease).await;
+    let told = take(store, 1_000).await;
+    assert_eq!(events(&told), [WebhookEvent::Completed]);
 }
 
 pub(super) async fn what_gathers_holds_nothing_up(store: &dyn Store) {

@@ -234,6 +234,12 @@ impl CellFiles {
                     "`{cell}` is not among the job's files: a cell is the path of its file in their archive"
                 ),
             ),
+            None if wanted.is_dataset => failure(
+                wanted,
+                &format!(
+                    "`{cell}` is no file, and rows cannot name datasets: name an uploaded file (`onstage://files/…`), or give the job an archive as its `files` and paths in it"
+                ),
+            ),
             None => failure(
                 wanted,
                 &format!(

@@ -80,7 +80,9 @@ pub(super) fn tell_failure(job: &Value) -> Failure {
     if let Some(traceback) = job["traceback"].as_str() {
         print::say(traceback.trim_end());
     }
-    let hint = if what.contains("no column") {
+    let hint = if what.ends_with("to compare with") || what.contains(" to compare with;") {
+        "name the column with the true answers by `--label COLUMN`".to_owned()
+    } else if what.contains("no column") {
         "say which column an input takes with `--map INPUT=COLUMN`".to_owned()
     } else {
         format!("see its log with `onstage logs {}`", words(job, "id"))
@@ -89,7 +91,7 @@ pub(super) fn tell_failure(job: &Value) -> Failure {
     Failure::Told
 }
 
-/// `1797 rows, 3 failed, accuracy 97.2 %, 4200 rows/s`, and the first failed rows.
+/// `1797 rows, 3 failed, accuracy 97.2 % of the other 1794, 4200 rows/s`, and the first failed rows.
 pub(super) async fn sum_up(client: &Client, job: &Value) -> Result<()> {
     let failed = job["counts"]["failed"].as_u64().unwrap_or(0);
     print::say(&summary(job));
@@ -104,11 +106,9 @@ pub(super) async fn sum_up(client: &Client, job: &Value) -> Result<()> {
         let error = item["error"]
             .as_str()
             .map_or_else(|| item["error"]["message"].to_string(), str::to_owned);
-        print::say(&format!(
-            "  row {}: {}",
-            item["index"],
-            print::short(&error, 160)
-        ));
+        // People count from one, as the page does.
+        let row = item["index"].as_u64().map_or(0, |index| index + 1);
+        print::say(&format!("  row {row}: {}", print::short(&error, 160)));
     }
     if failed > FAILED_SHOWN_MAX as u64 {
         print::say(&format!(
@@ -137,7 +137,11 @@ fn summary(job: &Value) -> String {
         parts.push(format!("{failed} failed"));
     }
     if let Some(accuracy) = job["metrics"]["accuracy"].as_f64() {
-        parts.push(format!("accuracy {:.1} %", accuracy * 100.0));
+        let of = match failed {
+            0 => String::new(),
+            _ => format!(" of the other {done}"),
+        };
+        parts.push(format!("accuracy {:.1} %{of}", accuracy * 100.0));
     }
     if let Some(rate) = job["metrics"]["rows_per_s"].as_f64() {
         parts.push(format!("{rate:.0} rows/s"));
@@ -155,10 +159,10 @@ mod tests {
 
     #[test]
     fn a_job_is_summed_up_in_a_line() {
-        let job = json!({"counts": {"total": 1797, "done": 1797, "failed": 3}, "metrics": {"accuracy": 0.972, "rows_per_s": 4200.4, "cost_usd": 0.2}});
+        let job = json!({"counts": {"total": 1797, "done": 1794, "failed": 3}, "metrics": {"accuracy": 0.972, "rows_per_s": 4200.4, "cost_usd": 0.2}});
         assert_eq!(
             summary(&job),
-            "1797 rows, 3 failed, accuracy 97.2 %, 4200 rows/s, 0.20 USD"
+            "1797 rows, 3 failed, accuracy 97.2 % of the other 1794, 4200 rows/s, 0.20 USD"
         );
         let far = json!({"cost_usd": 0.12, "cost_usd_expected": 0.8});
         assert_eq!(cost(&far).unwrap(), "0.12 USD of about 0.80 USD");

@@ -40,7 +40,8 @@ impl Screen {
         if self.json {
             return print::line(&record.to_string());
         }
-        texts(&[words(record, "logs").trim_end()])
+        let (error, traceback) = failure(record);
+        texts(&[words(record, "logs").trim_end(), traceback, error])
     }
 
     /// Says whose lines follow, unless those before were theirs too.

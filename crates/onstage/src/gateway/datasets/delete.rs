@@ -18,7 +18,7 @@ pub(crate) async fn one(call: Call) -> Answer {
 pub(crate) async fn all(call: Call) -> Answer {
     let name = name(&call)?;
     find(&call, &DatasetRef::newest(name.clone())).await?;
-    let mut kept: Option<Error> = None;
+    let (mut kept, mut removed): (Option<Error>, u32) = (None, 0);
     let mut after = None;
     loop {
         let page = Page {
@@ -28,7 +28,7 @@ pub(crate) async fn all(call: Call) -> Answer {
         let listed = call.state.parts.store.dataset_versions(&name, page).await?;
         for version in &listed.rows {
             match remove(&call, &version.reference()).await {
-                Ok(()) => {}
+                Ok(()) => removed += 1,
                 Err(error) if error.kind == Kind::NotFound => {}
                 Err(error) if error.kind == Kind::Conflict => {
                     kept.get_or_insert(error);
@@ -42,6 +42,14 @@ pub(crate) async fn all(call: Call) -> Answer {
         }
     }
     match kept {
+        Some(mut error) if removed > 0 => {
+            let others = match removed {
+                1 => "1 other version is".to_owned(),
+                more => format!("{more} other versions are"),
+            };
+            error.message = format!("{}; it stays, {others} removed", error.message);
+            Err(Problem::from(error))
+        }
         Some(error) => Err(Problem::from(error)),
         None => Ok(call::no_content()),
     }

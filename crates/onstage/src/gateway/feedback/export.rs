@@ -9,6 +9,7 @@ use crate::gateway::{
     problem::{Answer, Problem},
     wire::{
         feedback::{ExportColumns, NewExport, export_line},
+        lessons::Lessons,
         parse_time,
     },
 };
@@ -54,10 +55,16 @@ pub(crate) async fn run(mut call: Call) -> Answer {
         return Err(none(&model));
     }
     let key = format!("datasets/{}", call.state.parts.new_id());
+    let lessons = match wish.target {
+        Some(target) => Some(lessons(&mut rows, target, &model).await?),
+        None => None,
+    };
     let mut writer = call.state.parts.blobs.writer(&key).await?;
     // The columns of a CSV are known when all rows were seen.
     let mut columns = ExportColumns::default();
-    if format == DatasetFormat::Csv {
+    if let Some(lessons) = lessons.as_ref().filter(|_| format == DatasetFormat::Csv) {
+        writer.write(Bytes::from(lessons.header()?)).await?;
+    } else if format == DatasetFormat::Csv {
         rows.rewind();
         while let Some(page) = rows.next().await? {
             page.iter().for_each(|row| columns.see(row));
@@ -68,9 +75,11 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     while let Some(page) = rows.next().await? {
         let mut text = Vec::new();
         for row in &page {
-            match format {
-                DatasetFormat::Csv => columns.write(row, &mut text)?,
-                _ => export_line(row, &mut text)?,
+            match (format, &lessons) {
+                (DatasetFormat::Csv, Some(lessons)) => lessons.write_csv(row, &mut text)?,
+                (_, Some(lessons)) => lessons.write_line(row, &mut text)?,
+                (DatasetFormat::Csv, None) => columns.write(row, &mut text)?,
+                (_, None) => export_line(row, &mut text)?,
             }
         }
         writer.write(Bytes::from(text)).await?;
@@ -78,6 +87,32 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     let blob = writer.finish().await?;
     let (version, new) = datasets::add(&call, coming, blob, &[]).await?;
     datasets::answer(&call, &version, new)
+}
+
+/// Looks through all of it. Errors: 422, when nobody said what is right, or an input has the target's name.
+async fn lessons(
+    rows: &mut Rows<'_>,
+    target: String,
+    model: &ModelName,
+) -> Result<Lessons, Problem> {
+    let (mut lessons, mut any) = (Lessons::new(target), false);
+    rows.rewind();
+    while let Some(page) = rows.next().await? {
+        for row in &page {
+            any |= lessons.see(row);
+        }
+    }
+    if !any {
+        return Err(none(model).hint("a row to train with has a 👍 or a correction"));
+    }
+    if lessons.is_ambiguous() {
+        return Err(Problem::field(
+            "/target",
+            "a name that no input has",
+            "an input's name",
+        ));
+    }
+    Ok(lessons)
 }
 
 /// The feedback, newest first, a page at a time.

@@ -55,7 +55,8 @@ pub(crate) async fn run(mut call: Call) -> Answer {
         correction,
         who: call.principal()?.id.clone(),
         input: kept(Some(&known.input)),
-        output: kept(known.output.as_ref()),
+        // What is still streamed is no answer yet.
+        output: kept(known.output.as_ref().filter(|_| known.status.is_final())),
         created_at: parts.clock.now(),
     };
     let stored = parts.store.put_feedback(given).await?;

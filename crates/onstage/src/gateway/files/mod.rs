@@ -15,6 +15,7 @@ use super::{
     input::{hide, read_blob},
     predictions::find::{self, Place},
     problem::Problem,
+    said,
     table::{
         Gives::{Json, Media, Nothing, Page},
         PAGING, Route, Takes, route,
@@ -164,6 +165,13 @@ pub(crate) async fn inside(
                 output: JobOutput::Prediction { output, .. },
                 ..
             } => output,
+            JobState::Running { .. } => {
+                let said = said::of_job(&*call.state.parts.store, &job.id).await?;
+                let so_far = said.output().ok_or_else(missing)?;
+                return nth_file(&so_far, number)
+                    .map(Inside::from)
+                    .ok_or_else(missing);
+            }
             _ => return Err(missing()),
         },
         (Place::Record(record), Part::Input) => record.input,

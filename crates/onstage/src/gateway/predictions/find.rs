@@ -337,7 +337,8 @@ async fn so_far(call: &Call, id: &Id, said: Said) -> Result<Option<Bytes>, Probl
         return Ok(None);
     };
     let blobs = &*call.state.parts.blobs;
-    let shown = show_text(blobs, pieces, &links(call, id, Part::Output)).await?;
+    let links = links(call, id, Part::Output).only();
+    let shown = show_text(blobs, pieces, &links).await?;
     Ok(Some(shown))
 }
 

@@ -31,8 +31,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-/// What a request says; what stock clients add is ignored.
+/// What a request says. A misspelt gate is refused, not left out.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Body<'a> {
     #[serde(borrow, default)]
     input: Option<&'a RawValue>,

@@ -230,10 +230,7 @@ mod tests {
                 .map(|bytes| Bytes::from_static(bytes))
                 .collect(),
         };
-        let links = Links {
-            base: "/v1/files/p/content".to_owned(),
-            part: Part::Output,
-        };
+        let links = Links::new("/v1/files/p/content".to_owned(), Part::Output);
         tensors(outputs, &value, &links)
     }
 

@@ -24,6 +24,7 @@ pub(crate) fn of<T: AsRef<str>>(
     post.check(url)?;
     Ok(Some(Webhook {
         url: url.to_owned(),
+        for_owner: call.is_owner(),
         events: filter.map_or_else(|| Ok(usual.to_vec()), events)?,
     }))
 }

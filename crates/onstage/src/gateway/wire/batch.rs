@@ -79,8 +79,9 @@ pub(crate) struct TableInfo {
     size: u64,
 }
 
-/// What starts a batch job.
+/// What starts a batch job. A misspelt wish is refused, not ignored.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct NewBatch {
     /// `onstage://files/<id>`, `onstage://datasets/<name>[@v3]`, a data URL, or the address of an uploaded file.
     pub(crate) table: Option<String>,
@@ -97,7 +98,7 @@ pub(crate) struct NewBatch {
     pub(crate) label: Option<String>,
     /// Only the first so many rows.
     pub(crate) limit: Option<u64>,
-    /// An `https` address that is told of the job's start and end.
+    /// An `https` address that is told of the job.
     pub(crate) webhook: Option<String>,
     /// Of `start`, `output`, `logs`, `completed`; the first and the last when absent.
     pub(crate) webhook_events_filter: Option<Vec<String>>,

@@ -98,7 +98,7 @@ pub(crate) fn cells(feedback: &feedback::Feedback) -> [String; 11] {
 }
 
 /// A spreadsheet runs a cell that begins like a formula: such a cell gets an apostrophe in front.
-fn harmless(cell: &str) -> String {
+pub(super) fn harmless(cell: &str) -> String {
     let number = cell.parse::<f64>().is_ok();
     if !number && cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{cell}")
@@ -117,6 +117,9 @@ pub(crate) struct NewExport {
     pub(crate) since: Option<String>,
     /// `jsonl`, which is as it was said, or `csv`, which is harmless in a spreadsheet.
     pub(crate) format: Option<String>,
+    /// A column's name: then the rows are the inputs by their names and this column with what to learn, for training with.
+    /// What nobody corrected or found right is left out.
+    pub(crate) target: Option<String>,
 }
 
 /// One row of an export. `target` is what to learn: the correction, or the output that was found right.
@@ -153,14 +156,25 @@ fn exported(row: &feedback::Feedback) -> Exported<'_> {
     }
 }
 
-fn raw(text: &str) -> Option<&RawValue> {
+pub(super) fn raw(text: &str) -> Option<&RawValue> {
     serde_json::from_str(text).ok()
 }
 
 /// As a line of JSON.
 pub(crate) fn export_line(row: &feedback::Feedback, to: &mut Vec<u8>) -> Result<(), Error> {
-    serde_json::to_writer(&mut *to, &exported(row))
+    line(&exported(row), to)
+}
+
+/// Inputs and outputs are as they came, line breaks between their tokens included: in a line these are spaces.
+pub(super) fn line(value: &impl Serialize, to: &mut Vec<u8>) -> Result<(), Error> {
+    let from = to.len();
+    serde_json::to_writer(&mut *to, value)
         .map_err(|error| Error::internal("feedback cannot be written as JSON").because(error))?;
+    for byte in &mut to[from..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
     to.push(b'\n');
     Ok(())
 }
@@ -221,13 +235,13 @@ impl ExportColumns {
     }
 }
 
-fn inputs(row: &feedback::Feedback) -> BTreeMap<String, Box<RawValue>> {
+pub(super) fn inputs(row: &feedback::Feedback) -> BTreeMap<String, Box<RawValue>> {
     let text = row.input.as_deref().unwrap_or_default();
     serde_json::from_str(text).unwrap_or_default()
 }
 
 /// Text as itself, nothing as nothing, everything else as JSON.
-fn plain(raw: &RawValue) -> String {
+pub(super) fn plain(raw: &RawValue) -> String {
     match serde_json::from_str(raw.get()) {
         Ok(serde_json::Value::String(text)) => text,
         Ok(serde_json::Value::Null) => String::new(),
@@ -235,7 +249,7 @@ fn plain(raw: &RawValue) -> String {
     }
 }
 
-fn record(cells: impl Iterator<Item = String>, to: &mut Vec<u8>) -> Result<(), Error> {
+pub(super) fn record(cells: impl Iterator<Item = String>, to: &mut Vec<u8>) -> Result<(), Error> {
     let mut writer = csv::Writer::from_writer(to);
     let cells: Vec<String> = cells.collect();
     let written = writer.write_record(&cells).map_err(Into::into);

@@ -9,6 +9,7 @@ pub(crate) mod event;
 pub(crate) mod feedback;
 pub(crate) mod file;
 pub(crate) mod job;
+pub(crate) mod lessons;
 pub(crate) mod model;
 pub(crate) mod page;
 pub(crate) mod people;

@@ -265,10 +265,7 @@ impl Serialize for Joined<'_> {
 
 /// Where the files of a prediction are linked to.
 pub(crate) fn links(call: &Call, id: &Id, part: Part) -> Links {
-    Links {
-        base: call.url(&format!("/v1/files/{id}/content")),
-        part,
-    }
+    Links::new(call.url(&format!("/v1/files/{id}/content")), part)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use onstage_core::{
 };
 use serde_json::{Map, Value as Json, value::RawValue};
 
-/// Larger files and tensors of outputs become links.
+/// Larger files and tensors of outputs become links, where nothing else is said.
 const INLINE_FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Which part of a prediction a file lies in: its links say so.
@@ -41,11 +41,29 @@ impl Part {
 #[derive(Debug, Clone)]
 pub(crate) struct Links {
     /// `/v1/files/{id}/content`, behind the prefix.
-    pub(crate) base: String,
-    pub(crate) part: Part,
+    base: String,
+    part: Part,
+    /// Larger files and tensors become links.
+    inline_bytes_max: u64,
 }
 
 impl Links {
+    pub(crate) fn new(base: String, part: Part) -> Self {
+        Self {
+            base,
+            part,
+            inline_bytes_max: INLINE_FILE_BYTES_MAX,
+        }
+    }
+
+    /// Nothing of any size is put in place of its link.
+    pub(crate) fn only(self) -> Self {
+        Self {
+            inline_bytes_max: 0,
+            ..self
+        }
+    }
+
     fn link(&self, number: usize, name: Option<&str>) -> String {
         let name = name
             .map(|name| format!("&name={}", escape(name)))
@@ -92,7 +110,7 @@ pub(crate) async fn show_text(blobs: &dyn Blobs, json: Bytes, links: &Links) -> 
         let link = links.link(number, file.get("name").and_then(Json::as_str));
         let tensor = Described::of(file);
         let shown = linked(tensor.as_ref(), link.clone());
-        if links.part == Part::Output && size <= INLINE_FILE_BYTES_MAX {
+        if links.part == Part::Output && size <= links.inline_bytes_max {
             small.push((shown.clone(), tensor, file_of(file)));
         }
         number += 1;
@@ -285,10 +303,7 @@ mod tests {
     use super::*;
 
     fn links() -> Links {
-        Links {
-            base: "/v1/files/p1/content".to_owned(),
-            part: Part::Output,
-        }
+        Links::new("/v1/files/p1/content".to_owned(), Part::Output)
     }
 
     #[test]

@@ -51,7 +51,9 @@ impl Caller {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.ask(request()).await {
-                Some((status, answer)) if !matches!(status, 429 | 503) => return (status, answer),
+                Some((status, answer)) if !matches!(status, 429 | 503 | 507) => {
+                    return (status, answer);
+                }
                 last => assert!(Instant::now() < deadline, "no answer, last {last:?}"),
             }
             tokio::time::sleep(AGAIN).await;

@@ -3,9 +3,11 @@
 mod alone;
 mod at_points;
 mod at_random;
+mod backups;
 pub(crate) mod caller;
 mod cancels;
 mod errands;
+mod full_disk;
 mod judge;
 mod judge_tests;
 mod load;

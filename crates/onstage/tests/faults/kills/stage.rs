@@ -9,7 +9,7 @@ use super::{
 use crate::world::{World, signal};
 use serde_json::{Value, json};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant, SystemTime},
 };
@@ -43,6 +43,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// A server with the models of the kill loop, at an address that outlives it.
     pub(crate) async fn open(linger: &str) -> Self {
+        Self::open_after(linger, |_| ()).await
+    }
+
+    /// The same; `prepare` finds the server standing still.
+    pub(crate) async fn open_after(linger: &str, prepare: impl FnOnce(&World)) -> Self {
         let notes = tempfile::tempdir().unwrap();
         let ledger = notes.path().join("ledger");
         let variables = [
@@ -54,6 +59,7 @@ impl Stage {
         let url = format!("http://{}", socket.local_addr().unwrap());
         world.socket = Some(socket);
         world.kill_server();
+        prepare(&world);
         world.serve().await;
         let made = world.ok_json(&["token", "create", "--name", "kills"]).await;
         let caller = Caller::new(&url, made["token"].as_str().unwrap());
@@ -108,7 +114,7 @@ impl Stage {
     }
 
     /// Where fail points look.
-    pub(crate) fn notes(&self) -> &std::path::Path {
+    pub(crate) fn notes(&self) -> &Path {
         self.notes.path()
     }
 
@@ -165,18 +171,20 @@ impl Stage {
     /// Stops the server as a person would, and reads what it has left.
     pub(crate) async fn close(mut self) -> Record {
         self.world.stop().await;
-        let read = Command::new("python3")
-            .args(["-c", READ_RECORD])
-            .arg(self.world.data())
-            .output()
-            .unwrap();
-        assert!(
-            read.status.success(),
-            "{}",
-            String::from_utf8_lossy(&read.stderr)
-        );
-        serde_json::from_slice(&read.stdout).unwrap()
+        left_in(&self.world.data())
     }
+}
+
+/// What a data folder holds that no server has.
+pub(crate) fn left_in(data: &Path) -> Record {
+    let mut read = Command::new("python3");
+    let read = read.args(["-c", READ_RECORD]).arg(data).output().unwrap();
+    assert!(
+        read.status.success(),
+        "{}",
+        String::from_utf8_lossy(&read.stderr)
+    );
+    serde_json::from_slice(&read.stdout).unwrap()
 }
 
 fn descends(mut pid: u32, from: u32) -> bool {
