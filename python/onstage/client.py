@@ -59,10 +59,11 @@ class Client:
         return Running(self, record)
 
     def batch(self, model: str, table: Any, /, *, files: Any = None, **fields: Any) -> Running:
-        """Every row of a table, or of a dataset (`"onstage://datasets/fish"`); `.wait().result()` is the table with answers.
+        """Every row of a table through the model; `.wait().result()` is the table with answers.
 
-        The live version computes, or the one that is named: `"lab/age@v3"`, `"lab/age@staging"`. Cells of inputs that
-        are files are paths in `files`: a folder, a ZIP or TAR of one, or a dataset (`"onstage://datasets/photos"`).
+        A table is a file, or a dataset as `"onstage://datasets/fish"`. The live version computes, or the one that is
+        named: `"lab/age@v3"`, `"lab/age@staging"`. Cells of inputs that are files are paths in `files`: a folder, a
+        ZIP or TAR of one, or a dataset (`"onstage://datasets/photos"`).
         """
         name, _, version = model.partition("@")
         body = {"table": self._rows_of(table), **({"version": version} if version else {}), **fields}

@@ -13,7 +13,7 @@ from onstage.worker.channel import Channel
 
 TICK_MS = 5
 TOGETHER_TICK_MS = 50
-"""While many items are computed at once: their answers come together, and each look takes time from the author's code."""
+"""While many items are computed at once: their answers come together, and each look slows the author's code."""
 COVER_TICK_MS = 50
 PARK_AFTER_TICKS = 20
 

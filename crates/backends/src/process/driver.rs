@@ -179,46 +179,48 @@ impl ProcessDriver {
             }
             Found::NeverStarted(errand) => {
                 let errand = errand.unwrap_or_else(Errand::unknown);
-                let how = self.remember(id, &errand, "was never started".to_owned());
+                let how = "was never started".to_owned();
+                let how = self.remember(&mut self.lock(), id, &errand, how);
                 running(errand, RunState::Ended(how))
             }
-            Found::Process(errand, process) => match self.end_of(id, &process) {
+            Found::Process(errand, process) => match self.end_of(id, &errand, &process) {
                 None => running(errand, RunState::Alive),
                 Some(how) => {
                     // Its workers are in sessions of their own and die by the kernel; this is for what it and they started besides.
                     process.end_leftovers();
                     owned_dir::sweep(&self.scratch);
-                    let how = self.remember(id, &errand, how);
                     running(errand, RunState::Ended(how))
                 }
             },
         }
     }
 
-    /// How the process ended, if it did.
-    fn end_of(&self, id: &Id, process: &Process) -> Option<String> {
+    /// How the process ended, if it did. Of several who look at once, the one who buries it knows, and tells the others.
+    fn end_of(&self, id: &Id, errand: &Errand, process: &Process) -> Option<String> {
         let mut state = self.lock();
-        if let Some((child, kills)) = state.children.get_mut(id) {
-            let ended = match child.try_wait() {
+        if let Some(ended) = state.ended.get(id) {
+            return Some(ended.how.clone());
+        }
+        let how = match state.children.get_mut(id) {
+            Some((child, kills)) => match child.try_wait() {
                 Ok(None) => return None,
                 Ok(Some(status)) => describe(status, || kills.grew()),
                 Err(_) => "is gone".to_owned(),
-            };
-            state.children.remove(id);
-            return Some(ended);
-        }
-        (!process.is_alive()).then(|| "is gone".to_owned())
+            },
+            None if process.is_alive() => return None,
+            None => "is gone".to_owned(),
+        };
+        state.children.remove(id);
+        Some(self.remember(&mut state, id, errand, how))
     }
 
-    fn remember(&self, id: &Id, errand: &Errand, how: String) -> String {
-        self.lock().ended.insert(
-            id.clone(),
-            Ended {
-                errand: errand.clone(),
-                how: how.clone(),
-                seen_at: self.clock.monotonic(),
-            },
-        );
+    fn remember(&self, state: &mut State, id: &Id, errand: &Errand, how: String) -> String {
+        let ended = Ended {
+            errand: errand.clone(),
+            how: how.clone(),
+            seen_at: self.clock.monotonic(),
+        };
+        state.ended.insert(id.clone(), ended);
         how
     }
 

@@ -8,7 +8,7 @@ use onstage_core::{
     ports::{Driver, RunState, TaskSpec},
     task::Lane,
 };
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -102,6 +102,30 @@ async fn how_a_task_ended_is_told() {
         3,
         "they are reported for a while"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_who_look_at_once_are_told_the_same_end() {
+    let data = tempfile::tempdir().unwrap();
+    let driver = Arc::new(driver(data.path(), "sleep 0.1"));
+    for number in 0..10 {
+        let spec = spec(&format!("task-000{number}"));
+        driver.start(&spec).await.unwrap();
+        let looks = (0..4).map(|_| {
+            let (driver, id) = (driver.clone(), spec.id.clone());
+            tokio::spawn(async move {
+                loop {
+                    if let Some(RunState::Ended(how)) = state(&driver, &id).await {
+                        return how;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        });
+        for how in futures::future::join_all(looks).await {
+            assert_eq!(how.unwrap(), "exit code 0");
+        }
+    }
 }
 
 #[tokio::test]
