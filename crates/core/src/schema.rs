@@ -121,4 +121,35 @@ impl ModelSchema {
         });
         fields
     }
+
+    /// An input's JSON text, with what was left out at its default. Text that is no object comes back as it is.
+    pub fn with_defaults(&self, input: &str) -> String {
+        let Ok(mut given) = serde_json::from_str::<Map<String, Value>>(input) else {
+            return input.to_owned();
+        };
+        for (name, field) in self.fields() {
+            if let Some(default) = field.get("default").filter(|default| !default.is_null()) {
+                given.entry(name).or_insert_with(|| default.clone());
+            }
+        }
+        Value::Object(given).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let schema: ModelSchema = serde_json::from_value(json!({"components": {"schemas": {"Input": {"properties": {
+            "data": {}, "epochs": {"default": 60}, "name": {"default": null}, "rate": {"default": 0.1},
+        }}}}}))
+        .unwrap();
+        let whole = schema.with_defaults(r#"{"data": "iris@v2", "rate": 1}"#);
+        let whole: Value = serde_json::from_str(&whole).unwrap();
+        assert_eq!(whole, json!({"data": "iris@v2", "epochs": 60, "rate": 1}));
+        assert_eq!(schema.with_defaults("removed"), "removed");
+    }
 }

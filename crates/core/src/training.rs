@@ -66,7 +66,7 @@ pub struct Lineage {
     /// Those of the input, and those that the code asked for by name.
     #[serde(default)]
     pub datasets: Vec<DatasetRef>,
-    /// JSON text of the parameters as they were given.
+    /// JSON text of the parameters, with those that were left at their defaults.
     pub parameters: String,
     pub seed: u64,
     /// Of the trainer's bundle.

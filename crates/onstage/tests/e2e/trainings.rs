@@ -115,6 +115,12 @@ async fn flowers_trains_on_real_data_and_its_promoted_version_knows_them() {
     let digest = made["environment_sha256"].as_str().unwrap();
     assert_eq!(digest.len(), 64);
     assert_eq!(made["lineage"]["environment_sha256"], digest, "{made:#}");
+    let parameters = &made["lineage"]["parameters"];
+    assert_eq!(parameters["epochs"], 120, "{made:#}");
+    assert!(
+        parameters["rate"].is_number(),
+        "left at its default: {made:#}"
+    );
     let pushed = versions(&world, "flowers").await.pop().unwrap();
     assert_eq!(
         (&pushed["number"], &pushed["environment_sha256"]),

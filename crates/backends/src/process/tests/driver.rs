@@ -113,7 +113,7 @@ async fn all_who_look_at_once_are_told_the_same_end() {
         driver.start(&spec).await.unwrap();
         let looks = (0..4).map(|_| {
             let (driver, id) = (driver.clone(), spec.id.clone());
-            tokio::spawn(async move {
+            crate::spawn::spawn("looker", async move {
                 loop {
                     if let Some(RunState::Ended(how)) = state(&driver, &id).await {
                         return how;
@@ -123,7 +123,7 @@ async fn all_who_look_at_once_are_told_the_same_end() {
             })
         });
         for how in futures::future::join_all(looks).await {
-            assert_eq!(how.unwrap(), "exit code 0");
+            assert_eq!(how.unwrap().unwrap(), "exit code 0");
         }
     }
 }

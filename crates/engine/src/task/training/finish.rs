@@ -58,6 +58,15 @@ impl Run<'_> {
         })
     }
 
+    /// Also those that were left at their defaults: another version of the code may have others.
+    fn parameters(&self) -> String {
+        let given = &self.spec.parameters;
+        match self.desk.loaded.schema.of_training() {
+            Some(schema) => schema.with_defaults(given),
+            None => given.clone(),
+        }
+    }
+
     fn lineage(&self, metrics: &BTreeMap<String, f64>, took: Duration) -> Lineage {
         let trainer = &self.desk.loaded.version;
         Lineage {
@@ -66,7 +75,7 @@ impl Run<'_> {
             trainer_model: trainer.model.clone(),
             trainer_number: trainer.number,
             datasets: self.clerk.datasets(),
-            parameters: self.spec.parameters.clone(),
+            parameters: self.parameters(),
             seed: self.spec.seed,
             code_sha256: trainer.bundle.sha256.clone(),
             environment_sha256: None,
