@@ -103,7 +103,7 @@ async fn an_ill_bucket_costs_no_row() {
     fs::write(world.folder.path().join("t.csv"), format!("x\n{table}")).unwrap();
     world.ok(&["data", "put", "table", "t.csv"]).await;
     emulator.fall_ill();
-    let body = json!({"table": "onstage://datasets/table", "chunk_rows": 500});
+    let body = json!({"table": "onstage://datasets/table"});
     let mut jobs = Vec::new();
     while jobs.len() < JOBS {
         match world.post("/v1/models/lab/counter/batches", &body).await {
