@@ -387,22 +387,22 @@ async fn note_size(lock: &Lock, dir: &Path) -> Result<()> {
         return Ok(());
     }
     let all = dir.to_owned();
-    let bytes = blocking(move || size_of(&all).map_err(|error| on_disk(&all, error))).await?;
+    let bytes = blocking(move || Ok(size_of(&all))).await?;
     lock.note_size(bytes)
 }
 
-fn size_of(dir: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let facts = entry.metadata()?;
-        bytes += match facts.is_dir() {
-            true => size_of(&entry.path())?,
+/// About: others may use it meanwhile, and what they write for themselves comes and goes.
+fn size_of(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let sizes = entries.filter_map(|entry| {
+        let facts = entry.metadata().ok()?;
+        Some(match facts.is_dir() {
+            true => size_of(&entry.path()),
             // Installers share files between environments and their cache.
             false => facts.len() / facts.nlink().max(1),
-        };
-    }
-    Ok(bytes)
+        })
+    });
+    sizes.sum()
 }
 
 async fn remove(dir: &Path) -> Result<()> {
