@@ -54,33 +54,27 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     if !rows.any().await? {
         return Err(none(&model));
     }
-    let key = format!("datasets/{}", call.state.parts.new_id());
-    let lessons = match wish.target {
-        Some(target) => Some(lessons(&mut rows, target, &model).await?),
-        None => None,
+    let mut sheet = match wish.target {
+        Some(target) => Sheet::Lessons(Lessons::new(target)),
+        None => Sheet::Said(ExportColumns::default()),
     };
-    let mut writer = call.state.parts.blobs.writer(&key).await?;
-    // The columns of a CSV are known when all rows were seen.
-    let mut columns = ExportColumns::default();
-    if let Some(lessons) = lessons.as_ref().filter(|_| format == DatasetFormat::Csv) {
-        writer.write(Bytes::from(lessons.header()?)).await?;
-    } else if format == DatasetFormat::Csv {
+    if sheet.must_see(format) {
         rows.rewind();
         while let Some(page) = rows.next().await? {
-            page.iter().for_each(|row| columns.see(row));
+            page.iter().for_each(|row| sheet.see(row));
         }
-        writer.write(Bytes::from(columns.header()?)).await?;
+        sheet.check(&model)?;
+    }
+    let key = format!("datasets/{}", call.state.parts.new_id());
+    let mut writer = call.state.parts.blobs.writer(&key).await?;
+    if format == DatasetFormat::Csv {
+        writer.write(Bytes::from(sheet.header()?)).await?;
     }
     rows.rewind();
     while let Some(page) = rows.next().await? {
         let mut text = Vec::new();
         for row in &page {
-            match (format, &lessons) {
-                (DatasetFormat::Csv, Some(lessons)) => lessons.write_csv(row, &mut text)?,
-                (_, Some(lessons)) => lessons.write_line(row, &mut text)?,
-                (DatasetFormat::Csv, None) => columns.write(row, &mut text)?,
-                (_, None) => export_line(row, &mut text)?,
-            }
+            sheet.write(row, format, &mut text)?;
         }
         writer.write(Bytes::from(text)).await?;
     }
@@ -89,30 +83,55 @@ pub(crate) async fn run(mut call: Call) -> Answer {
     datasets::answer(&call, &version, new)
 }
 
-/// Looks through all of it. Errors: 422, when nobody said what is right, or an input has the target's name.
-async fn lessons(
-    rows: &mut Rows<'_>,
-    target: String,
-    model: &ModelName,
-) -> Result<Lessons, Problem> {
-    let (mut lessons, mut any) = (Lessons::new(target), false);
-    rows.rewind();
-    while let Some(page) = rows.next().await? {
-        for row in &page {
-            any |= lessons.see(row);
+/// What is written: all that was said, or what there is to learn from it.
+enum Sheet {
+    Said(ExportColumns),
+    Lessons(Lessons),
+}
+
+impl Sheet {
+    /// The columns of a CSV are known when all rows were seen, and so is whether there is anything to learn.
+    fn must_see(&self, format: DatasetFormat) -> bool {
+        format == DatasetFormat::Csv || matches!(self, Self::Lessons(_))
+    }
+
+    fn see(&mut self, row: &Feedback) {
+        match self {
+            Self::Said(columns) => columns.see(row),
+            Self::Lessons(lessons) => lessons.see(row),
         }
     }
-    if !any {
-        return Err(none(model).hint("a row to train with has a 👍 or a correction"));
+
+    /// Errors: 422, when nobody said what is right, or an input has the target's name.
+    fn check(&self, model: &ModelName) -> Result<(), Problem> {
+        match self {
+            Self::Lessons(lessons) if lessons.are_none() => {
+                Err(none(model).hint("a row to train with has a 👍 or a correction"))
+            }
+            Self::Lessons(lessons) if lessons.is_ambiguous() => Err(Problem::field(
+                "/target",
+                "a name that no input has",
+                "an input's name",
+            )),
+            _ => Ok(()),
+        }
     }
-    if lessons.is_ambiguous() {
-        return Err(Problem::field(
-            "/target",
-            "a name that no input has",
-            "an input's name",
-        ));
+
+    fn header(&self) -> Result<Vec<u8>> {
+        match self {
+            Self::Said(columns) => columns.header(),
+            Self::Lessons(lessons) => lessons.header(),
+        }
     }
-    Ok(lessons)
+
+    fn write(&self, row: &Feedback, format: DatasetFormat, to: &mut Vec<u8>) -> Result<()> {
+        match (self, format) {
+            (Self::Said(columns), DatasetFormat::Csv) => columns.write(row, to),
+            (Self::Said(_), _) => export_line(row, to),
+            (Self::Lessons(lessons), DatasetFormat::Csv) => lessons.write_csv(row, to),
+            (Self::Lessons(lessons), _) => lessons.write_line(row, to),
+        }
+    }
 }
 
 /// The feedback, newest first, a page at a time.

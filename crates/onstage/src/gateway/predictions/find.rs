@@ -288,7 +288,8 @@ async fn with_around(
         return Err(missing(&job.id));
     };
     let input = shown(call, &job.id, input, Part::Input, detail).await?;
-    let logs = around.said.logs.clone();
+    let mut said = around.said;
+    let logs = std::mem::take(&mut said.logs);
     let (output, predict_ms) = match &job.state {
         JobState::Succeeded {
             output: JobOutput::Prediction { output, predict_ms },
@@ -297,7 +298,7 @@ async fn with_around(
             Some(shown(call, &job.id, output, Part::Output, detail).await?),
             Some(*predict_ms as f64),
         ),
-        JobState::Running { .. } => (so_far(call, &job.id, around.said).await?, None),
+        JobState::Running { .. } => (so_far(call, &job.id, said).await?, None),
         _ => (None, None),
     };
     let queue = match job.state {

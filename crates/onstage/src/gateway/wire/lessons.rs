@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Lessons {
     inputs: BTreeSet<String>,
     target: String,
+    any: bool,
 }
 
 impl Lessons {
@@ -17,16 +18,20 @@ impl Lessons {
         Self {
             inputs: BTreeSet::new(),
             target,
+            any: false,
         }
     }
 
-    /// Whether there is something to learn from it.
-    pub(crate) fn see(&mut self, row: &Feedback) -> bool {
-        let teaches = target_of(row).is_some();
-        if teaches {
+    pub(crate) fn see(&mut self, row: &Feedback) {
+        if target_of(row).is_some() {
+            self.any = true;
             self.inputs.extend(inputs(row).into_keys());
         }
-        teaches
+    }
+
+    /// Whether there is nothing to learn from all that was seen.
+    pub(crate) fn are_none(&self) -> bool {
+        !self.any
     }
 
     /// Whether an input has the target's name.
@@ -117,9 +122,10 @@ mod tests {
             said(None, Some("null"), scores),
         ];
         let mut lessons = Lessons::new("species".to_owned());
-        let teach: Vec<bool> = rows.iter().map(|row| lessons.see(row)).collect();
-        assert_eq!(teach, [true, true, false, false]);
-        assert!(!lessons.is_ambiguous());
+        rows[2..].iter().for_each(|row| lessons.see(row));
+        assert!(lessons.are_none());
+        rows.iter().for_each(|row| lessons.see(row));
+        assert!(!lessons.are_none() && !lessons.is_ambiguous());
         let (mut csv, mut lines) = (lessons.header().unwrap(), Vec::new());
         for row in &rows {
             lessons.write_csv(row, &mut csv).unwrap();
