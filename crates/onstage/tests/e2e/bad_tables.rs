@@ -1,6 +1,6 @@
 //! Tables that are wrong in the ways tables are: row by row where only rows are wrong, in one sentence where all is.
 
-use crate::world::World;
+use crate::world::{World, text};
 use serde_json::{Value, json};
 
 const HALF: &str = "import onstage as on\n\n@on.predict\ndef half(x: int = on.Input(ge=0)) -> float:\n    if x == 13:\n        raise on.UserError('13 is unlucky')\n    return x / 2\n";
@@ -43,6 +43,33 @@ async fn bad_rows_are_reported_and_the_good_ones_answered() {
     assert!(
         lines[0].starts_with("x,note,answer") && lines[1].starts_with("4,a,2"),
         "{result}"
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_is_misspelt_is_told_and_so_is_why_by_id() {
+    let world = World::start().await;
+    world.push("half", HALF, &[]).await;
+    std::fs::write(world.folder.path().join("t.csv"), "x\n4\n").unwrap();
+    let refused = world
+        .run(&["batch", "half", "t.csv", "--label", "spec"])
+        .await;
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("`spec`") && said.contains("--label"),
+        "{said}"
+    );
+    let (_, jobs) = world.get("/v1/batches").await;
+    let id = jobs["results"][0]["id"].as_str().unwrap();
+    let log = world.ok(&["logs", id]).await;
+    assert!(log.contains("no column `spec`"), "{log}");
+    let wish = json!({"table": "onstage://datasets/t", "lable": "x"});
+    let (status, problem) = world.post("/v1/models/lab/half/batches", &wish).await;
+    assert_eq!(status, 422, "{problem:#}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("`lable`"),
+        "{problem:#}"
     );
     world.close().await;
 }

@@ -325,6 +325,17 @@ async fn predictions_here_and_in_tasks_read_one_copy_of_a_dataset() {
         let made = world.ok_json(&["run", model, input, "extra=10"]).await;
         assert_eq!(made["output"], 14, "{made:#}");
     }
+    let table = "data\nnumbers\n".to_owned();
+    let (_, job) = world.batch("lines", "t.csv", table, Value::Null).await;
+    let id = job["id"].as_str().unwrap();
+    world.finished(&format!("/v1/batches/{id}")).await;
+    let (_, items) = world
+        .get(&format!("/v1/batches/{id}/items?status=failed"))
+        .await;
+    assert!(
+        items.to_string().contains("rows cannot name datasets"),
+        "{items:#}"
+    );
     let here = fs::read_dir(world.data().join("datasets"))
         .unwrap()
         .flatten();

@@ -195,6 +195,42 @@ async fn what_a_job_streams_and_prints_is_told_while_it_goes_on() {
     world.close().await;
 }
 
+const FILES: &str = "
+import time
+from pathlib import Path
+import onstage as on
+
+@on.predict(background=True)
+def files(gate: str) -> list[on.File]:
+    for word in ('one', 'two'):
+        yield on.File(word.encode(), name=word + '.txt')
+        while not Path(gate, word).exists():
+            time.sleep(0.01)
+";
+
+#[tokio::test]
+async fn a_streamed_file_is_a_link_that_works_before_the_end_and_after() {
+    let world = world().await;
+    world.push("files", FILES, &[]).await;
+    let receiver = Receiver::start(0);
+    let gate = tempfile::tempdir().unwrap();
+    let body = json!({"input": {"gate": gate.path()}, "webhook": receiver.url, "webhook_events_filter": ["output"]});
+    let (status, made) = world.post("/v1/models/lab/files/predictions", &body).await;
+    assert_eq!(status, 202, "{made:#}");
+    let first = until(&receiver, |one| one["output"][0].is_string()).await;
+    let link = first["output"][0].as_str().unwrap();
+    assert!(link.starts_with("/v1/files/"), "{first:#}");
+    assert_eq!(world.get(link).await, (200, json!("one")));
+    for word in ["one", "two"] {
+        std::fs::write(gate.path().join(word), "").unwrap();
+    }
+    let path = format!("/v1/predictions/{}", made["id"].as_str().unwrap());
+    let ended = world.finished(&path).await;
+    assert_eq!(ended["status"], "succeeded", "{ended:#}");
+    assert_eq!(world.get(link).await, (200, json!("one")));
+    world.close().await;
+}
+
 /// The first message that is as wanted.
 async fn until(receiver: &Receiver, wanted: impl Fn(&Value) -> bool) -> Value {
     for count in 1.. {

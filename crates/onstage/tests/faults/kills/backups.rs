@@ -3,6 +3,7 @@
 use super::{
     at_random::{history, tell},
     caller::Dice,
+    judge::Told,
     load::Load,
     stage::{self, Stage},
 };
@@ -21,7 +22,7 @@ async fn f43_a_backup_made_under_load_lacks_nothing_that_was_acknowledged() {
     let mut it = Experiment::new("F43", title, 30, 2);
     let stage = Stage::open("300ms").await;
     let load = Load::begin(&stage, Dice::new(it.random(u64::MAX)), 6);
-    let mut acknowledged = BTreeSet::new();
+    let (mut acknowledged, mut told) = (BTreeSet::new(), Vec::new());
     for round in 0..it.rounds() as u64 {
         for n in NUMBERS_FROM + round * JOBS..NUMBERS_FROM + (round + 1) * JOBS {
             let body = json!({"input": {"n": n}});
@@ -30,12 +31,23 @@ async fn f43_a_backup_made_under_load_lacks_nothing_that_was_acknowledged() {
                 .caller
                 .submit(path, &body, &format!("backup {n}"))
                 .await;
-            acknowledged.insert(made["id"].as_str().unwrap().to_owned());
+            let id = made["id"].as_str().unwrap().to_owned();
+            acknowledged.insert(id.clone());
+            told.push(Told {
+                id,
+                kind: "prediction",
+                n,
+                ..Told::default()
+            });
         }
         one_backup(&mut it, &stage, &acknowledged).await;
     }
     let mut outcome = load.end().await;
-    outcome.unknown += acknowledged.len();
+    for job in &told {
+        let path = format!("/v1/predictions/{}", job.id);
+        stage.world.finished(&path).await;
+    }
+    outcome.told.extend(told);
     let (notes, record) = (stage.ledger(), stage.close().await);
     tell(&mut it, &outcome, &history(&outcome, &notes, record));
     it.end();
